@@ -1,0 +1,1 @@
+//! Makes kernel, initramfs, seed, sources and disks, deterministically

@@ -1,0 +1,3 @@
+//! Makes kernel, initramfs, seed, sources and disks, deterministically
+
+fn main() {}

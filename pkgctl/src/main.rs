@@ -1,0 +1,3 @@
+//! The command line and console shell of MinOS
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Runs one step in a sandbox: phases, logs, deadlines, metrics, capture

@@ -1,0 +1,1 @@
+//! Names, digests, manifests: the vocabulary every other crate shares

@@ -1,0 +1,1 @@
+//! The build graph: order, cycles, critical path, rebuild reasons

@@ -1,0 +1,1 @@
+//! Requests, replies, events and the frames that carry them

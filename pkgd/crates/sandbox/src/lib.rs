@@ -1,0 +1,1 @@
+//! Namespaces, Landlock, capabilities, limits and a cgroup around one process

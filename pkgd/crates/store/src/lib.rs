@@ -1,0 +1,1 @@
+//! Durable state (redb), outputs, logs

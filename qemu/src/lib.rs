@@ -1,0 +1,1 @@
+//! Starts the appliance in QEMU, speaks to it, and injects faults

@@ -1,0 +1,3 @@
+//! Starts the appliance in QEMU, speaks to it, and injects faults
+
+fn main() {}

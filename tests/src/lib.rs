@@ -1,0 +1,1 @@
+//! System tests and benchmarks over the real binaries
