@@ -43,7 +43,10 @@ fn check_schema(file: &str, text: &str) -> Result<(), ParseError> {
     let table: toml::Table = toml::from_str(text).map_err(|error| explain(file, text, &error))?;
     let (cause, line) = match table.get("schema") {
         Some(toml::Value::Integer(n)) if *n == i64::from(SCHEMA) => return Ok(()),
-        Some(other) => (format!("schema is {other}, this program reads {SCHEMA}"), find(text)),
+        Some(toml::Value::Integer(n)) => {
+            (format!("schema is {n}, this program reads {SCHEMA}"), find(text))
+        }
+        Some(_) => ("schema is not a number".to_owned(), find(text)),
         None => ("key 'schema' is missing".to_owned(), None),
     };
     let hint = format!("write 'schema = {SCHEMA}' as the first line");

@@ -33,7 +33,8 @@ mod tests {
 
     #[test]
     fn distances_of_known_pairs() {
-        for (a, b, want) in [("", "", 0), ("", "ab", 2), ("kitten", "sitting", 3), ("ab", "ba", 2)] {
+        for (a, b, want) in [("", "", 0), ("", "ab", 2), ("kitten", "sitting", 3), ("ab", "ba", 2)]
+        {
             assert_eq!(distance(a, b), want, "{a} {b}");
             assert_eq!(distance(b, a), want, "{b} {a}");
         }
