@@ -106,7 +106,7 @@ impl Resolver<'_> {
     fn source(&mut self, draft: &DraftSource) -> Option<Source> {
         let file = draft.file.get_ref();
         if let Some(into) = &draft.into {
-            self.into_folder(draft.role, into);
+            self.check_into(draft.role, into);
         }
         let lock = self.lock?;
         let Some(locked) = lock.get(file) else {
@@ -130,7 +130,7 @@ impl Resolver<'_> {
     }
 
     /// `into` goes into a shell script without quotes and must stay below the main tree.
-    fn into_folder(&mut self, role: Role, into: &Spanned<String>) {
+    fn check_into(&mut self, role: Role, into: &Spanned<String>) {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"+-._/".contains(&b);
         let text = into.get_ref();
         let inside = text.split('/').all(|part| !matches!(part, "" | "." | ".."));
