@@ -1,7 +1,7 @@
 //! The steps a target needs, in order.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use minos_model::{Stage, StepId, Version};
 use minos_recipe::{Recipe, RecipeSet, nearest};
@@ -66,8 +66,9 @@ impl Plan {
         for (at, node) in order.iter().enumerate() {
             position[node.index()] = at;
         }
+        let wanted: HashSet<&StepId> = wanted.iter().collect();
         let mut steps: Vec<Step> =
-            order.iter().map(|node| step(&graph, *node, &position, wanted)).collect();
+            order.iter().map(|node| step(&graph, *node, &position, &wanted)).collect();
         layer_inputs(&mut steps);
         let positions = steps.iter().enumerate().map(|(at, s)| (s.id.clone(), at)).collect();
         Ok(Self { steps, positions })
@@ -163,7 +164,7 @@ fn cycles(set: &RecipeSet, graph: &Graph<'_>) -> Vec<Vec<StepId>> {
     set.cycles().into_iter().filter(|cycle| cycle.first().is_some_and(inside)).collect()
 }
 
-fn step(graph: &Graph<'_>, node: NodeIndex, position: &[usize], wanted: &[StepId]) -> Step {
+fn step(graph: &Graph<'_>, node: NodeIndex, position: &[usize], wanted: &HashSet<&StepId>) -> Step {
     let near = |direction| {
         let nodes = graph.neighbors_directed(node, direction);
         let mut at: Vec<usize> = nodes.map(|n| position[n.index()]).collect();
@@ -192,7 +193,8 @@ fn layer_inputs(steps: &mut [Step]) {
     for at in 0..steps.len() {
         depths[at] = steps[at].inputs.iter().map(|input| depths[*input] + 1).max().unwrap_or(0);
         let mut inputs = core::mem::take(&mut steps[at].inputs);
-        inputs.sort_by_key(|i| (depths[*i], steps[*i].order, steps[*i].id.clone()));
+        let rank = |i: &usize| (depths[*i], steps[*i].order, &steps[*i].id);
+        inputs.sort_by(|a, b| rank(a).cmp(&rank(b)));
         steps[at].inputs = inputs;
     }
 }
