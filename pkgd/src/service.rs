@@ -78,6 +78,8 @@ pub struct Service {
     pub recipes: Arc<RecipeSet>,
     /// What the linter said of them.
     pub lints: Vec<Lint>,
+    /// Digests of the recipes, for task keys.
+    pub prints: minos_plan::Fingerprints,
     /// The host tools, or why there are none.
     pub seed: Result<Seed, String>,
     /// The sandbox as proven at start, or why pkgd refuses to build.

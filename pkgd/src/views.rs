@@ -156,9 +156,9 @@ pub fn lints(
     };
     let wanted = |lint: &&Lint| folder.is_none_or(|folder| lint.file.starts_with(&**folder));
     let report = |lint: &Lint| LintReport {
-        error: lint.level == Level::Error,
+        error: lint.level() == Level::Error,
         file: lint.file.clone(),
-        line: lint.line,
+        line: lint.line.unwrap_or(0),
         what: lint.message.clone(),
         hint: lint.hint.clone(),
     };

@@ -64,7 +64,8 @@ pub enum Command {
     },
     /// A worker has something to say.
     Worker(Report),
-    /// Stop every step and end: pkgd itself was asked to stop.
+    /// pkgd itself was asked to stop. Running steps die with it and go on from their checkpoints at
+    /// the next start, exactly as after a kill: there is no other way to stop.
     Stop,
 }
 
@@ -98,7 +99,7 @@ impl Engine {
             w.interrupt_attempts(
                 |row| {
                     LogReader::open(&layout.log(row.id, &row.step))
-                        .and_then(|mut log| log.length())
+                        .and_then(|mut log| log.len())
                         .unwrap_or(0)
                 },
                 now,
@@ -153,9 +154,6 @@ impl Engine {
                 job.progress(&self.service, PROGRESS);
             }
         }
-        if let Some(job) = &mut self.running {
-            job.interrupt();
-        }
     }
 
     fn command(&mut self, command: Command) {
@@ -204,9 +202,9 @@ impl Engine {
         })?;
         let now = self.service.now_ms();
         let all_cached = resolved.all_cached();
-        let order = resolved.plan.order();
+        let order = resolved.order();
         let job = self.service.store.write(|w| {
-            let job = w.create_job(target, bytes, order, now)?;
+            let job = w.create_job(target, bytes, &order, now)?;
             if all_cached {
                 for (step, key) in resolved.keys() {
                     w.set_cached(job, step, key)?;

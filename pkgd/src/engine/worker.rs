@@ -1,10 +1,12 @@
 //! Runs one step on a thread of its own and reports to the engine.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, SyncSender, sync_channel};
 use std::thread;
+use std::time::Instant;
 
 use minos_exec::{Captured, Observer, Progress, Task};
 use minos_model::{Digest, Failure, FailureClass, Metrics, Phase, StepId};
@@ -13,6 +15,7 @@ use minos_store::{LogWriter, StoreError};
 
 use super::Command;
 use crate::service::Service;
+use crate::sources;
 
 /// What a worker tells the engine.
 pub struct Report {
@@ -74,33 +77,49 @@ pub fn spawn(service: &Arc<Service>, start: Start, engine: &Sender<Command>) {
     let service = Arc::clone(service);
     let engine = engine.clone();
     thread::spawn(move || {
-        let Start { task, attempt, log } = start;
+        let Start { mut task, attempt, log } = start;
+        let step = task.step.clone();
         let mut listener =
-            Listener { service: &service, engine: &engine, step: &task.step, log, scratch: task.scratch.clone() };
-        let captured = minos_exec::run(&task, &mut listener);
-        let result = captured.and_then(|captured| place(&service, attempt, captured));
+            Listener { service: &service, engine: &engine, step: &step, log, scratch: task.scratch.clone(), started: Instant::now() };
+        let result = find_sources(&service, &step)
+            .and_then(|found| {
+                task.sources = found;
+                minos_exec::run(&task, &mut listener)
+            })
+            .and_then(|captured| place(&service, attempt, captured));
         let closed = listener.log.finish();
         let (result, log_bytes) = match closed {
             Ok(bytes) => (result, bytes),
             Err(e) => (result.and(Err(state_failure(&e))), 0),
         };
-        service.live.remove(&task.step);
+        service.live.remove(&step);
         // An engine that is gone needs no report: pkgd is ending, and recovery will see to the rest.
         let news = News::Finished { result, log_bytes };
-        let _ = engine.send(Command::Worker(Report { step: task.step.clone(), news }));
+        let _ = engine.send(Command::Worker(Report { step, news }));
     });
+}
+
+/// Hashing gigabytes is worker's work: the engine must stay free to answer.
+fn find_sources(service: &Service, step: &StepId) -> Result<Vec<(String, PathBuf)>, Failure> {
+    match service.recipes.get(step) {
+        Some(recipe) => sources::find(recipe, &service.source_folders()),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// Moves the tree into the store and makes it durable: after this its row may be committed.
 fn place(service: &Service, attempt: u64, captured: Captured) -> Result<Placed, Failure> {
     let Captured { tree, manifest, .. } = captured;
     let (size, files) = (manifest.size(), manifest.entries().len() as u64);
-    let store = &service.store;
-    let placed =
-        store.place_output(attempt, &tree, &manifest).map_err(|e| state_failure(&e))?;
-    let dir = store.layout().output(&placed.digest);
+    let layout = service.store.layout();
+    let stage = layout.stage(attempt);
+    let staged = fs::create_dir(&stage).and_then(|()| fs::rename(&tree, stage.join("tree")));
+    staged.map_err(|e| io_failure(&stage, &e))?;
+    let placed = service.store.place_output(&stage, &manifest);
+    let (digest, _) = placed.map_err(|e| state_failure(&e))?;
+    let dir = layout.output(&digest);
     tree::syncfs(&dir).map_err(|e| io_failure(&dir, &e))?;
-    Ok(Placed { digest: placed.digest, size, files })
+    Ok(Placed { digest, size, files })
 }
 
 /// A failure of the state, not of the step.
@@ -126,9 +145,14 @@ struct Listener<'a> {
     step: &'a StepId,
     log: LogWriter,
     scratch: PathBuf,
+    started: Instant,
 }
 
 impl Listener<'_> {
+    fn millis(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     fn send(&self, news: News) -> Result<(), Failure> {
         let report = Report { step: self.step.clone(), news };
         self.engine.send(Command::Worker(report)).map_err(|_| ending())
@@ -159,10 +183,14 @@ impl Observer for Listener<'_> {
     }
 
     fn output(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.log.append(bytes).map_err(io::Error::other)
+        let now = self.millis();
+        self.log.append(bytes, now).map_err(io::Error::other)
     }
 
     fn progress(&mut self, progress: Progress) {
+        let now = self.millis();
+        // What waits to be written is written at the latest with the next output; an error shows there.
+        let _ = self.log.flush_due(now);
         self.service.live.update(self.step, |running| {
             running.cpu_ms = progress.cpu_ms;
             running.memory_kib = progress.memory_kib;
