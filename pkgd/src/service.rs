@@ -158,9 +158,7 @@ impl Service {
             Request::Job { job } | Request::Watch { job } => {
                 views::job(&self.store, self.job_number(job)?)
             }
-            Request::Attempts { step } => {
-                views::attempts(&self.store, &step).map(Reply::Attempts)
-            }
+            Request::Attempts { step } => views::attempts(&self.store, &step).map(Reply::Attempts),
             Request::Log { step, attempt, offset } => {
                 views::log(&self.store, &step, attempt, offset)
             }
@@ -191,7 +189,7 @@ impl Service {
             uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             active_jobs: u32::try_from(unfinished.len()).unwrap_or(u32::MAX),
             outputs: snapshot.output_count().map_err(|e| state_error(&e))?,
-            free_bytes: minos_sandbox::tree::free_space(&self.args.root).map_or(0, |f| f.bytes),
+            free_bytes: minos_sandbox::tree::free_space(&self.args.root).map_or(0, |s| s.free),
             last_boot: self.args.last_boot.clone(),
         })
     }

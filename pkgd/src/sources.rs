@@ -25,11 +25,7 @@ pub fn find(recipe: &Recipe, folders: &[PathBuf]) -> Result<Vec<(String, PathBuf
     recipe.sources.iter().map(locate).collect()
 }
 
-fn candidates(
-    folders: &[PathBuf],
-    file: &str,
-    digest: &Digest,
-) -> impl Iterator<Item = PathBuf> {
+fn candidates(folders: &[PathBuf], file: &str, digest: &Digest) -> impl Iterator<Item = PathBuf> {
     folders.iter().flat_map(move |dir| [dir.join(file), dir.join(digest.to_string()).join(file)])
 }
 
@@ -98,9 +94,6 @@ mod tests {
     fn both_layouts_are_looked_at() {
         let digest = Digest::of(b"x");
         let places: Vec<_> = candidates(&["/a".into()], "f", &digest).collect();
-        assert_eq!(places, [
-            std::path::PathBuf::from("/a/f"),
-            format!("/a/{digest}/f").into()
-        ]);
+        assert_eq!(places, [std::path::PathBuf::from("/a/f"), format!("/a/{digest}/f").into()]);
     }
 }

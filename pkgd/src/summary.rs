@@ -22,7 +22,11 @@ pub fn line(target: &str, state: JobState, steps: &[StepReport]) -> String {
 pub fn table(target: &str, state: JobState, steps: &[StepReport], wall: Duration) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
-    let _ = writeln!(out, "{:<24} {:<9} {:>9} {:>9} {:>8} {:>8} {:>6}", "step", "state", "wall", "cpu", "peak", "size", "files");
+    let _ = writeln!(
+        out,
+        "{:<24} {:<9} {:>9} {:>9} {:>8} {:>8} {:>6}",
+        "step", "state", "wall", "cpu", "peak", "size", "files"
+    );
     for step in steps {
         let m = &step.metrics;
         let _ = writeln!(
@@ -39,7 +43,11 @@ pub fn table(target: &str, state: JobState, steps: &[StepReport], wall: Duration
     }
     for step in steps {
         if let StepState::Failed(failure) = &step.state {
-            let _ = writeln!(out, "{}: {failure}\n  hint: {}\n  log:  pkgctl log {}", step.step, failure.hint, step.step);
+            let _ = writeln!(
+                out,
+                "{}: {failure}\n  hint: {}\n  log:  pkgctl log {}",
+                step.step, failure.hint, step.step
+            );
         }
     }
     let wall_ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
@@ -89,20 +97,53 @@ mod tests {
     use super::{bytes, clock, line, table};
 
     fn step(name: &str, state: StepState) -> StepReport {
-        let metrics = Metrics { wall_ms: 187_000, user_us: 61_000_000, max_rss_kib: 2048, ..Metrics::default() };
-        StepReport { step: name.parse().unwrap(), state, output: None, size: 5 << 20, files: 12, metrics, attempt: Some(1), weak_sandbox: false }
+        let metrics = Metrics {
+            wall_ms: 187_000,
+            user_us: 61_000_000,
+            max_rss_kib: 2048,
+            ..Metrics::default()
+        };
+        StepReport {
+            step: name.parse().unwrap(),
+            state,
+            output: None,
+            size: 5 << 20,
+            files: 12,
+            metrics,
+            attempt: Some(1),
+            weak_sandbox: false,
+        }
     }
 
     #[test]
     fn failures_are_named_with_their_hint_within_80_columns() {
-        let failure = Failure { class: FailureClass::Script, phase: Some(Phase::Build), what: "boom".into(), hint: "look".into() };
-        let steps = [step("gcc:pass1", StepState::Built), step("glibc", StepState::Failed(failure)), step("libstdc++", StepState::Skipped)];
+        let failure = Failure {
+            class: FailureClass::Script,
+            phase: Some(Phase::Build),
+            what: "boom".into(),
+            hint: "look".into(),
+        };
+        let steps = [
+            step("gcc:pass1", StepState::Built),
+            step("glibc", StepState::Failed(failure)),
+            step("libstdc++", StepState::Skipped),
+        ];
         let text = table("lfs/toolchain", JobState::Failed, &steps, Duration::from_secs(3720));
         assert!(text.lines().all(|l| l.chars().count() <= 80), "{text}");
-        for part in ["glibc: script in build: boom", "hint: look", "pkgctl log glibc", "3m07s", "1h02m", "5M"] {
+        for part in [
+            "glibc: script in build: boom",
+            "hint: look",
+            "pkgctl log glibc",
+            "3m07s",
+            "1h02m",
+            "5M",
+        ] {
             assert!(text.contains(part), "{part} in {text}");
         }
-        assert_eq!(line("t", JobState::Failed, &steps), "t: failed; 1 built, 0 cached, 1 failed, 1 not tried");
+        assert_eq!(
+            line("t", JobState::Failed, &steps),
+            "t: failed; 1 built, 0 cached, 1 failed, 1 not tried"
+        );
     }
 
     #[test]

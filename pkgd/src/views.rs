@@ -107,7 +107,11 @@ pub fn log(
             Some(id) => format!("attempt {id} of '{step}' does not exist"),
             None => format!("'{step}' was never built"),
         };
-        ErrorReport::new(ErrorKind::NotFound, what, "'pkgctl jobs' and 'pkgctl log STEP' show what there is")
+        ErrorReport::new(
+            ErrorKind::NotFound,
+            what,
+            "'pkgctl jobs' and 'pkgctl log STEP' show what there is",
+        )
     })?;
     let path = store.layout().log(row.id, &row.step);
     let read = LogReader::open(&path).and_then(|mut reader| reader.read_at(offset, LOG_CHUNK));
@@ -143,16 +147,10 @@ pub fn recipe(set: &RecipeSet, step: &StepId) -> Result<Reply, ErrorReport> {
 }
 
 /// What the linter found, of one recipe or of all.
-pub fn lints(
-    set: &RecipeSet,
-    lints: &[Lint],
-    step: Option<&StepId>,
-) -> Result<Reply, ErrorReport> {
+pub fn lints(set: &RecipeSet, lints: &[Lint], step: Option<&StepId>) -> Result<Reply, ErrorReport> {
     let folder = match step {
         None => None,
-        Some(step) => {
-            Some(&set.get(step).ok_or_else(|| unknown_step(set, step))?.folder)
-        }
+        Some(step) => Some(&set.get(step).ok_or_else(|| unknown_step(set, step))?.folder),
     };
     let wanted = |lint: &&Lint| folder.is_none_or(|folder| lint.file.starts_with(&**folder));
     let report = |lint: &Lint| LintReport {

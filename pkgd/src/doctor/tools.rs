@@ -122,6 +122,8 @@ mod tests {
         let none = output.replace("xz\tx 5.0.0\n", "");
         assert!(judge(&none).iter().any(|c| c.found == "missing (needs 5.0.0)"));
         let dash = output.replace("/usr/bin/bash", "/usr/bin/dash");
-        assert!(judge(&dash).iter().any(|c| c.name == "seed: /bin/sh" && c.state == CheckState::Bad));
+        assert!(
+            judge(&dash).iter().any(|c| c.name == "seed: /bin/sh" && c.state == CheckState::Bad)
+        );
     }
 }

@@ -21,7 +21,7 @@ use crate::views;
 
 /// The time that stands for "now" in every output (1 March 2025, the day of LFS 12.3). A constant, so
 /// that the same inputs give the same bytes whenever they are built.
-const SOURCE_DATE_EPOCH: u64 = 1_740_787_200;
+const SOURCE_DATE_EPOCH: i64 = 1_740_787_200;
 
 /// A step that runs.
 struct Lane {
@@ -75,7 +75,8 @@ impl RunningJob {
         written.map_err(|e| state_error(&e))?;
         let Resolved { plan, outlook } = resolved;
         let snapshot = service.store.read().map_err(|e| state_error(&e))?;
-        let cached = |at: usize| matches!(outlook.get(at), Some(minos_plan::Outlook::Cached { .. }));
+        let cached =
+            |at: usize| matches!(outlook.get(at), Some(minos_plan::Outlook::Cached { .. }));
         let weights = Weights::new(&plan, &plan::estimates(&snapshot, &plan), cached);
         Ok(Self {
             id,
@@ -194,7 +195,8 @@ impl RunningJob {
         layers.extend(service.seed.as_ref().ok().map(|seed| seed.dir.clone()));
         let check = self.options.check;
         let scripts = recipe.phases().into_iter().filter(|(p, _)| check || *p != Phase::Check);
-        let jobs = if self.options.jobs > 0 { self.options.jobs } else { service.args.default_jobs() };
+        let jobs =
+            if self.options.jobs > 0 { self.options.jobs } else { service.args.default_jobs() };
         let cap = recipe.needs.jobs_max;
         Task {
             step: recipe.id.clone(),

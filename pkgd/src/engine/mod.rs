@@ -10,8 +10,6 @@ mod unattended;
 mod worker;
 
 use std::collections::VecDeque;
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::thread;
@@ -19,6 +17,7 @@ use std::time::Duration;
 
 use minos_model::JobState;
 use minos_proto::{BuildOptions, ErrorKind, ErrorReport, Reply};
+use minos_sandbox::tree;
 use minos_store::{AuditEntry, LogReader, StoreError};
 
 use crate::server::Port;
@@ -106,8 +105,8 @@ impl Engine {
             )
         })?;
         let report = store.sweep()?;
-        for problem in &report.problems {
-            eprintln!("pkgd: state: {problem}");
+        for digest in &report.rows_without_bytes {
+            eprintln!("pkgd: state: output {digest} is recorded but its files are gone");
         }
         let mut unfinished = store.read()?.unfinished_jobs()?;
         unfinished.sort_by_key(|row| row.id);
@@ -159,9 +158,9 @@ impl Engine {
     fn command(&mut self, command: Command) {
         match command {
             Command::Build { target, options, peer, reply } => {
-                let answer = self.audited(&peer, &format!("build {target}")).and_then(|()| {
-                    self.build(&target, &options).map(|job| Reply::Started { job })
-                });
+                let answer = self
+                    .audited(&peer, &format!("build {target}"))
+                    .and_then(|()| self.build(&target, &options).map(|job| Reply::Started { job }));
                 let _ = reply.send(answer);
             }
             Command::Cancel { job, peer, reply } => {
@@ -286,17 +285,10 @@ impl Engine {
     fn empty_trash(&self) {
         let trash = self.service.store.layout().trash();
         thread::spawn(move || {
-            let Ok(entries) = std::fs::read_dir(&trash) else { return };
-            for entry in entries.flatten() {
-                if let Err(e) = remove(&entry.path()) {
-                    eprintln!("pkgd: {} cannot be deleted: {e}", entry.path().display());
-                }
+            let cleared = tree::Dir::open(&trash).and_then(|dir| dir.clear());
+            if let Err(e) = cleared {
+                eprintln!("pkgd: {} cannot be emptied: {e}", trash.display());
             }
         });
     }
-}
-
-/// Deletes a tree that a step may have written.
-fn remove(path: &Path) -> io::Result<()> {
-    minos_sandbox::tree::remove_tree(path)
 }

@@ -85,9 +85,14 @@ fn look_up(
         _ => None,
     };
     let refused: Vec<Digest> = options.rebuild.iter().filter_map(key_of).collect();
-    outlook(plan, &service.prints, &world, |key| {
-        if refused.contains(key) { None } else { cached(key) }
-    })
+    outlook(
+        plan,
+        &service.prints,
+        &world,
+        |key| {
+            if refused.contains(key) { None } else { cached(key) }
+        },
+    )
 }
 
 /// A recipe with an error of the linter is not built: the error would only show later and worse.
@@ -119,17 +124,14 @@ fn plan_error(error: &PlanError) -> ErrorReport {
         PlanError::Target(_) => ErrorKind::NotFound,
         _ => ErrorKind::Recipe,
     };
-    ErrorReport::new(kind, error.to_string(), error.hint())
+    ErrorReport::new(kind, error.to_string(), "'pkgctl recipe list' shows all recipes")
 }
 
 /// Expected times, from the history of the steps, else from their size in standard build units.
 pub fn estimates(snapshot: &Snapshot<'_>, plan: &Plan) -> Estimates {
     let known = |id: &StepId| snapshot.history(id).ok().flatten().map(|row| row.expected_ms());
-    let history: BTreeMap<StepId, u64> = plan
-        .steps()
-        .iter()
-        .filter_map(|step| Some((step.id.clone(), known(&step.id)?)))
-        .collect();
+    let history: BTreeMap<StepId, u64> =
+        plan.steps().iter().filter_map(|step| Some((step.id.clone(), known(&step.id)?))).collect();
     Estimates::new(history, DEFAULT_SBU_MS).calibrated(plan)
 }
 

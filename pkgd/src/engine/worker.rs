@@ -79,8 +79,14 @@ pub fn spawn(service: &Arc<Service>, start: Start, engine: &Sender<Command>) {
     thread::spawn(move || {
         let Start { mut task, attempt, log } = start;
         let step = task.step.clone();
-        let mut listener =
-            Listener { service: &service, engine: &engine, step: &step, log, scratch: task.scratch.clone(), started: Instant::now() };
+        let mut listener = Listener {
+            service: &service,
+            engine: &engine,
+            step: &step,
+            log,
+            scratch: task.scratch.clone(),
+            started: Instant::now(),
+        };
         let result = find_sources(&service, &step)
             .and_then(|found| {
                 task.sources = found;
@@ -124,8 +130,7 @@ fn place(service: &Service, attempt: u64, captured: Captured) -> Result<Placed, 
 
 /// A failure of the state, not of the step.
 pub fn state_failure(error: &StoreError) -> Failure {
-    let class =
-        if error.is_disk_full() { FailureClass::DiskFull } else { FailureClass::State };
+    let class = if error.is_disk_full() { FailureClass::DiskFull } else { FailureClass::State };
     Failure { class, phase: None, what: error.to_string(), hint: error.hint() }
 }
 
