@@ -15,6 +15,7 @@ mod filter;
 mod helper;
 mod spec;
 mod sys;
+pub mod tree;
 mod wire;
 
 /// Removes what boxes of a killed pkgd left in the cgroup tree; to be called once at start. Boxes that

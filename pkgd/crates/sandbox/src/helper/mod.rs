@@ -6,6 +6,7 @@ mod init;
 mod layers;
 mod payload;
 mod root;
+mod rootfs;
 
 use crate::cgroup::{Cgroup, Place, Totals};
 use crate::child::{Exit, FromHelper, Status};
@@ -124,6 +125,7 @@ impl Running {
         setsid().at(Stage::Prepare)?;
         set_dumpable(false).at(Stage::Prepare)?;
         hand_over_output(spec.ids)?;
+        rootfs::leave()?;
         for upper in spec.upper.iter().chain([&spec.build.upper]) {
             prepare_upper(upper)?;
         }

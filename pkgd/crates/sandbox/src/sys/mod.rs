@@ -4,6 +4,7 @@
 //! returns `io::Result`. No policy lives here.
 #![allow(unsafe_code)] // system calls that neither std nor nix wraps
 
+pub mod attrs;
 pub mod mount;
 pub mod net;
 pub mod process;

@@ -20,8 +20,17 @@ pub const NOEXEC: u64 = libc::MOUNT_ATTR_NOEXEC;
 /// A detached copy of the one mount that `path` lies on, with `path` as its root.
 /// Mounts below `path` are not part of it.
 pub fn clone_tree(path: &Path) -> io::Result<OwnedFd> {
+    open_tree(path, 0)
+}
+
+/// A detached copy of the mount that `path` lies on and of all mounts below `path`.
+pub fn clone_tree_recursive(path: &Path) -> io::Result<OwnedFd> {
+    open_tree(path, libc::AT_RECURSIVE.cast_unsigned())
+}
+
+fn open_tree(path: &Path, flags: libc::c_uint) -> io::Result<OwnedFd> {
     let path = cstr(path)?;
-    let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC;
+    let flags = flags | libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC;
     // SAFETY: `path` is a valid NUL-terminated string that outlives the call.
     owned(unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags) })
 }
