@@ -95,11 +95,17 @@ impl Store {
         layout.create()?;
         let lock = Lock::take(&layout.lock())?;
         let (database, journal) = media(&layout)?;
+        let journal = Journal::new(journal, layout.journal());
+        let empty = |e| StoreError::io("prepare", layout.database(), e);
+        if database.len().map_err(empty)? == 0 || journal.is_unborn()? {
+            journal.begin()?;
+            database.set_len(0).map_err(empty)?;
+        }
         let db = Builder::new()
             .set_cache_size(options.cache_bytes)
             .create_with_backend(database)
             .map_err(|e| StoreError::redb("open", &layout.database(), e))?;
-        let journal = Mutex::new(Journal::new(journal, layout.journal()));
+        let journal = Mutex::new(journal);
         let store = Self { layout, options, db, journal, latch: Mutex::new(None), _lock: lock };
         store.recover()?;
         schema::prepare(&store, schema, now_ms)?;
@@ -110,7 +116,7 @@ impl Store {
     fn recover(&self) -> Result<(), StoreError> {
         let applied = self.read()?.applied()?;
         let mut journal = self.journal()?;
-        let Some(applied) = applied else { return journal.begin() };
+        let Some(applied) = applied else { return Ok(()) };
         let records = journal.recover(applied)?;
         drop(journal);
         self.write(|w| {

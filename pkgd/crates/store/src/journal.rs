@@ -27,6 +27,8 @@ const BLOCK: usize = 4096;
 /// in memory, and how many are put again after a kill.
 pub(crate) const CAPACITY: usize = 64 * BLOCK;
 const MAGIC: [u8; 4] = *b"MJR1";
+/// Number of the record that says: the database is being made. No commit has it.
+const BIRTH: u64 = 0;
 /// Magic, length of the operations, number of the commit, check sum.
 const HEADER: usize = 4 + 4 + 8 + 8;
 
@@ -64,14 +66,28 @@ impl Journal {
         Self { medium: Box::new(medium), path, last: 0, at: CAPACITY }
     }
 
-    /// Empties the journal for a new database.
+    /// Empties the journal for a database that is about to be made, and marks it so. The first commit
+    /// through the journal takes the place of the mark.
     pub(crate) fn begin(&self) -> Result<(), StoreError> {
-        let zero = || {
+        let mark = encode(BIRTH, &[]).map_err(|what| StoreError::Invalid { what })?;
+        self.fill(&mark)
+    }
+
+    /// Whether the database was about to be made and no commit was ever acknowledged: whatever is in
+    /// it may be thrown away. redb cannot open a file whose making was cut off by a power cut.
+    pub(crate) fn is_unborn(&self) -> Result<bool, StoreError> {
+        Ok(parse(&self.contents()?).is_some_and(|(record, _)| record.number == BIRTH))
+    }
+
+    fn fill(&self, start: &[u8]) -> Result<(), StoreError> {
+        let mut bytes = vec![0; CAPACITY];
+        bytes[..start.len()].copy_from_slice(start);
+        let write = || {
             self.medium.set_len(CAPACITY as u64)?;
-            self.medium.write(0, &vec![0; CAPACITY])?;
+            self.medium.write(0, &bytes)?;
             self.medium.sync_data()
         };
-        zero().map_err(|e| self.error("prepare", e))
+        write().map_err(|e| self.error("prepare", e))
     }
 
     /// The commits behind number `applied` that the database does not have. The next commit must be
@@ -105,7 +121,7 @@ impl Journal {
     /// holds nothing: until the database has its records, they are the only copy.
     fn lengthen(&self, empty: bool) -> Result<(), StoreError> {
         if empty {
-            return self.begin();
+            return self.fill(&[]);
         }
         self.medium.set_len(CAPACITY as u64).map_err(|e| self.error("lengthen", e))
     }

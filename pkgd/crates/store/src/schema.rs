@@ -33,7 +33,11 @@ pub(crate) const CURRENT: Schema = Schema { version: 1, migrations: &[] };
 /// Makes the tables of a new database, migrates an older one, refuses a newer one.
 pub(crate) fn prepare(store: &Store, schema: &Schema, now_ms: u64) -> Result<(), StoreError> {
     match store.read()?.schema()? {
-        None => store.write(|w| create(w, schema.version, now_ms)),
+        None => {
+            store.write(|w| create(w, schema.version))?;
+            // The first commit through the journal ends the making of the database.
+            store.write(|w| w.put(META, CREATED, &now_ms))
+        }
         Some(found) if found == schema.version => Ok(()),
         Some(found) if found > schema.version => Err(StoreError::NewerSchema {
             path: store.layout.database(),
@@ -44,12 +48,11 @@ pub(crate) fn prepare(store: &Store, schema: &Schema, now_ms: u64) -> Result<(),
     }
 }
 
-fn create(w: &mut Write<'_>, version: u32, now_ms: u64) -> Result<(), StoreError> {
+fn create(w: &mut Write<'_>, version: u32) -> Result<(), StoreError> {
     w.make_durable();
     table::ALL.iter().try_for_each(|definition| w.make_table(*definition))?;
     let first = highest_log(w.store()) + 1;
     w.put(META, FIRST_ATTEMPT, &first)?;
-    w.put(META, CREATED, &now_ms)?;
     w.put(META, SCHEMA, &u64::from(version))
 }
 
