@@ -59,7 +59,7 @@ impl Place {
 
     /// Whether a verb must come next.
     pub fn expects_verb(&self) -> bool {
-        !self.here.commands.is_empty()
+        !self.here.commands.is_empty() && self.positionals == 0
     }
 
     /// The verbs possible here.
