@@ -156,7 +156,7 @@ fn parse(given: &[String]) -> Result<Asked, Error> {
 fn explain(complaint: &str, given: &[String]) -> Error {
     let mut what = complaint.replace('\n', " ");
     if let Some(first) = what.get(..1) {
-        what = first.to_lowercase() + &what[1..];
+        what = first.to_ascii_lowercase() + &what[1..];
     }
     let quoted = what.strip_prefix("unrecognized argument: ").map(|w| w.trim_matches('"'));
     let Some(unknown) = quoted.map(str::to_owned) else {

@@ -82,7 +82,7 @@ impl fmt::Display for Endpoint {
 /// A path as a shell takes it.
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/._-+=:@,~".contains(c);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@,~".contains(c);
     if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 

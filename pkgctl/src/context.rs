@@ -48,6 +48,10 @@ impl Terminal {
     }
 }
 
+/// Turns a reply into text; `None` for a reply that does not fit the request. A trait object, since
+/// a copy of the asking code in every verb costs kilobytes.
+pub type Render<'r> = &'r dyn Fn(&Reply, View) -> Option<String>;
+
 /// Everything a verb needs.
 pub struct Context<'a> {
     /// Where pkgd is.
@@ -136,16 +140,11 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Asks one thing and shows the answer: as JSON, or as `render` makes it. `render` says `None` to
-    /// an answer that does not fit the request.
+    /// Asks one thing and shows the answer: as JSON, or as `render` makes it.
     ///
     /// # Errors
     /// As [`Client::call`]; [`Error::Output`] when nobody takes the answer.
-    pub fn ask(
-        &mut self,
-        request: &Request,
-        render: impl FnOnce(&Reply, View) -> Option<String>,
-    ) -> Result<Reply, Error> {
+    pub fn ask(&mut self, request: &Request, render: Render<'_>) -> Result<Reply, Error> {
         let reply = self.connect()?.call(request)?;
         self.show(&reply, render)?;
         Ok(reply)
@@ -155,11 +154,7 @@ impl<'a> Context<'a> {
     ///
     /// # Errors
     /// [`Error::Protocol`] when `render` says `None`.
-    pub fn show(
-        &mut self,
-        reply: &Reply,
-        render: impl FnOnce(&Reply, View) -> Option<String>,
-    ) -> Result<(), Error> {
+    pub fn show(&mut self, reply: &Reply, render: Render<'_>) -> Result<(), Error> {
         let text = render(reply, self.view()).ok_or_else(unexpected)?;
         if self.json { self.print(&(json::reply(reply) + "\n")) } else { self.print(&text) }
     }

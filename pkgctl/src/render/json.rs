@@ -53,10 +53,12 @@ pub fn error(error: &Error) -> String {
 }
 
 /// Any other object of ours.
-pub fn object<const N: usize>(fields: [(&str, Value); N]) -> String {
-    let mut map: Map<String, Value> =
-        fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+pub fn object(fields: impl IntoIterator<Item = (&'static str, Value)>) -> String {
+    let mut map = Map::new();
     map.insert("schema".into(), SCHEMA.into());
+    for (key, value) in fields {
+        map.insert(key.into(), value);
+    }
     Value::Object(map).to_string()
 }
 

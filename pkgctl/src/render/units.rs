@@ -24,12 +24,14 @@ pub fn size(bytes: u64) -> String {
     if bytes < 1024 {
         return format!("{bytes} B");
     }
-    let mut tenths = u128::from(bytes) * 10 / 1024;
     let mut unit = 0;
-    while tenths >= 10240 && unit + 1 < UNITS.len() {
-        tenths /= 1024;
+    let mut scaled = bytes;
+    // 1024 is divided off first where ten times the number would not fit.
+    while scaled >= 1 << 20 && unit + 1 < UNITS.len() {
+        scaled /= 1024;
         unit += 1;
     }
+    let tenths = scaled * 10 / 1024;
     if tenths < 1000 {
         format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
     } else {

@@ -49,6 +49,7 @@ pub fn complete(line: &str, names: &mut dyn Names) -> Completion {
         before.split_whitespace().filter(|w| *w != "pkgctl").map(str::to_owned).collect();
     let mut candidates = candidates(&Place::after(&words), &words, word, names);
     candidates.retain(|c| c.starts_with(word));
+    candidates.sort_unstable();
     candidates.dedup();
     Completion { start: line[..at].chars().count(), candidates }
 }
@@ -67,7 +68,6 @@ fn candidates(place: &Place, words: &[String], word: &str, names: &mut dyn Names
     if place.expects_verb() {
         let mut verbs: Vec<&str> = place.next_verbs().collect();
         verbs.extend(BUILTINS.iter().filter(|_| words.is_empty()));
-        verbs.sort_unstable();
         return owned(verbs);
     }
     match place.next_positional() {
@@ -117,7 +117,7 @@ mod tests {
             ("build lfs/toolchain --rebuild gl", "glibc"),
             ("build --jobs ", ""),
             ("--json stat", "status"),
-            ("watch ", "12 11"),
+            ("watch ", "11 12"),
             ("cancel 12 ", ""),
             ("nonsense ", ""),
             ("status --js", "--json"),

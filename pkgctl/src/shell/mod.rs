@@ -252,8 +252,6 @@ impl Names for Asking<'_, '_> {
             all.push(format!("{}/{}", recipe.stage, recipe.step.name()));
             all.extend(recipe.groups);
         }
-        all.sort_unstable();
-        all.dedup();
         all
     }
 

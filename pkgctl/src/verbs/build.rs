@@ -55,7 +55,7 @@ pub(super) fn start(
     let reply = client.call(request)?;
     let Reply::Started { job } = reply else { return Err(unexpected()) };
     let command = context.command();
-    context.show(&reply, |_, _| {
+    context.show(&reply, &|_, _| {
         let text = format!("job {job} started");
         let next = format!("; '{command} watch {job}' follows it");
         Some(if detach { text + &next + "\n" } else { text + "\n" })

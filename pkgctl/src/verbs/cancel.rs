@@ -19,7 +19,7 @@ pub struct Cancel {
 impl Cancel {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Error> {
         let job = self.job;
-        context.ask(&Request::Cancel { job }, |reply, _| match reply {
+        context.ask(&Request::Cancel { job }, &|reply, _| match reply {
             Reply::Done => Some(format!("job {job} is cancelled; what it built stays\n")),
             _ => None,
         })?;

@@ -15,7 +15,7 @@ pub struct Doctor {}
 
 impl Doctor {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Error> {
-        let reply = context.ask(&Request::Doctor, |reply, view| match reply {
+        let reply = context.ask(&Request::Doctor, &|reply, view| match reply {
             Reply::Doctor(checks) => Some(render::checks::checks(checks, view)),
             _ => None,
         })?;

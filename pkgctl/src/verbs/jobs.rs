@@ -27,7 +27,7 @@ impl Jobs {
             Some(_) => Request::Job { job: self.job },
             None => Request::Jobs { limit: self.limit },
         };
-        context.ask(&request, |reply, view| match reply {
+        context.ask(&request, &|reply, view| match reply {
             Reply::Jobs(jobs) if self.job.is_none() => Some(render::job::jobs(jobs, view)),
             Reply::Job { job, steps } if self.job.is_some() => {
                 Some(render::job::job(job, steps, &command, view))

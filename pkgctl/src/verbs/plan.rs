@@ -29,7 +29,7 @@ impl Plan {
         let options =
             BuildOptions { check: self.check, rebuild: self.rebuild, ..BuildOptions::default() };
         let request = Request::Plan { target: self.target, options };
-        context.ask(&request, |reply, view| match reply {
+        context.ask(&request, &|reply, view| match reply {
             Reply::Plan(plan) => Some(render::plan::plan(plan, view)),
             _ => None,
         })?;

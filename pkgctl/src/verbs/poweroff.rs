@@ -23,7 +23,7 @@ pub(super) fn shut_down(
     reboot: bool,
     said: &str,
 ) -> Result<Exit, Error> {
-    context.ask(&Request::Shutdown { reboot }, |reply, _| match reply {
+    context.ask(&Request::Shutdown { reboot }, &|reply, _| match reply {
         Reply::Done => Some(said.to_owned()),
         _ => None,
     })?;

@@ -59,7 +59,7 @@ impl Recipe {
 }
 
 fn list(context: &mut Context<'_>) -> Result<Exit, Error> {
-    context.ask(&Request::RecipeList, |reply, view| match reply {
+    context.ask(&Request::RecipeList, &|reply, view| match reply {
         Reply::Recipes(recipes) => Some(render::recipe::list(recipes, view)),
         _ => None,
     })?;
@@ -67,7 +67,7 @@ fn list(context: &mut Context<'_>) -> Result<Exit, Error> {
 }
 
 fn show(context: &mut Context<'_>, step: StepId) -> Result<Exit, Error> {
-    context.ask(&Request::RecipeShow { step }, |reply, view| match reply {
+    context.ask(&Request::RecipeShow { step }, &|reply, view| match reply {
         Reply::Recipe { recipe, files } => Some(render::recipe::show(recipe, files, view)),
         _ => None,
     })?;
@@ -75,7 +75,7 @@ fn show(context: &mut Context<'_>, step: StepId) -> Result<Exit, Error> {
 }
 
 fn lint(context: &mut Context<'_>, step: Option<StepId>) -> Result<Exit, Error> {
-    let reply = context.ask(&Request::RecipeLint { step }, |reply, view| match reply {
+    let reply = context.ask(&Request::RecipeLint { step }, &|reply, view| match reply {
         Reply::Lints(lints) => Some(render::recipe::lints(lints, view)),
         _ => None,
     })?;

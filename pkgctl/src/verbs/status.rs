@@ -15,7 +15,7 @@ pub struct Status {}
 
 impl Status {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Error> {
-        context.ask(&Request::Status, |reply, view| match reply {
+        context.ask(&Request::Status, &|reply, view| match reply {
             Reply::Status(status) => Some(render::status::status(status, view)),
             _ => None,
         })?;

@@ -75,7 +75,7 @@ impl Watching {
         self.job = Some(job.id);
         self.last_line_ms = job.created_ms;
         let mut board = Board::new(job, steps);
-        context.show(&reply, |_, view| Some(board.opening(job, view)))?;
+        context.show(&reply, &|_, view| Some(board.opening(job, view)))?;
         let state = loop {
             if let Some(state) = board.finished() {
                 break state;
@@ -89,7 +89,7 @@ impl Watching {
         context.clear_status()?;
         let command = context.command();
         let summary = client.call(&Request::Job { job: self.job })?;
-        context.show(&summary, |reply, view| match reply {
+        context.show(&summary, &|reply, view| match reply {
             Reply::Job { job, steps } => Some(render::job::job(job, steps, &command, view)),
             _ => None,
         })?;
