@@ -73,7 +73,8 @@ impl Apt {
     pub fn refresh(&self, log: &Path, progress: &dyn Progress) -> Result<()> {
         let Some(dir) = &self.private else { return Ok(()) };
         let stamp = dir.join("updated");
-        let age = fs::metadata(&stamp).and_then(|m| m.modified()).ok().and_then(|t| t.elapsed().ok());
+        let age =
+            fs::metadata(&stamp).and_then(|m| m.modified()).ok().and_then(|t| t.elapsed().ok());
         if age.is_some_and(|age| age < FRESH) {
             return Ok(());
         }
@@ -164,7 +165,8 @@ mod tests {
         let text = "Package: p\nVersion: 2-1\nDescription: x\n Version: 9\nSHA256: aa\n\n\
                     Package: p\nVersion: 1-1\nSHA256: bb\n\nPackage: virtual\n";
         let offers = parse_offers(text);
-        let short: Vec<_> = offers.iter().map(|o| (o.version.as_str(), o.sha256.as_str())).collect();
+        let short: Vec<_> =
+            offers.iter().map(|o| (o.version.as_str(), o.sha256.as_str())).collect();
         assert_eq!(short, [("2-1", "aa"), ("1-1", "bb")]);
     }
 

@@ -46,7 +46,12 @@ impl Cache {
     }
 
     /// The verified entry, or nothing. A damaged one is removed, and `progress` is told.
-    pub fn lookup(&self, kind: &str, key: &str, progress: &dyn Progress) -> Result<Option<PathBuf>> {
+    pub fn lookup(
+        &self,
+        kind: &str,
+        key: &str,
+        progress: &dyn Progress,
+    ) -> Result<Option<PathBuf>> {
         let entry = self.path(kind, key);
         if !entry.is_dir() {
             return Ok(None);
@@ -197,9 +202,8 @@ mod tests {
         let (_dir, cache) = cache();
         let (entry, cached) = cache.get_or_make("k", "1", &Silent, make_a)?;
         assert!(!cached && entry.join("a").is_file());
-        let (_, cached) = cache.get_or_make("k", "1", &Silent, |_| {
-            Err(Error::request("must not be made twice"))
-        })?;
+        let (_, cached) = cache
+            .get_or_make("k", "1", &Silent, |_| Err(Error::request("must not be made twice")))?;
         assert!(cached);
         Ok(())
     }

@@ -86,9 +86,8 @@ impl<W: Write> Writer<W> {
         let links = if header.mode & DIRECTORY == DIRECTORY { 2 } else { 1 };
         let name_size = header.name.len() as u32 + 1;
         let (major, minor) = header.device;
-        let fields = [
-            inode, header.mode, 0, 0, links, self.mtime, size, 0, 0, major, minor, name_size, 0,
-        ];
+        let fields =
+            [inode, header.mode, 0, 0, links, self.mtime, size, 0, 0, major, minor, name_size, 0];
         let mut text = String::from(MAGIC);
         fields.iter().for_each(|field| text += &format!("{field:08X}"));
         self.write(text.as_bytes())?;

@@ -101,6 +101,13 @@ pub enum Error {
         /// The files that were read.
         looked: Vec<PathBuf>,
     },
+    /// Recipes have errors.
+    Recipes {
+        /// The folder of the recipes.
+        dir: PathBuf,
+        /// Each finding: file, line, what, and what to do.
+        lints: Vec<String>,
+    },
     /// A request cannot be carried out as given.
     Request {
         /// Why, and what would be accepted.
@@ -167,6 +174,10 @@ impl fmt::Display for Error {
                 path.display()
             ),
             Error::NoMirror { looked } => write_no_mirror(f, looked),
+            Error::Recipes { dir, lints } => {
+                write!(f, "{}: {} error(s)", dir.display(), lints.len())?;
+                lints.iter().try_for_each(|lint| write!(f, "\n  {lint}"))
+            }
             Error::Request { why } => f.write_str(why),
         }
     }
@@ -219,8 +230,7 @@ fn write_no_kernel(
 ) -> fmt::Result {
     write!(f, "no kernel source of {} is on offer any more", lock.display())?;
     write!(f, "\n  locked:  {}", locked.join(", "))?;
-    let offered =
-        if offered.is_empty() { "nothing".to_owned() } else { offered.join(", ") };
+    let offered = if offered.is_empty() { "nothing".to_owned() } else { offered.join(", ") };
     write!(f, "\n  offered: {offered}")?;
     write!(
         f,

@@ -11,6 +11,8 @@ use crate::{Artefact, Error, How, Layout, Result};
 
 /// zstd level: 0.3 s for our few megabytes, and the kernel unpacks all levels equally fast.
 const LEVEL: i32 = 19;
+/// The time stamp of every entry: that of their content is in the content.
+const EPOCH: u32 = 0;
 /// Empty directories: mount points, and what programs expect to exist.
 const DIRECTORIES: [(&str, u32); 13] = [
     ("bin", 0o755),
@@ -41,8 +43,19 @@ pub struct Request {
     pub recipes: PathBuf,
     /// The version of MinOS, for `/etc/os-release`.
     pub version: String,
-    /// The time stamp of every entry, in seconds since 1970.
-    pub epoch: u32,
+}
+
+impl Request {
+    /// The usual names in a folder of programs, and this crate's version, which is the tree's.
+    pub fn of(programs: &Path, recipes: &Path) -> Self {
+        Request {
+            init: programs.join("init"),
+            pkgd: programs.join("pkgd"),
+            pkgctl: programs.join("pkgctl"),
+            recipes: recipes.to_path_buf(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
 }
 
 /// Makes `out/initramfs.zst`.
@@ -67,11 +80,11 @@ pub fn archive(request: &Request) -> Result<Vec<u8>> {
         ("usr/share/minos/recipes.idx", 0o644, read(&request.recipes, "the recipe index")?),
         ("etc/os-release", 0o644, os_release(&request.version).into_bytes()),
     ];
-    write(&files, request.epoch).map_err(Error::io("write", "the archive in memory"))
+    write(&files).map_err(Error::io("write", "the archive in memory"))
 }
 
-fn write(files: &[(&str, u32, Vec<u8>)], epoch: u32) -> std::io::Result<Vec<u8>> {
-    let mut cpio = Writer::new(Vec::new(), epoch);
+fn write(files: &[(&str, u32, Vec<u8>)]) -> std::io::Result<Vec<u8>> {
+    let mut cpio = Writer::new(Vec::new(), EPOCH);
     for (name, permissions) in DIRECTORIES {
         cpio.directory(name, permissions)?;
     }
@@ -125,7 +138,6 @@ mod tests {
             pkgctl: file("pkgctl"),
             recipes: file("recipes"),
             version: "1.2.3".into(),
-            epoch: 1,
         }
     }
 

@@ -35,6 +35,11 @@ impl Layout {
         Ok(Layout { tree: tree.to_path_buf(), out: tree.join("out"), cache })
     }
 
+    /// The same, with another output folder.
+    pub fn with_out(self, out: PathBuf) -> Self {
+        Layout { out, ..self }
+    }
+
     /// A file of the source tree.
     pub fn tree(&self, relative: &str) -> PathBuf {
         self.tree.join(relative)

@@ -8,6 +8,7 @@
 //! | [`seed`] | `seed.squashfs`, the read-only root of host tools |
 //! | [`sources`] | `sources/`, every locked tarball, verified |
 //! | [`sources_image`] | `sources.squashfs` |
+//! | [`recipes`] | `recipes.idx` |
 //! | [`initramfs`] | `initramfs.zst` |
 //! | [`state_disk`] | an empty ext4 state disk |
 //! | [`disk`] | a GPT disk for machines without QEMU |
@@ -17,6 +18,7 @@
 //! verified before it is used. The library never talks to a terminal: it reports to a
 //! [`progress::Progress`] and returns [`Error`]s that say what to do next.
 
+pub mod all;
 pub mod apt;
 pub mod artefact;
 pub mod cache;
@@ -28,7 +30,9 @@ pub mod initramfs;
 pub mod kernel;
 pub mod layout;
 pub mod mirror;
+pub mod programs;
 pub mod progress;
+pub mod recipes;
 pub mod seed;
 pub mod sizes;
 pub mod sources;

@@ -11,8 +11,17 @@ use crate::{Error, Result};
 /// Debian's own suites, by the names apt configurations use. Another distribution's mirror must not
 /// be taken for Debian's.
 const SUITES: &[&str] = &[
-    "bullseye", "bookworm", "trixie", "forky", "duke", "sid", "oldoldstable", "oldstable", "stable",
-    "testing", "unstable",
+    "bullseye",
+    "bookworm",
+    "trixie",
+    "forky",
+    "duke",
+    "sid",
+    "oldoldstable",
+    "oldstable",
+    "stable",
+    "testing",
+    "unstable",
 ];
 /// The archive's keys, from the package debian-archive-keyring.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -121,7 +130,13 @@ fn parse_list_line(line: &str) -> Option<Entry> {
     let mut fields = words(rest).into_iter();
     let uri = fields.next()?;
     let suites = vec![fields.next()?];
-    Some(Entry { binary: kind == "deb", uri, suites, components: fields.collect(), disabled: false })
+    Some(Entry {
+        binary: kind == "deb",
+        uri,
+        suites,
+        components: fields.collect(),
+        disabled: false,
+    })
 }
 
 /// Stanzas separated by empty lines; several URIs mean the same archive, so the first will do.

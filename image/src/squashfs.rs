@@ -12,7 +12,7 @@ use crate::{Progress, Result};
 /// seed), and large blocks because compilers are read whole.
 const COMPRESSION: [&str; 6] = ["-comp", "zstd", "-Xcompression-level", "3", "-b", "256K"];
 
-/// Packs a tar archive as it is: owners, modes and times are the archive's.
+/// Packs a tar archive: owners and modes are the archive's, all times `epoch`.
 pub fn from_tar(
     tar: &Path,
     image: &Path,
@@ -20,12 +20,16 @@ pub fn from_tar(
     log: &Path,
     progress: &dyn Progress,
 ) -> Result<()> {
-    // Through a shell, because sqfstar reads the archive from standard input only.
-    let script = "tar=$1; shift; exec \"$@\" < \"$tar\"";
-    let run = Run::new("sh")?.args(["-c", script, "sh"]).arg(tar).arg(crate::tool::find("sqfstar")?);
-    run.args(COMPRESSION)
-        .args(["-quiet", "-no-progress", "-mkfs-time", &epoch.to_string()])
+    // Not sqfstar: that of squashfs-tools 4.5 refuses -Xcompression-level.
+    Run::new("mksquashfs")?
+        .stdin(tar)?
+        .arg("-")
         .arg(image)
+        .arg("-tar")
+        .args(COMPRESSION)
+        // The archive's entry for the root itself is not read: without this it is 0777.
+        .args(["-root-mode", "755", "-root-uid", "0", "-root-gid", "0"])
+        .args(fixed(epoch))
         .logged(log, "squashfs", progress)
 }
 
@@ -37,14 +41,22 @@ pub fn from_dir(
     log: &Path,
     progress: &dyn Progress,
 ) -> Result<()> {
-    let epoch = epoch.to_string();
     Run::new("mksquashfs")?
         .arg(dir)
         .arg(image)
         .args(COMPRESSION)
-        .args(["-quiet", "-no-progress", "-noappend", "-all-root"])
-        .args(["-mkfs-time", &epoch, "-all-time", &epoch])
+        .arg("-all-root")
+        .args(fixed(epoch))
         .logged(log, "squashfs", progress)
+}
+
+/// One time for everything: directories that are in an archive only by their files' names would
+/// otherwise carry the current one.
+fn fixed(epoch: u32) -> Vec<String> {
+    format!("-quiet -no-progress -noappend -mkfs-time {epoch} -all-time {epoch}")
+        .split(' ')
+        .map(str::to_owned)
+        .collect()
 }
 
 #[cfg(test)]

@@ -68,15 +68,21 @@ pub fn format(path: &Path, offset: u64, bytes: u64) -> Result<()> {
          lazy_itable_init=1,lazy_journal_init=1,assume_storage_prezeroed=1"
     );
     Run::new("mke2fs")?
+        // An empty configuration knows no types; the features below are what makes it ext4.
         .env("MKE2FS_CONFIG", "/dev/null")
         .env("E2FSPROGS_FAKE_TIME", EPOCH)
         .env("SOURCE_DATE_EPOCH", EPOCH)
-        .args(["-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-i", "16384", "-m", "0"])
-        .args(["-J", "size=32", "-L", LABEL, "-U", UUID, "-O", FEATURES, "-E", &extended])
+        .args(["-q", "-F", "-b", "4096", "-I", "256", "-i", "16384", "-m", "0"])
+        .args(["-J", journal(bytes), "-L", LABEL, "-U", UUID, "-O", FEATURES, "-E", &extended])
         .arg(path)
         .arg((bytes / BLOCK).to_string())
         .output()?;
     Ok(())
+}
+
+/// The journal's size: large enough for bursts of a build where there is room for it.
+fn journal(bytes: u64) -> &'static str {
+    if bytes >= 1 << 30 { "size=64" } else { "size=8" }
 }
 
 #[cfg(test)]

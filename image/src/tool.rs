@@ -16,7 +16,9 @@ const PACKAGES: &[(&str, &str)] = &[
     ("apt-get", "apt"),
     ("bc", "bc"),
     ("bison", "bison"),
+    ("cargo", "cargo (or rustup, for the version the tree needs)"),
     ("dpkg-deb", "dpkg"),
+    ("e2fsck", "e2fsprogs"),
     ("flex", "flex"),
     ("gcc", "gcc"),
     ("ld", "binutils"),
@@ -31,7 +33,6 @@ const PACKAGES: &[(&str, &str)] = &[
     ("objdump", "binutils"),
     ("perl", "perl"),
     ("pip3", "python3-pip"),
-    ("sqfstar", "squashfs-tools"),
     ("tar", "tar"),
     ("unsquashfs", "squashfs-tools"),
     ("xz", "xz-utils"),
@@ -70,14 +71,28 @@ fn package_of(tool: &str) -> &'static str {
 pub struct Run {
     command: Command,
     name: String,
+    /// How many of the command's arguments belong to `setpriv`.
+    prefix: usize,
 }
 
 impl Run {
     /// A run of `tool`, which must be installed.
     pub fn new(tool: &str) -> Result<Self> {
-        let mut command = Command::new(find(tool)?);
+        let program = find(tool)?;
+        // A build must not go on in the background, in a folder the next run clears, when we are
+        // killed. Where setpriv(1) is absent, only that comfort is.
+        let (mut command, prefix) = match find("setpriv") {
+            Ok(setpriv) => {
+                let mut command = Command::new(setpriv);
+                command.args(["--pdeathsig", "TERM", "--"]).arg(program);
+                (command, 4)
+            }
+            Err(_) => (Command::new(program), 0),
+        };
         command.env("LC_ALL", "C").env("TZ", "UTC").stdin(Stdio::null());
-        Ok(Run { command, name: tool.to_owned() })
+        // The user's would override ours, or clash with an option that says the same.
+        command.env_remove("SOURCE_DATE_EPOCH");
+        Ok(Run { command, name: tool.to_owned(), prefix })
     }
 
     /// Adds an argument.
@@ -96,6 +111,12 @@ impl Run {
     pub fn env(mut self, key: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(key, value);
         self
+    }
+
+    /// Gives it a file to read as its standard input.
+    pub fn stdin(mut self, path: &Path) -> Result<Self> {
+        self.command.stdin(File::open(path).map_err(Error::io("open", path))?);
+        Ok(self)
     }
 
     /// Sets the working directory.
@@ -122,7 +143,8 @@ impl Run {
         let err = out.try_clone().map_err(Error::io("duplicate", log))?;
         self.command.stdout(out).stderr(err);
         let child = self.command.spawn().map_err(Error::io("start", &self.name))?;
-        let status = watch(child, log, label, progress).map_err(Error::io("wait for", &self.name))?;
+        let status =
+            watch(child, log, label, progress).map_err(Error::io("wait for", &self.name))?;
         if status.success() {
             return Ok(());
         }
@@ -130,7 +152,8 @@ impl Run {
     }
 
     fn failed(&self, status: ExitStatus, log: Option<&Path>, tail: String) -> Error {
-        let args: Vec<OsString> = self.command.get_args().map(OsStr::to_os_string).collect();
+        let args: Vec<OsString> =
+            self.command.get_args().skip(self.prefix).map(OsStr::to_os_string).collect();
         let shown = args.iter().take(6).map(|a| a.to_string_lossy());
         let mut command = self.name.clone();
         shown.for_each(|arg| command = format!("{command} {arg}"));
@@ -218,6 +241,26 @@ mod tests {
             assert!(text.contains(part), "{part} is not in {text}");
         }
         assert!(!text.contains("line 2\n"), "{text}");
+    }
+
+    /// A killed kernel build once went on under PID 1 and wrote into the next run's folder.
+    #[test]
+    fn a_program_does_not_outlive_the_thread_that_runs_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let pid_file = dir.path().join("pid");
+        let script = format!("echo $$ > {}; exec sleep 100", pid_file.display());
+        let mut run = Run::new("sh").unwrap().args(["-c", &script]);
+        // The signal comes when the parent's thread ends, so a thread can play the killed parent.
+        let mut child = thread::spawn(move || {
+            let child = run.command.spawn().unwrap();
+            while fs::read_to_string(&pid_file).unwrap_or_default().is_empty() {
+                thread::sleep(POLL);
+            }
+            child
+        })
+        .join()
+        .unwrap();
+        assert!(!child.wait().unwrap().success());
     }
 
     #[test]

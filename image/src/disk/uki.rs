@@ -53,7 +53,8 @@ pub fn make(request: &Request, efi: &Path) -> Result<()> {
 fn end_of(stub: &Path) -> Result<u64> {
     let text = Run::new("objdump")?.args(["-h", "-w"]).arg(stub).output()?;
     let ends = text.lines().filter_map(section_end);
-    let end = ends.max().ok_or_else(|| Error::parse(stub, "not an EFI stub: it has no sections"))?;
+    let end =
+        ends.max().ok_or_else(|| Error::parse(stub, "not an EFI stub: it has no sections"))?;
     Ok(end.next_multiple_of(PAGE))
 }
 

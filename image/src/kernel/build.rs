@@ -75,11 +75,11 @@ fn check_host() -> Result<()> {
 fn unpack(job: &Job<'_>, work: &Path, progress: &dyn Progress) -> Result<PathBuf> {
     progress.step("kernel: unpacking the source");
     let unpacked = work.join("deb");
-    Run::new("dpkg-deb")?.arg("-x").arg(job.deb).arg(&unpacked).logged(
-        job.log,
-        "dpkg-deb",
-        progress,
-    )?;
+    Run::new("dpkg-deb")?
+        .arg("-x")
+        .arg(job.deb)
+        .arg(&unpacked)
+        .logged(job.log, "dpkg-deb", progress)?;
     let folder = unpacked.join("usr/src");
     let tarball = first(&folder, |name| name.ends_with(".tar.xz"))?;
     let tree = work.join("tree");
@@ -100,7 +100,8 @@ fn first(dir: &Path, wanted: impl Fn(&str) -> bool) -> Result<PathBuf> {
     Err(Error::Missing {
         what: "the kernel's tarball".to_owned(),
         path: dir.to_path_buf(),
-        next: "the package is not a linux-source package; take its entry out of the lock".to_owned(),
+        next: "the package is not a linux-source package; take its entry out of the lock"
+            .to_owned(),
     })
 }
 

@@ -185,7 +185,9 @@ mod tests {
         let refused = |text: &str| {
             Wanted::default().add(Path::new("x.config"), text).unwrap_err().to_string()
         };
-        assert!(refused("CONFIG_A=y\n# CONFIG_A is not set\n").contains("set already in x.config:1"));
+        assert!(
+            refused("CONFIG_A=y\n# CONFIG_A is not set\n").contains("set already in x.config:1")
+        );
         assert!(refused("CONFIG_A=m\n").contains("modules"));
         assert!(refused("A=y\n").contains("line 1"));
         assert!(refused("CONFIG_A=\n").contains("value"));
@@ -193,7 +195,8 @@ mod tests {
 
     #[test]
     fn merging_replaces_and_appends() {
-        let merged = wanted("CONFIG_XZ=n\nCONFIG_ZSTD=y\n").over("# head\nCONFIG_XZ=y\nCONFIG_K=y\n");
+        let merged =
+            wanted("CONFIG_XZ=n\nCONFIG_ZSTD=y\n").over("# head\nCONFIG_XZ=y\nCONFIG_K=y\n");
         assert_eq!(merged, "# head\nCONFIG_K=y\n# CONFIG_XZ is not set\nCONFIG_ZSTD=y\n");
     }
 

@@ -2,7 +2,7 @@
 //!
 //! `kernel-config/source.lock` lists accepted packages, the preferred one first. A security suite
 //! drops a version weeks after the next one appears, so one pin is not enough: the first locked
-//! package that apt (the host's view, then a private view of our own suite) still offers is taken.
+//! package that apt (a private view of our own suite, then the host's view) still offers is taken.
 //! When none is, building stops with what is on offer; accepting a newer one is the user's word.
 
 use std::fs;
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::apt::{Apt, Offer};
 use crate::kernel::Request;
 use crate::mirror::Mirror;
-use crate::{Error, Layout, Progress, Result, cache, digest};
+use crate::{Error, Layout, Progress, Result, digest};
 
 /// The package name; its series is the one the fragments are made for.
 const PACKAGE: &str = "linux-source-6.12";
@@ -119,7 +119,8 @@ fn at_hand(lock: &SourceLock, deb: &Path) -> Result<(Locked, PathBuf)> {
     }
 }
 
-/// Asks apt: first as the host has it, then a private view, which needs its lists fetched.
+/// Asks apt: a private view of our own suite, so that all hosts build the same source, then the
+/// host's view of its own.
 fn find(
     layout: &Layout,
     lock: &mut SourceLock,
@@ -127,13 +128,12 @@ fn find(
     log: &Path,
     progress: &dyn Progress,
 ) -> Result<(Apt, Locked)> {
-    let mut views = vec![(Apt::host(), Apt::host().offers(PACKAGE)?)];
-    if choose(lock, &offers_of(&views)).is_none() {
-        let mirror = Mirror::of_host(Path::new("/etc/apt"))?;
-        let private = Apt::private(&layout.cache().folder("apt")?, &mirror)?;
-        private.refresh(log, progress)?;
-        let offers = private.offers(PACKAGE)?;
-        views.push((private, offers));
+    let mut views = Vec::new();
+    for apt in [private(layout, log, progress), Ok(Apt::host())] {
+        // A host without a Debian mirror, or without network, may still have a view of its own.
+        let Ok(apt) = apt else { continue };
+        let offers = apt.offers(PACKAGE)?;
+        views.push((apt, offers));
     }
     if let Some((view, locked)) = choose(lock, &offers_of(&views)) {
         return Ok((views.swap_remove(view).0, locked));
@@ -154,6 +154,13 @@ fn find(
     Ok((apt, locked))
 }
 
+fn private(layout: &Layout, log: &Path, progress: &dyn Progress) -> Result<Apt> {
+    let mirror = Mirror::of_host(Path::new("/etc/apt"))?;
+    let apt = Apt::private(&layout.cache().folder("apt")?, &mirror)?;
+    apt.refresh(log, progress)?;
+    Ok(apt)
+}
+
 fn offers_of(views: &[(Apt, Vec<Offer>)]) -> Vec<Vec<Offer>> {
     views.iter().map(|(_, offers)| offers.clone()).collect()
 }
@@ -167,6 +174,9 @@ fn download(
     progress: &dyn Progress,
 ) -> Result<PathBuf> {
     let dir = store.join("new");
+    if dir.exists() {
+        fs::remove_dir_all(&dir).map_err(Error::io("remove", &dir))?;
+    }
     fs::create_dir_all(&dir).map_err(Error::io("create directory", &dir))?;
     apt.download(PACKAGE, &locked.version, &dir, log, progress)?;
     let Some(file) = only_deb(&dir)? else {
@@ -187,7 +197,7 @@ fn download(
     }
     let deb = store.join(format!("{got}.deb"));
     fs::rename(&file, &deb).map_err(Error::io("rename to", &deb))?;
-    cache::remove_if_there(&dir)?;
+    fs::remove_dir_all(&dir).map_err(Error::io("remove", &dir))?;
     Ok(deb)
 }
 
@@ -218,7 +228,8 @@ mod tests {
     }
 
     fn two() -> String {
-        let entry = |v: &str, c| format!("[[source]]\nversion = \"{v}\"\nsha256 = \"{}\"\n", sha(c));
+        let entry =
+            |v: &str, c| format!("[[source]]\nversion = \"{v}\"\nsha256 = \"{}\"\n", sha(c));
         format!("# comment\n{}{}", entry("2", 'a'), entry("1", 'b'))
     }
 

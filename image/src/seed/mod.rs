@@ -168,8 +168,11 @@ fn bootstrap(
     let tar = dir.join("seed.tar");
     mmdebstrap(packages, mirror, &tar)?.logged(log, "mmdebstrap", progress)?;
     let status = Run::new("tar")?.arg("-xOf").arg(&tar).arg("./var/lib/dpkg/status").output()?;
-    write(&dir.join("seed.manifest"), &parse_status(&status))?;
-    write(&dir.join("seed.digest"), &format!("{}\n", digest::of_file(&tar)?))?;
+    // With the archive's own digest in it, the manifest's digest covers every byte of the root.
+    let content = digest::of_file(&tar)?;
+    let manifest = format!("# root archive sha256 {content}\n{}", parse_status(&status));
+    write(&dir.join("seed.manifest"), &manifest)?;
+    write(&dir.join("seed.digest"), &format!("{}\n", digest::of_bytes(manifest.as_bytes())))?;
     append(&tar, dir)?;
     progress.step("seed: packing");
     squashfs::from_tar(&tar, &dir.join("seed.squashfs"), EPOCH, log, progress)?;
@@ -190,12 +193,13 @@ fn mmdebstrap(packages: &[String], mirror: &Mirror, tar: &Path) -> Result<Run> {
     Ok(run.arg(SUITE).arg(tar).arg(line))
 }
 
-/// Adds manifest and digest to the root they describe, as `/usr/share/minos/seed.*`.
+/// Adds the manifest to the root it describes, as `/usr/share/minos/seed.manifest`. Its SHA-256 is
+/// the seed's identity in task keys.
 fn append(tar: &Path, dir: &Path) -> Result<()> {
     let run = Run::new("tar")?.arg("--append").arg("-f").arg(tar).arg("-C").arg(dir);
     run.arg(format!("--mtime=@{EPOCH}"))
         .args(["--owner=root:0", "--group=root:0", "--mode=0644", "--format=gnu"])
-        .args(["--transform=s,^,./usr/share/minos/,", "seed.digest", "seed.manifest"])
+        .args(["--transform=s,^,./usr/share/minos/,", "seed.manifest"])
         .output()?;
     Ok(())
 }
@@ -242,9 +246,8 @@ mod tests {
 
     #[test]
     fn another_package_is_another_seed() {
-        let key = |names: &[&str]| {
-            rules(&names.iter().map(|n| n.to_string()).collect::<Vec<_>>()).hex()
-        };
+        let key =
+            |names: &[&str]| rules(&names.iter().map(|n| n.to_string()).collect::<Vec<_>>()).hex();
         assert_ne!(key(&["a", "b"]), key(&["ab"]));
         assert_eq!(key(&["a"]), key(&["a"]));
     }

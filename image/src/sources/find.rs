@@ -3,14 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::sources::lock::Source;
+use minos_recipe::LockedSource;
+
 use crate::tool::Run;
 use crate::{Error, Progress, Result};
 
 /// The first folder that holds the file, as (its name, the path); the others are noted in `tried`.
 pub fn in_folders(
     folders: &[PathBuf],
-    source: &Source,
+    source: &LockedSource,
     tried: &mut Vec<(String, String)>,
 ) -> Option<(String, PathBuf)> {
     for folder in folders {
@@ -24,12 +25,7 @@ pub fn in_folders(
 }
 
 /// Downloads the source distribution of one exact version into `dir`.
-pub fn from_pypi(
-    requirement: &str,
-    dir: &Path,
-    log: &Path,
-    progress: &dyn Progress,
-) -> Result<()> {
+pub fn from_pypi(requirement: &str, dir: &Path, log: &Path, progress: &dyn Progress) -> Result<()> {
     // --no-build-isolation: pip looks into the metadata of what it downloaded, and would otherwise
     // fetch a build system for that.
     let run = Run::new("pip3")?.args(["download", "--no-deps", "--no-binary", ":all:"]);
@@ -42,7 +38,7 @@ pub fn from_pypi(
 /// The file a program has put into `dir`: the one with the locked name, else the only one.
 ///
 /// Debian and PyPI name files their own way; the hash decides what they are.
-pub fn downloaded(dir: &Path, source: &Source) -> Result<PathBuf> {
+pub fn downloaded(dir: &Path, source: &LockedSource) -> Result<PathBuf> {
     let named = dir.join(&source.file);
     if named.is_file() {
         return Ok(named);

@@ -1,76 +1,17 @@
-//! `sources.lock`: which files the recipes may unpack, and where each can be had.
+//! The places of a locked source, in the order they are tried, and the choice by name.
 //!
-//! ```toml
-//! schema = 1
-//!
-//! [[source]]
-//! name = "zlib"                            # unique
-//! file = "zlib-1.3.1.tar.gz"               # its name in out/sources; unique
-//! sha256 = "64 lower-case hex digits"
-//! bytes = 1325737
-//! debian = "zlib=1:1.3.1-1"                # source package=version, optional
-//! pypi = "meson==1.7.0"                    # optional
-//! url = "https://example.org/z.tar.gz"     # optional
-//! [[source.alternative]]                   # the same bytes elsewhere, any number
-//! debian = "zlib=1:1.3.1-2"
-//! ```
+//! `sources.lock` itself is read by `minos-recipe`, which owns its format. An entry of
+//! `alternatives` is an address, or another package version that carries the same bytes, written
+//! `debian:package=version` or `pypi:name==version`: several Debian versions share one upstream
+//! tarball, and old versions leave the archive.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::path::Path;
 
-use serde::Deserialize;
+use minos_recipe::{LockedSource, SourcesLock};
 
-use crate::{Error, Result, digest};
-
-const SCHEMA: u32 = 1;
-
-/// The whole lock.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SourcesLock {
-    /// Version of the format.
-    pub schema: u32,
-    /// All sources.
-    #[serde(default)]
-    pub source: Vec<Source>,
-}
-
-/// One file.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Source {
-    /// Its name, unique in the lock.
-    pub name: String,
-    /// Its file name, unique in the lock.
-    pub file: String,
-    /// The SHA-256 of its content.
-    pub sha256: String,
-    /// Its size in bytes.
-    pub bytes: u64,
-    /// Debian source package and version, `package=version`.
-    pub debian: Option<String>,
-    /// PyPI requirement, `name==version`.
-    pub pypi: Option<String>,
-    /// Upstream address.
-    pub url: Option<String>,
-    /// Other places with the same bytes.
-    #[serde(default)]
-    pub alternative: Vec<Alternative>,
-}
-
-/// Another place with the same bytes.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Alternative {
-    /// Debian source package and version.
-    pub debian: Option<String>,
-    /// PyPI requirement.
-    pub pypi: Option<String>,
-    /// Address.
-    pub url: Option<String>,
-}
+use crate::{Error, Result};
 
 /// A place on the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,152 +34,123 @@ impl fmt::Display for Place {
     }
 }
 
-impl SourcesLock {
-    /// Reads and checks a lock file.
-    pub fn read(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
-        Self::parse(&text).map_err(|why| Error::parse(path, why))
-    }
+/// Reads a lock file.
+pub fn read(path: &Path) -> Result<SourcesLock> {
+    let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
+    let name = path.display().to_string();
+    // The message carries file and line already.
+    SourcesLock::parse(&name, &text).map_err(|why| Error::request(why.to_string()))
+}
 
-    /// Parses and checks the text of a lock file.
-    pub fn parse(text: &str) -> std::result::Result<Self, String> {
-        let lock: SourcesLock = toml::from_str(text).map_err(|e| e.to_string())?;
-        if lock.schema != SCHEMA {
-            return Err(format!("schema {} is not {SCHEMA}, the one known here", lock.schema));
-        }
-        let mut seen = BTreeSet::new();
-        for source in &lock.source {
-            source.check().map_err(|why| format!("source {:?}: {why}", source.name))?;
-            for (kind, name) in [("name", &source.name), ("file", &source.file)] {
-                if !seen.insert((kind, name)) {
-                    return Err(format!("{kind} {name:?} stands there twice"));
-                }
-            }
-        }
-        Ok(lock)
+/// The sources with one of these names or file names, or all; an unknown one is an error that
+/// lists the known.
+pub fn select<'a>(lock: &'a SourcesLock, only: &[String]) -> Result<Vec<&'a LockedSource>> {
+    let is = |source: &LockedSource, name: &String| source.name == *name || source.file == *name;
+    let known = |name: &&String| lock.iter().any(|source| is(source, name));
+    if let Some(unknown) = only.iter().find(|name| !known(name)) {
+        let names: Vec<&str> = lock.iter().map(|s| s.name.as_str()).collect();
+        let why = format!("no source is named {unknown}\n  known: {}", names.join(" "));
+        return Err(Error::request(why));
     }
+    let wanted = |s: &&LockedSource| only.is_empty() || only.iter().any(|name| is(s, name));
+    Ok(lock.iter().filter(wanted).collect())
+}
 
-    /// The sources of the given names, or all; an unknown name is an error that lists the known.
-    pub fn select(&self, only: &[String]) -> Result<Vec<&Source>> {
-        let known = |name: &String| self.source.iter().any(|s| s.name == *name);
-        if let Some(unknown) = only.iter().find(|name| !known(name)) {
-            let names: Vec<&str> = self.source.iter().map(|s| s.name.as_str()).collect();
-            return Err(Error::request(format!(
-                "no source is named {unknown}\n  known: {}",
-                names.join(" ")
-            )));
-        }
-        let wanted = |s: &&Source| only.is_empty() || only.contains(&s.name);
-        Ok(self.source.iter().filter(wanted).collect())
+/// Where a source can be had, in the order to try.
+pub fn places(source: &LockedSource) -> Result<Vec<Place>> {
+    let mut places = Vec::new();
+    places.extend(source.debian.clone().map(Place::Debian));
+    places.extend(source.pypi.clone().map(Place::Pypi));
+    places.extend(source.url.clone().map(Place::Url));
+    places.extend(source.alternatives.iter().map(|text| alternative(text)));
+    match places.iter().find(|place| !is_safe(place)) {
+        None => Ok(places),
+        Some(bad) => Err(Error::request(format!(
+            "source {}: {bad:?} has not the form this place needs\n  next: correct sources.lock",
+            source.name
+        ))),
     }
 }
 
-impl Source {
-    /// The places to try, in order: the lock's own first, then the alternatives'.
-    pub fn places(&self) -> Vec<Place> {
-        let mut places = Vec::new();
-        let mut add = |debian: &Option<String>, pypi: &Option<String>, url: &Option<String>| {
-            places.extend(debian.clone().map(Place::Debian));
-            places.extend(pypi.clone().map(Place::Pypi));
-            places.extend(url.clone().map(Place::Url));
-        };
-        add(&self.debian, &self.pypi, &self.url);
-        self.alternative.iter().for_each(|a| add(&a.debian, &a.pypi, &a.url));
-        places
-    }
-
-    fn check(&self) -> std::result::Result<(), String> {
-        if !digest::is_sha256(&self.sha256) {
-            return Err("sha256 is not 64 lower-case hex digits".to_owned());
-        }
-        // The file name is joined to folders of ours: it must stay in them.
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"._+-~".contains(&b);
-        if self.file.is_empty() || self.file.starts_with('.') || !self.file.bytes().all(plain) {
-            return Err(format!("{:?} is no plain file name", self.file));
-        }
-        for place in self.places() {
-            check_place(&place)?;
-        }
-        Ok(())
+fn alternative(text: &str) -> Place {
+    match text.split_once(':') {
+        Some(("debian", package)) => Place::Debian(package.to_owned()),
+        Some(("pypi", requirement)) => Place::Pypi(requirement.to_owned()),
+        _ => Place::Url(text.to_owned()),
     }
 }
 
 /// Places become arguments of host programs: they must not look like options or carry more words.
-fn check_place(place: &Place) -> std::result::Result<(), String> {
+fn is_safe(place: &Place) -> bool {
     let plain = |text: &str| {
         text.starts_with(|c: char| c.is_ascii_alphanumeric())
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.:~_".contains(&b))
     };
-    let pair = |text: &str, by: &str| text.split_once(by).is_some_and(|(a, b)| plain(a) && plain(b));
-    let good = match place {
+    let pair =
+        |text: &str, by: &str| text.split_once(by).is_some_and(|(a, b)| plain(a) && plain(b));
+    match place {
         Place::Debian(package) => pair(package, "="),
         Place::Pypi(requirement) => pair(requirement, "=="),
         Place::Url(url) => url.starts_with("https://") || url.starts_with("http://"),
-    };
-    if good { Ok(()) } else { Err(format!("{place:?} has not the form this place needs")) }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn entry(changes: &[(&str, &str)]) -> String {
-        let sha = format!("\"{}\"", "a".repeat(64));
-        let mut keys = vec![("name", "\"z\""), ("file", "\"z.tar\""), ("sha256", &sha), ("bytes", "5")];
-        for change in changes {
-            keys.retain(|(key, _)| key != &change.0);
-            keys.push(*change);
-        }
-        let lines: String = keys.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
-        format!("[[source]]\n{lines}")
+    fn lock(places: &str) -> SourcesLock {
+        let sha = "a".repeat(64);
+        let text = format!(
+            "schema = 1\n[[source]]\nname = \"z\"\nfile = \"z.tar\"\nsha256 = \"{sha}\"\n\
+             bytes = 5\n{places}"
+        );
+        SourcesLock::parse("sources.lock", &text).unwrap()
     }
 
-    fn parse(changes: &[(&str, &str)]) -> std::result::Result<SourcesLock, String> {
-        SourcesLock::parse(&format!("schema = 1\n{}", entry(changes)))
+    fn places_of(text: &str) -> Result<Vec<String>> {
+        let lock = lock(text);
+        let source = lock.iter().next().unwrap();
+        Ok(places(source)?.iter().map(Place::to_string).collect())
     }
 
     #[test]
     fn places_are_tried_in_the_order_of_the_lock() {
-        let text = format!(
-            "schema = 1\n{}[[source.alternative]]\ndebian = \"z=2-1\"\n\
-             [[source.alternative]]\nurl = \"https://b.example/z\"\n",
-            entry(&[("debian", "\"z=1:1~x-1\""), ("url", "\"https://a.example/z\"")])
-        );
-        let lock = SourcesLock::parse(&text).unwrap();
-        let places: Vec<String> = lock.source[0].places().iter().map(Place::to_string).collect();
+        let text = "debian = \"z=1:1~x-1\"\nurl = \"https://a.example/z\"\n\
+                    alternatives = [\"debian:z=2-1\", \"pypi:z==1\", \"https://b.example/z\"]\n";
         assert_eq!(
-            places,
-            ["Debian z=1:1~x-1", "https://a.example/z", "Debian z=2-1", "https://b.example/z"]
+            places_of(text).unwrap(),
+            [
+                "Debian z=1:1~x-1",
+                "https://a.example/z",
+                "Debian z=2-1",
+                "PyPI z==1",
+                "https://b.example/z"
+            ]
         );
     }
 
     #[test]
-    fn what_is_wrong_is_refused_by_name() {
-        assert!(parse(&[]).is_ok());
-        for (key, value, why) in [
-            ("sha256", "\"ABC\"", "sha256"),
-            ("file", "\"../z\"", "file name"),
-            ("file", "\"\"", "file name"),
-            ("debian", "\"zlib\"", "form"),
-            ("debian", "\"--opt=1\"", "form"),
-            ("pypi", "\"a==1 b\"", "form"),
-            ("url", "\"file:///etc/passwd\"", "form"),
-            ("color", "\"red\"", "color"),
-            ("bytes", "-1", "bytes"),
+    fn a_place_cannot_smuggle_an_option() {
+        for bad in [
+            "debian = \"zlib\"",
+            "debian = \"--opt=1\"",
+            "debian = \"z=1 -o x\"",
+            "pypi = \"a==1 --index-url=x\"",
+            "url = \"file:///etc/passwd\"",
+            "alternatives = [\"debian:-z=1\"]",
         ] {
-            let error = parse(&[(key, value)]).unwrap_err();
-            assert!(error.contains(why), "{key} = {value}: {error}");
+            assert!(places_of(bad).is_err(), "{bad}");
         }
-        let twice = format!("schema = 1\n{}{}", entry(&[]), entry(&[]));
-        assert!(SourcesLock::parse(&twice).unwrap_err().contains("twice"));
-        assert!(SourcesLock::parse("schema = 2\n").unwrap_err().contains("schema 2"));
     }
 
     #[test]
-    fn an_unknown_name_lists_the_known() {
-        let lock = parse(&[]).unwrap();
-        assert_eq!(lock.select(&[]).unwrap().len(), 1);
-        let error = lock.select(&["zz".to_owned()]).unwrap_err().to_string();
+    fn a_name_or_file_name_selects_and_an_unknown_one_lists_the_known() {
+        let lock = lock("url = \"https://a.example/z\"\n");
+        for only in [vec![], vec!["z".to_owned()], vec!["z.tar".to_owned()]] {
+            assert_eq!(select(&lock, &only).unwrap().len(), 1);
+        }
+        let error = select(&lock, &["zz".to_owned()]).unwrap_err().to_string();
         assert!(error.contains("zz") && error.contains("known: z"), "{error}");
     }
 }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use crate::apt::Apt;
 use crate::mirror::Mirror;
 use crate::{Artefact, Error, How, Layout, Progress, Result, cache, digest};
-use lock::{Source, SourcesLock};
+use minos_recipe::LockedSource;
 
 /// What to fetch.
 #[derive(Debug, Clone, Default)]
@@ -38,8 +38,8 @@ pub struct Request {
 /// all were tried. A wrong hash stops at once.
 pub fn fetch(layout: &Layout, request: &Request, progress: &dyn Progress) -> Result<Vec<Artefact>> {
     let path = request.lock.clone().unwrap_or_else(|| layout.tree("pkgd/recipes/sources.lock"));
-    let lock = SourcesLock::read(&path)?;
-    let wanted = lock.select(&request.only)?;
+    let lock = lock::read(&path)?;
+    let wanted = lock::select(&lock, &request.only)?;
     let mut fetcher = Fetcher::new(layout, request, progress)?;
     let mut done = Vec::new();
     let mut missing = None;
@@ -76,8 +76,8 @@ impl<'a> Fetcher<'a> {
     }
 
     /// The verified file, from the cache or any other place, placed in `out/sources`.
-    fn fetch(&mut self, source: &Source, label: &str) -> Result<Artefact> {
-        let stored = self.store.join(&source.sha256).join(&source.file);
+    fn fetch(&mut self, source: &LockedSource, label: &str) -> Result<Artefact> {
+        let stored = self.store.join(source.sha256.to_string()).join(&source.file);
         let how = if self.is_stored(source, &stored)? {
             How::Cached
         } else {
@@ -88,15 +88,15 @@ impl<'a> Fetcher<'a> {
         cache::place(&stored, &to)?;
         // Hashed already, by is_stored() or accept().
         let mut artefact = Artefact::unhashed(&source.name, &to, how)?;
-        artefact.sha256 = Some(source.sha256.clone());
+        artefact.sha256 = Some(source.sha256.to_string());
         Ok(artefact)
     }
 
-    fn is_stored(&self, source: &Source, stored: &Path) -> Result<bool> {
+    fn is_stored(&self, source: &LockedSource, stored: &Path) -> Result<bool> {
         if !stored.is_file() {
             return Ok(false);
         }
-        if digest::of_file(stored)? == source.sha256 {
+        if digest::of_file(stored)? == source.sha256.to_string() {
             return Ok(true);
         }
         self.progress.step(&format!("{}: cached copy is damaged, fetching again", source.name));
@@ -104,7 +104,7 @@ impl<'a> Fetcher<'a> {
         Ok(false)
     }
 
-    fn obtain(&mut self, source: &Source, stored: &Path, label: &str) -> Result<()> {
+    fn obtain(&mut self, source: &LockedSource, stored: &Path, label: &str) -> Result<()> {
         let mut tried = Vec::new();
         if let Some((from, file)) = find::in_folders(&self.request.from, source, &mut tried) {
             self.progress.step(&format!("{label}: from {from}"));
@@ -114,21 +114,21 @@ impl<'a> Fetcher<'a> {
         }
         if self.request.offline {
             tried.push(("network".to_owned(), "not asked (--offline)".to_owned()));
-        } else if self.from_network(source, stored, label, &mut tried)? {
+        } else if self.try_network(source, stored, label, &mut tried)? {
             return Ok(());
         }
         Err(Error::SourceNotFound { name: source.name.clone(), tried })
     }
 
     /// Tries each place of the lock; an answer is final, no answer is noted in `tried`.
-    fn from_network(
+    fn try_network(
         &mut self,
-        source: &Source,
+        source: &LockedSource,
         stored: &Path,
         label: &str,
         tried: &mut Vec<(String, String)>,
     ) -> Result<bool> {
-        for place in source.places() {
+        for place in lock::places(source)? {
             self.progress.step(&format!("{label}: from {place}"));
             match self.download(source, &place) {
                 Ok(file) => {
@@ -145,7 +145,7 @@ impl<'a> Fetcher<'a> {
         Ok(false)
     }
 
-    fn download(&mut self, source: &Source, place: &lock::Place) -> Result<PathBuf> {
+    fn download(&mut self, source: &LockedSource, place: &lock::Place) -> Result<PathBuf> {
         let dir = self.incoming()?;
         match place {
             lock::Place::Debian(package) => {
@@ -165,9 +165,9 @@ impl<'a> Fetcher<'a> {
     }
 
     /// Checks the hash and moves the file into the store, or aside.
-    fn accept(&self, source: &Source, file: &Path, from: &str, stored: &Path) -> Result<()> {
+    fn accept(&self, source: &LockedSource, file: &Path, from: &str, stored: &Path) -> Result<()> {
         let got = digest::of_file(file)?;
-        if got != source.sha256 {
+        if got != source.sha256.to_string() {
             return Err(self.reject(source, file, from, got)?);
         }
         if let Some(parent) = stored.parent() {
@@ -176,13 +176,13 @@ impl<'a> Fetcher<'a> {
         fs::rename(file, stored).map_err(Error::io("rename to", stored))
     }
 
-    fn reject(&self, source: &Source, file: &Path, from: &str, got: String) -> Result<Error> {
+    fn reject(&self, source: &LockedSource, file: &Path, from: &str, got: String) -> Result<Error> {
         let dir = self.store.join("rejected");
         fs::create_dir_all(&dir).map_err(Error::io("create directory", &dir))?;
         let kept = dir.join(format!("{}.{}", source.file, &got[..8]));
         fs::rename(file, &kept).map_err(Error::io("rename to", &kept))?;
         let (what, from) = (source.name.clone(), from.to_owned());
-        Ok(Error::Mismatch { what, from, expected: source.sha256.clone(), got, kept })
+        Ok(Error::Mismatch { what, from, expected: source.sha256.to_string(), got, kept })
     }
 
     /// An empty folder for one download.

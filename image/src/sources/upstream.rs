@@ -5,10 +5,10 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
+use minos_recipe::LockedSource;
 use ureq::Agent;
 use ureq::http::{Response, StatusCode};
 
-use crate::sources::lock::Source;
 use crate::{Error, Progress, Result, cache};
 
 /// No answer for this long means the place is down.
@@ -21,7 +21,12 @@ const SLACK: u64 = 1 << 20;
 /// Downloads `url` into `part`, continuing a shorter file that is there already.
 ///
 /// `part` stays on an error, for the next try. Its content is verified by the caller.
-pub fn download(url: &str, source: &Source, part: &Path, progress: &dyn Progress) -> Result<()> {
+pub fn download(
+    url: &str,
+    source: &LockedSource,
+    part: &Path,
+    progress: &dyn Progress,
+) -> Result<()> {
     let have = fs::metadata(part).map_or(0, |meta| meta.len());
     if have == source.bytes {
         return Ok(());
@@ -66,7 +71,7 @@ fn copy(
     from: &mut impl Read,
     to: &mut File,
     start: u64,
-    source: &Source,
+    source: &LockedSource,
     progress: &dyn Progress,
 ) -> io::Result<()> {
     let mut buffer = vec![0; 1 << 16];
@@ -123,16 +128,16 @@ mod tests {
         (url, server)
     }
 
-    fn source(bytes: u64) -> Source {
-        Source {
+    fn source(bytes: u64) -> LockedSource {
+        LockedSource {
             name: "f".into(),
             file: "f".into(),
-            sha256: "0".repeat(64),
+            sha256: minos_model::Digest::of(b""),
             bytes,
             debian: None,
             pypi: None,
             url: None,
-            alternative: Vec::new(),
+            alternatives: Vec::new(),
         }
     }
 
