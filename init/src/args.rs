@@ -23,6 +23,7 @@ init: PID 1 of MinOS. Not meant to be run by hand, except in a new pid namespace
 
 /// What main is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a box would be a heap call")]
 pub enum Start {
     /// Be PID 1.
     Run(Mode, Paths),

@@ -100,6 +100,7 @@ impl Strings {
 
 /// Where a program's standard descriptors go.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a box would be a heap call")]
 pub enum Stdio {
     /// Nothing to read; output and errors into this pipe, which init reads.
     Pipe(Fd),
@@ -144,6 +145,7 @@ pub struct Mount {
 
 /// What may block, done by a forked helper with a deadline.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a box would be a heap call")]
 pub enum Job {
     /// Mount it.
     Mount(Mount),

@@ -19,6 +19,8 @@ pub mod channels;
 pub mod cmdline;
 pub mod console;
 pub mod disks;
+#[cfg(test)]
+mod fake;
 pub mod helper;
 pub mod kernel;
 pub mod machine;

@@ -153,8 +153,10 @@ pub enum Event {
 pub enum Action {
     /// Do this step and answer.
     Perform(Step),
-    /// The step overran its deadline: end its helper.
+    /// The step is no longer wanted: end its helper.
     Abandon(Step),
+    /// The step overran its deadline: say so, and end its helper.
+    Overrun(&'static Phase),
     /// Say that a step failed and that the boot goes on, or not.
     Report(&'static Phase, Outcome),
     /// Tell host and boot record.
@@ -661,7 +663,7 @@ impl Machine {
             State::Boot { row, since, .. }
                 if now >= since.saturating_add(BOOT[row].deadline_ms) =>
             {
-                out.push(Action::Abandon(BOOT[row].step));
+                out.push(Action::Overrun(&BOOT[row]));
                 self.boot_failed(row, Outcome::Failed, now, out);
             }
             State::Boot { row, since, again: Some(again) } if now >= again => {
@@ -671,7 +673,7 @@ impl Machine {
             State::Stop { row, since, ending }
                 if now >= since.saturating_add(STOP[row].deadline_ms) =>
             {
-                out.push(Action::Abandon(STOP[row].step));
+                out.push(Action::Overrun(&STOP[row]));
                 self.stop_answer(row, ending, Outcome::Failed, now, out);
             }
             State::Rescue { why, until, resume } if now >= until => {

@@ -82,7 +82,11 @@ fn describe(info: &PanicHookInfo<'_>) -> String<LINE> {
     if let Some(at) = info.location() {
         let _ = write!(text, "{}:{}: ", at.file(), at.line());
     }
-    let message = info.payload_as_str().unwrap_or("no message");
+    let payload = info.payload();
+    let message = match payload.downcast_ref::<&str>() {
+        Some(text) => text,
+        None => payload.downcast_ref::<std::string::String>().map_or("no message", |s| s.as_str()),
+    };
     let _ = text.push_str(message).or_else(|_| {
         let room = text.capacity() - text.len();
         text.push_str(message.get(..room).unwrap_or_default())

@@ -21,6 +21,7 @@ use crate::watchdog::Watchdog;
 
 /// Whether this is the PID 1 of a machine or of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a box would be a heap call")]
 pub enum Mode {
     /// Of a machine: mounts, disks, watchdog, `reboot(2)`.
     Machine,
@@ -311,6 +312,11 @@ impl<S: Sys> Runtime<S> {
                 self.later(Event::Answer(step, outcome));
             }
             Action::Abandon(step) => self.abandon(step),
+            Action::Overrun(phase) => {
+                let (name, limit) = (phase.name, phase.deadline_ms);
+                self.say(LogLevel::Quiet, format_args!("{name}: not done within {limit} ms"));
+                self.abandon(phase.step);
+            }
             Action::Report(phase, outcome) => self.report(phase, outcome),
             Action::Reached(phase) => self.reached(phase),
             Action::Start(service) => self.start(service),
@@ -340,17 +346,19 @@ impl<S: Sys> Runtime<S> {
 
     fn push(&mut self, service: Service, push: Push) {
         let Some(pid) = self.machine.pid(service) else { return };
-        let signals: &[i32] = match push {
-            Push::Term => &[libc::SIGTERM, libc::SIGCONT],
-            Push::Kill => &[libc::SIGKILL],
+        let signals: &[i32] = match (push, service) {
+            (Push::Kill, _) => &[libc::SIGKILL],
+            (Push::Term, Service::Pkgd) => &[libc::SIGTERM, libc::SIGCONT],
+            // An interactive shell ignores SIGTERM; its terminal hanging up ends it.
+            (Push::Term, Service::Console) => &[libc::SIGHUP, libc::SIGTERM, libc::SIGCONT],
         };
         for signal in signals {
-            // A shell's session ends with its group. A group that is gone is no failure.
-            let group = service == Service::Console && push == Push::Kill;
-            let done = match group {
-                true => self.sys.kill_group(pid, *signal),
-                false => self.sys.kill(pid, *signal),
+            // The console's programs share its process group; pkgd ends its steps itself.
+            let done = match service {
+                Service::Console => self.sys.kill_group(pid, *signal),
+                Service::Pkgd => self.sys.kill(pid, *signal),
             };
+            // It may have ended just now.
             if let Err(e) = done {
                 self.say(LogLevel::Debug, format_args!("signal {signal} to pid {pid}: {e}"));
             }

@@ -7,7 +7,7 @@ use minos_proto::BootEvent;
 use crate::bootrec::{Reason, Record, SLOT, SLOT_STRIDE, choose};
 use crate::cmdline::{LogLevel, Options, cut};
 use crate::disks::{self, Disk, name};
-use crate::kernel::{Errno, Job, Mount, Open, PATH, Setting, Sys};
+use crate::kernel::{Errno, Job, Mount, Open, PATH, Setting, Space, Sys};
 use crate::machine::{Event, Outcome, Policy};
 use crate::mounts::{CONTROLLERS, KERNEL_FS, VOLATILE, already_mounted};
 use crate::phase::{DISK_WAIT_MS, DISK_WAIT_WANTED_MS, Phase, Step};
@@ -92,7 +92,7 @@ impl<S: Sys> Runtime<S> {
     fn succeeded(&mut self, step: Step) {
         if step == Step::State
             && let Some(space) = self.checked("/state", |sys| sys.space("/state"))
-            && space.free < NEARLY_FULL
+            && is_nearly_full(space)
         {
             let (free, total) = (space.free >> 20, space.total >> 20);
             self.say(
@@ -451,6 +451,11 @@ impl<S: Sys> Runtime<S> {
         }
         Outcome::Working
     }
+}
+
+/// A small disk may well have little free; a large one has 64 MiB left when it is full.
+const fn is_nearly_full(space: Space) -> bool {
+    space.free < NEARLY_FULL && space.free < space.total / 20
 }
 
 fn policy(options: &Options) -> Policy {
