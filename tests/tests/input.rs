@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use minos_model::{Digest, FailureClass, JobState};
 use minos_proto::{
-    BuildOptions, ErrorKind, ErrorReport, Hello, Reply, Request, Tag, VERSION, Welcome, frame,
+    BuildOptions, ErrorKind, ErrorReport, Hello, Request, Tag, VERSION, Welcome, frame,
 };
 use minos_qemu::control::ControlError;
 use minos_tests::{Daemon, Recipes, Root};
