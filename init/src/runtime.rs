@@ -82,6 +82,9 @@ pub struct Runtime<S> {
     queue: Deque<Event, 16>,
     hurry: bool,
     over: Option<Off>,
+    /// Calls of the heap until the services were started.
+    #[cfg(debug_assertions)]
+    heap_calls: u64,
 }
 
 impl<S: Sys> Runtime<S> {
@@ -109,6 +112,8 @@ impl<S: Sys> Runtime<S> {
             queue: Deque::new(),
             hurry: false,
             over: None,
+            #[cfg(debug_assertions)]
+            heap_calls: 0,
         }
     }
 
@@ -220,6 +225,8 @@ impl<S: Sys> Runtime<S> {
     fn take_signals(&mut self) {
         for _ in 0..BATCH {
             let Ok(Some(signal)) = self.sys.next_signal() else { return };
+            #[cfg(debug_assertions)]
+            assert_ne!(signal, libc::SIGABRT, "asked for by a test");
             if let Some(ending) = asked_by(signal) {
                 self.feed(Event::Asked(ending));
             }
@@ -336,6 +343,10 @@ impl<S: Sys> Runtime<S> {
         let now = self.sys.now_ms();
         self.journal.phase(now, phase);
         self.say(LogLevel::Debug, format_args!("reached phase {phase}"));
+        #[cfg(debug_assertions)]
+        if phase == BootPhase::Services {
+            self.heap_calls = crate::sys::counting::calls();
+        }
         if phase == BootPhase::Ready {
             self.say(LogLevel::Normal, format_args!("pkgd is ready"));
         }
@@ -387,6 +398,12 @@ impl<S: Sys> Runtime<S> {
         };
         self.say(LogLevel::Normal, format_args!("{how}: {}", why_ending(ending.reason)));
         self.book.ending(ending.reason);
+        #[cfg(debug_assertions)]
+        {
+            let all = crate::sys::counting::calls();
+            let since = all - self.heap_calls;
+            self.say(LogLevel::Debug, format_args!("heap calls: {all} in all, {since} cruising"));
+        }
     }
 
     fn off(&mut self, off: Off) {
