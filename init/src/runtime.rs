@@ -68,6 +68,7 @@ pub struct Runtime<S> {
     pub(crate) journal: Journal,
     pub(crate) options: Options,
     pub(crate) book: Book,
+    pub(crate) log: String<PATH>,
     pub(crate) terminal: String<PATH>,
     pub(crate) control: Option<String<PATH>>,
     pub(crate) last_boot: Option<String<SENTENCE>>,
@@ -81,6 +82,7 @@ pub struct Runtime<S> {
     wake: Option<Fd>,
     queue: Deque<Event, 16>,
     hurry: bool,
+    started_at: u64,
     over: Option<Off>,
     /// Calls of the heap until the services were started.
     #[cfg(debug_assertions)]
@@ -98,6 +100,7 @@ impl<S: Sys> Runtime<S> {
             journal: Journal::new(),
             options: Options::default(),
             book: Book::default(),
+            log: String::new(),
             terminal: String::new(),
             control: None,
             last_boot: None,
@@ -111,6 +114,7 @@ impl<S: Sys> Runtime<S> {
             wake: None,
             queue: Deque::new(),
             hurry: false,
+            started_at: 0,
             over: None,
             #[cfg(debug_assertions)]
             heap_calls: 0,
@@ -129,6 +133,9 @@ impl<S: Sys> Runtime<S> {
 
     /// The first event.
     pub fn begin(&mut self) {
+        let now = self.sys.now_ms();
+        self.journal.phase(now, BootPhase::Start);
+        self.started_at = now;
         self.feed(Event::Start);
     }
 
@@ -212,6 +219,9 @@ impl<S: Sys> Runtime<S> {
         }
         let failed = self.sys.poll(&mut watches, timeout).is_err_and(|e| e != Errno::EINTR);
         let terminal_ready = watches.iter().any(|w| w.write && w.ready);
+        if self.journal.is_hung_up() {
+            self.open_log();
+        }
         let took = self.journal.flush(&mut self.sys);
         if failed || terminal_ready && !took {
             // Nothing to wait with, or a terminal that is "ready" (hung up) and takes nothing: no
@@ -346,6 +356,13 @@ impl<S: Sys> Runtime<S> {
         #[cfg(debug_assertions)]
         if phase == BootPhase::Services {
             self.heap_calls = crate::sys::counting::calls();
+        }
+        if phase == BootPhase::Services {
+            let took = now.saturating_sub(self.started_at);
+            self.say(
+                LogLevel::Debug,
+                format_args!("from init's first line to services: {took} ms"),
+            );
         }
         if phase == BootPhase::Ready {
             self.say(LogLevel::Normal, format_args!("pkgd is ready"));
