@@ -27,6 +27,7 @@ struct Terminal {
     /// What the terminal has not taken yet of a line it took the beginning of.
     rest: heapless::Vec<u8, { ENTRY + 32 }>,
     stuck: bool,
+    hung_up: bool,
 }
 
 /// The host's port.
@@ -70,20 +71,23 @@ impl Journal {
         self.level = level;
     }
 
-    /// Gives the log a terminal; what was logged before is shown there.
-    pub const fn open_terminal(&mut self, fd: Fd) {
-        self.terminal.fd = Some(fd);
+    /// Gives the log a terminal; what was logged before, and is not shown yet, is shown there. The
+    /// descriptor it had until now comes back.
+    pub const fn open_terminal(&mut self, fd: Fd) -> Option<Fd> {
+        self.terminal.hung_up = false;
+        self.terminal.fd.replace(fd)
+    }
+
+    /// The terminal was hung up, which the kernel does when the session leader of the console ends:
+    /// it has to be opened again.
+    pub const fn is_hung_up(&self) -> bool {
+        self.terminal.hung_up
     }
 
     /// Gives the log a port; what was logged before is sent there.
     pub const fn open_port(&mut self, fd: Fd) {
         self.port.fd = Some(fd);
         self.port.pending = true;
-    }
-
-    /// The terminal's descriptor.
-    pub const fn terminal_fd(&self) -> Option<Fd> {
-        self.terminal.fd
     }
 
     /// The port's descriptor.
@@ -156,8 +160,9 @@ impl Journal {
                     took = true;
                 }
                 Err(Errno::EINTR) => {}
-                Ok(_) | Err(_) => {
+                other => {
                     self.terminal.stuck = true;
+                    self.terminal.hung_up = other == Err(Errno::EIO);
                     return took;
                 }
             }

@@ -13,7 +13,7 @@ fn with_terminal() -> (Fake, Journal) {
     let mut fake = Fake::machine();
     let mut journal = Journal::new();
     let fd = fake.open("/dev/console", Open::Write).unwrap();
-    journal.open_terminal(fd);
+    assert_eq!(journal.open_terminal(fd), None);
     (fake, journal)
 }
 

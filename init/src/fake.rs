@@ -54,6 +54,8 @@ pub struct World {
     pub at: Vec<(u64, i32)>,
     pub console: Vec<u8>,
     pub console_full: bool,
+    /// Descriptors of the terminal that were hung up.
+    pub hung_up: BTreeSet<i32>,
     pub port: Vec<u8>,
     pub typed: VecDeque<u8>,
     pub fed: Vec<(u64, u8)>,
@@ -112,6 +114,7 @@ impl Fake {
             at: vec![],
             console: vec![],
             console_full: false,
+            hung_up: BTreeSet::new(),
             port: vec![],
             typed: VecDeque::new(),
             fed: vec![],
@@ -152,6 +155,12 @@ impl World {
         String::from_utf8_lossy(&self.console).into_owned()
     }
 
+    /// What the kernel does to a terminal when a session leader ends.
+    pub fn hang_up(&mut self, path: &str) {
+        let fds: Vec<i32> = self.fds.iter().filter(|f| f.1.0 == path).map(|f| *f.0).collect();
+        self.hung_up.extend(fds);
+    }
+
     pub fn open_fds(&self) -> usize {
         self.fds.len()
     }
@@ -179,7 +188,7 @@ impl World {
             "signals" => {
                 !self.signals.is_empty() || self.children.values().any(|c| ended(c, self.now))
             }
-            "/dev/ttyS0" => !self.typed.is_empty(),
+            "/dev/ttyS0" => !self.typed.is_empty() || self.hung_up.contains(&fd.0),
             _ => at.is_some_and(|at| at <= self.now),
         }
     }
@@ -227,12 +236,17 @@ impl Sys for Fake {
         Ok(self.call(&format!("open {path}"))?.fd(path, None))
     }
     fn close(&mut self, fd: Fd) {
-        assert!(self.0.borrow_mut().fds.remove(&fd.0).is_some(), "{fd:?} closed twice");
+        let mut w = self.0.borrow_mut();
+        assert!(w.fds.remove(&fd.0).is_some(), "{fd:?} closed twice");
+        w.hung_up.remove(&fd.0);
     }
     fn read(&mut self, fd: Fd, buffer: &mut [u8]) -> Result<usize> {
         let mut w = self.call("read")?;
         if !w.readable(fd) {
             return Err(Errno::EAGAIN);
+        }
+        if w.hung_up.contains(&fd.0) {
+            return Ok(0);
         }
         if w.fds[&fd.0].0 == "/dev/ttyS0" {
             let n = w.typed.len().min(buffer.len());
@@ -250,9 +264,12 @@ impl Sys for Fake {
     fn write(&mut self, fd: Fd, bytes: &[u8]) -> Result<usize> {
         let mut w = self.call("write")?;
         let now = w.now;
+        if w.hung_up.contains(&fd.0) {
+            return Err(Errno::EIO);
+        }
         match w.fds.get(&fd.0).map(|f| f.0.clone()).unwrap_or_default().as_str() {
-            "/dev/console" if w.console_full => return Err(Errno::EAGAIN),
-            "/dev/console" => w.console.extend_from_slice(bytes),
+            "/dev/console" | "/dev/ttyS0" if w.console_full => return Err(Errno::EAGAIN),
+            "/dev/console" | "/dev/ttyS0" => w.console.extend_from_slice(bytes),
             "/dev/vport1p1" => w.port.extend_from_slice(bytes),
             "/dev/watchdog" => w.fed.push((now, bytes[0])),
             other => panic!("write to {other}"),

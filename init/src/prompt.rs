@@ -7,7 +7,7 @@ use heapless::String;
 use crate::bootrec::Reason;
 use crate::cmdline::LogLevel;
 use crate::console::LINE;
-use crate::kernel::{Open, Sys};
+use crate::kernel::{Errno, Open, Sys};
 use crate::machine::{End, Event, Why, Wish};
 use crate::mounts::for_each_line;
 use crate::rescue::{Command, HELP, HELP_MORE, PROMPT};
@@ -22,17 +22,26 @@ impl<S: Sys> Runtime<S> {
         if why.reason() != Reason::InProgress {
             self.note(why.reason());
         }
-        let terminal = self.terminal.clone();
-        let fd = self.checked(&terminal, |sys| sys.open(&terminal, Open::ReadWrite));
-        if let Some(fd) = fd {
-            // Not a terminal (a pipe in a test): then there is nothing to repair.
-            let _ = self.sys.sane_terminal(fd);
-        }
         self.close_prompt();
-        self.prompt = Some(Prompt { fd, ..Prompt::default() });
+        self.prompt = Some(Prompt::default());
+        self.open_input();
         self.show_time_left();
         self.show("type help for a list of words\n");
         self.show(PROMPT);
+    }
+
+    /// Opens the terminal for reading, or opens it again.
+    fn open_input(&mut self) {
+        let terminal = self.terminal.clone();
+        let new = self.checked(&terminal, |sys| sys.open(&terminal, Open::ReadWrite));
+        if let Some(fd) = new {
+            // Not a terminal (a file in a test): then there is nothing to repair.
+            let _ = self.sys.sane_terminal(fd);
+        }
+        let Some(prompt) = &mut self.prompt else { return };
+        if let Some(old) = core::mem::replace(&mut prompt.fd, new) {
+            self.sys.close(old);
+        }
     }
 
     fn show_time_left(&mut self) {
@@ -63,7 +72,11 @@ impl<S: Sys> Runtime<S> {
     pub(crate) fn take_typing(&mut self) {
         let Some(Prompt { fd: Some(fd), shell: None, .. }) = self.prompt else { return };
         let mut block = [0; 128];
-        let n = self.sys.read(fd, &mut block).unwrap_or(0);
+        let n = match self.sys.read(fd, &mut block) {
+            Ok(0) | Err(Errno::EIO) => return self.hung_up(),
+            Ok(n) => n,
+            Err(_) => return,
+        };
         for byte in block.get(..n).unwrap_or_default() {
             // A command may have closed the prompt, or given the terminal to a shell.
             let Some(prompt) = self.prompt.as_mut().filter(|p| p.shell.is_none()) else { return };
@@ -71,6 +84,14 @@ impl<S: Sys> Runtime<S> {
                 self.obey(command);
             }
         }
+    }
+
+    /// The end of a session leader hangs its terminal up: of the console that was killed to make
+    /// room for this prompt, or of the shell. All descriptors are dead then, ours too.
+    fn hung_up(&mut self) {
+        self.open_input();
+        // Where the end of input is not a hang-up (a file), this must not become a busy loop.
+        self.sys.sleep_ms(50);
     }
 
     fn obey(&mut self, command: Command) {
@@ -132,9 +153,7 @@ impl<S: Sys> Runtime<S> {
         if prompt.shell.take_if(|s| *s == pid).is_none() {
             return;
         }
-        if let Some(fd) = prompt.fd {
-            let _ = self.sys.sane_terminal(fd);
-        }
+        self.open_input();
         self.feed(Event::Wish(Wish::Stay));
         self.show(PROMPT);
     }

@@ -68,6 +68,7 @@ pub struct Runtime<S> {
     pub(crate) journal: Journal,
     pub(crate) options: Options,
     pub(crate) book: Book,
+    pub(crate) log: String<PATH>,
     pub(crate) terminal: String<PATH>,
     pub(crate) control: Option<String<PATH>>,
     pub(crate) last_boot: Option<String<SENTENCE>>,
@@ -81,7 +82,11 @@ pub struct Runtime<S> {
     wake: Option<Fd>,
     queue: Deque<Event, 16>,
     hurry: bool,
+    started_at: u64,
     over: Option<Off>,
+    /// Calls of the heap until the services were started.
+    #[cfg(debug_assertions)]
+    heap_calls: u64,
 }
 
 impl<S: Sys> Runtime<S> {
@@ -95,6 +100,7 @@ impl<S: Sys> Runtime<S> {
             journal: Journal::new(),
             options: Options::default(),
             book: Book::default(),
+            log: String::new(),
             terminal: String::new(),
             control: None,
             last_boot: None,
@@ -108,7 +114,10 @@ impl<S: Sys> Runtime<S> {
             wake: None,
             queue: Deque::new(),
             hurry: false,
+            started_at: 0,
             over: None,
+            #[cfg(debug_assertions)]
+            heap_calls: 0,
         }
     }
 
@@ -124,6 +133,9 @@ impl<S: Sys> Runtime<S> {
 
     /// The first event.
     pub fn begin(&mut self) {
+        let now = self.sys.now_ms();
+        self.journal.phase(now, BootPhase::Start);
+        self.started_at = now;
         self.feed(Event::Start);
     }
 
@@ -207,6 +219,9 @@ impl<S: Sys> Runtime<S> {
         }
         let failed = self.sys.poll(&mut watches, timeout).is_err_and(|e| e != Errno::EINTR);
         let terminal_ready = watches.iter().any(|w| w.write && w.ready);
+        if self.journal.is_hung_up() {
+            self.open_log();
+        }
         let took = self.journal.flush(&mut self.sys);
         if failed || terminal_ready && !took {
             // Nothing to wait with, or a terminal that is "ready" (hung up) and takes nothing: no
@@ -220,6 +235,8 @@ impl<S: Sys> Runtime<S> {
     fn take_signals(&mut self) {
         for _ in 0..BATCH {
             let Ok(Some(signal)) = self.sys.next_signal() else { return };
+            #[cfg(debug_assertions)]
+            assert_ne!(signal, libc::SIGABRT, "asked for by a test");
             if let Some(ending) = asked_by(signal) {
                 self.feed(Event::Asked(ending));
             }
@@ -336,6 +353,17 @@ impl<S: Sys> Runtime<S> {
         let now = self.sys.now_ms();
         self.journal.phase(now, phase);
         self.say(LogLevel::Debug, format_args!("reached phase {phase}"));
+        #[cfg(debug_assertions)]
+        if phase == BootPhase::Services {
+            self.heap_calls = crate::sys::counting::calls();
+        }
+        if phase == BootPhase::Services {
+            let took = now.saturating_sub(self.started_at);
+            self.say(
+                LogLevel::Debug,
+                format_args!("from init's first line to services: {took} ms"),
+            );
+        }
         if phase == BootPhase::Ready {
             self.say(LogLevel::Normal, format_args!("pkgd is ready"));
         }
@@ -387,6 +415,12 @@ impl<S: Sys> Runtime<S> {
         };
         self.say(LogLevel::Normal, format_args!("{how}: {}", why_ending(ending.reason)));
         self.book.ending(ending.reason);
+        #[cfg(debug_assertions)]
+        {
+            let all = crate::sys::counting::calls();
+            let since = all - self.heap_calls;
+            self.say(LogLevel::Debug, format_args!("heap calls: {all} in all, {since} cruising"));
+        }
     }
 
     fn off(&mut self, off: Off) {

@@ -89,8 +89,8 @@ fn a_machine_boots_and_tells_the_host_everything_from_the_first_line_on() {
         .into_iter()
         .filter_map(|e| if let BootEvent::Phase { phase, .. } = e { Some(phase) } else { None })
         .collect();
-    use BootPhase::{Disks, Mounted, Ready, Recorded, Services};
-    assert_eq!(phases, [Mounted, Disks, Recorded, Services, Ready]);
+    use BootPhase::{Disks, Mounted, Ready, Recorded, Services, Start};
+    assert_eq!(phases, [Start, Mounted, Disks, Recorded, Services, Ready]);
     let w = fake.world();
     assert_eq!(w.spawned[0].1[0], "/bin/pkgd");
     assert!(w.spawned[0].1.windows(2).any(|a| a == ["--control", "/dev/vport1p2"]));
@@ -289,6 +289,30 @@ fn a_shell_at_the_prompt_stops_the_clock() {
         run_for(&mut runtime, &fake, 500_000).is_some(),
         "the clock runs again after the shell"
     );
+}
+
+/// Seen in the machine: after `exit` of the prompt's shell nothing typed was taken any more. The
+/// kernel hangs a terminal up when the session leader ends; descriptors opened before are dead.
+#[test]
+fn the_prompt_survives_the_end_of_its_shell_and_of_the_console() {
+    let (fake, mut runtime) = boot_with("minos.rescue");
+    fake.world().shell.ends_after = Some((100, Exit::Exited(0)));
+    fake.world().typed.extend(b"shell\n");
+    run_for(&mut runtime, &fake, 1_000);
+    fake.world().hang_up("/dev/ttyS0");
+    fake.world().typed.extend(b"retry\n");
+    run_for(&mut runtime, &fake, 2_000);
+    assert_eq!(runtime.machine().name(), "running");
+}
+
+/// The same for the log, where `minos.console=` names the terminal itself.
+#[test]
+fn the_log_survives_a_hang_up_of_its_terminal() {
+    let (fake, mut runtime) = boot_with("minos.console=ttyS0");
+    fake.world().hang_up("/dev/ttyS0");
+    fake.world().console.clear();
+    go_down(&mut runtime, &fake, libc::SIGTERM);
+    assert!(fake.world().console_text().contains("rebooting"), "{}", fake.world().console_text());
 }
 
 #[test]

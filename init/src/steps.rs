@@ -10,7 +10,7 @@ use crate::disks::{self, Disk, name};
 use crate::kernel::{Errno, Job, Mount, Open, PATH, Setting, Space, Sys};
 use crate::machine::{Event, Outcome, Policy};
 use crate::mounts::{CONTROLLERS, KERNEL_FS, VOLATILE, already_mounted};
-use crate::phase::{DISK_WAIT_MS, DISK_WAIT_WANTED_MS, Phase, Step};
+use crate::phase::{BOOT, DISK_WAIT_MS, DISK_WAIT_WANTED_MS, Phase, STOP, Step};
 use crate::runtime::{Mode, Runtime};
 use crate::sup::{Exit, GIVE_UP_AFTER};
 use crate::watchdog::Watchdog;
@@ -79,11 +79,11 @@ impl<S: Sys> Runtime<S> {
             }
             Exit::Exited(n) => {
                 let error = Errno::from_raw(i32::from(n));
-                self.say(LogLevel::Quiet, format_args!("{step:?}: {error}"));
+                self.say(LogLevel::Quiet, format_args!("{}: {error}", name_of(step)));
                 Outcome::Failed
             }
             Exit::Signaled { .. } => {
-                self.say(LogLevel::Quiet, format_args!("{step:?}: the helper {exit}"));
+                self.say(LogLevel::Quiet, format_args!("{}: the helper {exit}", name_of(step)));
                 Outcome::Failed
             }
         }
@@ -231,15 +231,21 @@ impl<S: Sys> Runtime<S> {
                 }
             };
         self.terminal = terminal;
-        match self.sys.open(&log, Open::Write) {
-            Ok(fd) => {
-                panic::set_console(fd);
-                self.journal.open_terminal(fd);
-            }
-            Err(e) => self.say(LogLevel::Quiet, format_args!("{log}: {e}")),
-        }
+        self.log = log;
+        self.open_log();
         if let Mode::Container { events: Some(path), .. } = self.mode.clone() {
             self.open_port(&path);
+        }
+    }
+
+    /// Opens the terminal of the log, or opens it again.
+    pub(crate) fn open_log(&mut self) {
+        let path = self.log.clone();
+        if let Some(fd) = self.checked(&path, |sys| sys.open(&path, Open::Write)) {
+            panic::set_console(fd);
+            if let Some(old) = self.journal.open_terminal(fd) {
+                self.sys.close(old);
+            }
         }
     }
 
@@ -451,6 +457,10 @@ impl<S: Sys> Runtime<S> {
         }
         Outcome::Working
     }
+}
+
+fn name_of(step: Step) -> &'static str {
+    BOOT.iter().chain(STOP).find(|row| row.step == step).map_or("?", |row| row.name)
 }
 
 /// A small disk may well have little free; a large one has 64 MiB left when it is full.

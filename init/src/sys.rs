@@ -5,7 +5,7 @@
 
 #![allow(unsafe_code)] // system calls that nix has no safe wrapper for; each block says why it is sound
 
-use core::ffi::{CStr, c_char, c_int, c_void};
+use core::ffi::{CStr, c_char, c_int};
 use core::mem::{MaybeUninit, size_of};
 use core::ptr;
 
@@ -479,12 +479,33 @@ fn close_above(last: i32) {
     unsafe { libc::syscall(libc::SYS_close_range, last as u32 + 1, u32::MAX, 0) };
 }
 
+/// The kernel's own `struct sigaction` on this architecture.
+#[repr(C)]
+#[derive(Default)]
+struct KernelSigaction {
+    handler: usize,
+    flags: u64,
+    restorer: usize,
+    mask: u64,
+}
+
 /// Default actions and nothing blocked: what is ignored (std ignores SIGPIPE) or blocked here would
 /// be inherited.
 fn default_signals() -> Result<()> {
+    // All zero is SIG_DFL with no flags and no mask. The C library's call would refuse the two
+    // signals it keeps for itself, which whoever started this may have left ignored.
+    let default = KernelSigaction::default();
     for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: SIG_DFL is a valid disposition; numbers the C library keeps are refused.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // SAFETY: the kernel reads one of its `struct sigaction` and writes none.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                &raw const default,
+                ptr::null_mut::<KernelSigaction>(),
+                size_of::<u64>(),
+            )
+        };
     }
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
 }
@@ -531,8 +552,6 @@ pub mod counting {
     use core::sync::atomic::{AtomicU64, Ordering};
     use std::alloc::{GlobalAlloc, Layout, System};
 
-    use super::c_void;
-
     static CALLS: AtomicU64 = AtomicU64::new(0);
 
     /// Calls of the heap so far.
@@ -555,7 +574,7 @@ pub mod counting {
         unsafe fn dealloc(&self, p: *mut u8, layout: Layout) {
             CALLS.fetch_add(1, Ordering::Relaxed);
             // SAFETY: the caller's promises are passed on.
-            unsafe { System.dealloc(p.cast::<c_void>().cast(), layout) }
+            unsafe { System.dealloc(p, layout) }
         }
     }
 }
