@@ -23,6 +23,9 @@ const FORMAT: u32 = 1;
 const HEAD: usize = 20;
 const CHECKSUM: usize = 32;
 
+/// What the body holds; written by reference, read by value.
+type Body = (Vec<Recipe>, SourcesLock);
+
 /// Why bytes are not a recipe index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CompiledError {
@@ -84,8 +87,7 @@ impl RecipeSet {
     /// Anything but the whole, undamaged output of [`Self::compile`] of the same format.
     pub fn from_compiled(bytes: &[u8]) -> Result<Self, CompiledError> {
         let body = check(bytes)?;
-        let decoded: Result<((Vec<Recipe>, SourcesLock), &[u8]), _> =
-            postcard::take_from_bytes(body);
+        let decoded = postcard::take_from_bytes::<Body>(body);
         match decoded {
             Ok(((recipes, lock), [])) => Ok(Self::from_recipes(recipes, lock)),
             Ok(_) | Err(_) => Err(CompiledError::Body),

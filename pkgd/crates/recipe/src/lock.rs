@@ -28,7 +28,8 @@ pub struct LockedSource {
     /// Address at upstream of the very same bytes.
     #[serde(default)]
     pub url: Option<String>,
-    /// Further addresses of the same bytes, tried in this order after `url`.
+    /// Further places of the same bytes, tried in this order after the ones above: an address, or
+    /// `debian:package=version`, or `pypi:name==version`. Another version is another entry.
     #[serde(default)]
     pub alternatives: Vec<String>,
 }

@@ -124,7 +124,8 @@ pub struct Recipe {
     pub text: String,
 }
 
-/// What can change the result of a step, scripts and source digests apart.
+/// What can change the result of a step, scripts, source digests and inputs apart. The order of the
+/// fields is the format: a change of it needs a new [`SCHEMA`].
 #[derive(Serialize)]
 struct Keyed<'a> {
     schema: u32,
@@ -169,19 +170,14 @@ impl Recipe {
         (!text.is_empty()).then_some(text)
     }
 
-    /// The bytes that stand for this recipe in its task key: the postcard encoding of every field
-    /// that can change the result, then phase and text of each of [`Self::phases`].
+    /// The bytes that stand for this recipe's fields in its task key: the postcard encoding of every
+    /// field that can change the result. `docs/formats/task-key.md` has it field by field.
     ///
-    /// Comments and layout of `recipe.toml` are not in it, nor are description, licence, order,
-    /// groups, deadlines and expected cost; the dependencies are there as their outputs' digests,
-    /// the sources as theirs, both beside this. Docs: `docs/formats/task-key.md`.
+    /// Scripts, source digests and inputs enter the key beside this, so that a change can be named.
+    /// Comments and layout of `recipe.toml` are in neither, nor are description, licence, order,
+    /// groups, deadlines and expected cost: none of them can change what comes out.
     pub fn canonical(&self) -> Vec<u8> {
         // Writing to memory with derived encoders: postcard has no way to fail here.
-        postcard::to_allocvec(&(self.keyed(), self.phases())).unwrap_or_default()
-    }
-
-    /// [`Self::canonical`] without the scripts, to tell a changed field from a changed script.
-    pub fn canonical_fields(&self) -> Vec<u8> {
         postcard::to_allocvec(&self.keyed()).unwrap_or_default()
     }
 

@@ -13,7 +13,7 @@ use crate::recipe::{Install, Limits, Needs, Recipe, Role, Script, Source};
 use crate::suggest::nearest;
 
 /// Environment the daemon fixes; a recipe may not change it.
-pub(crate) const FIXED_ENV: [&str; 10] = [
+pub(crate) const FIXED_ENV: [&str; 16] = [
     "CONFIG_SITE",
     "HOME",
     "LC_ALL",
@@ -22,8 +22,14 @@ pub(crate) const FIXED_ENV: [&str; 10] = [
     "MAKEFLAGS",
     "PATH",
     "PWD",
+    "RECIPE_DIR",
+    "SHELL",
     "SOURCE_DATE_EPOCH",
     "SRC_DIR",
+    "TERM",
+    "TMPDIR",
+    "TZ",
+    "USER",
 ];
 
 /// What a recipe's folder holds beside `recipe.toml`: script texts by file name.
@@ -106,7 +112,7 @@ impl Resolver<'_> {
     fn source(&mut self, draft: &DraftSource) -> Option<Source> {
         let file = draft.file.get_ref();
         if let Some(into) = &draft.into {
-            self.into_folder(draft.role, into);
+            self.check_into(draft.role, into);
         }
         let lock = self.lock?;
         let Some(locked) = lock.get(file) else {
@@ -130,7 +136,7 @@ impl Resolver<'_> {
     }
 
     /// `into` goes into a shell script without quotes and must stay below the main tree.
-    fn into_folder(&mut self, role: Role, into: &Spanned<String>) {
+    fn check_into(&mut self, role: Role, into: &Spanned<String>) {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"+-._/".contains(&b);
         let text = into.get_ref();
         let inside = text.split('/').all(|part| !matches!(part, "" | "." | ".."));

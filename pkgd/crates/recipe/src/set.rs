@@ -122,10 +122,14 @@ impl RecipeSet {
         let staged = self.iter().map(|r| format!("{}/{}", r.stage, r.id));
         let known: Vec<String> =
             self.groups().into_keys().chain(ids).chain(full).chain(staged).collect();
-        // `gcc` where only `gcc:pass1` exists is no slip of the pen, but surely meant
-        let pass =
-            known.iter().find(|k| k.strip_prefix(target).is_some_and(|r| r.starts_with(':')));
-        let near = pass.map(String::as_str);
+        let last = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
+        let step = last(target);
+        // no slips of the pen, but surely meant: `gcc` where only `gcc:pass1` exists, and the right
+        // step at the wrong place
+        let pass = |k: &&String| k.strip_prefix(target).is_some_and(|rest| rest.starts_with(':'));
+        let moved = |k: &&String| k.contains('/') && last(k) == step;
+        let near = known.iter().find(pass).or_else(|| known.iter().find(moved));
+        let near = near.map(String::as_str);
         let near = near.or_else(|| nearest(target, known.iter().map(String::as_str)));
         TargetError { target: target.to_owned(), near: near.map(str::to_owned) }
     }
