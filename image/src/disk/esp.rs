@@ -8,8 +8,6 @@ use crate::{Error, Result, cache};
 
 /// The removable-media path of UEFI 2.10, section 3.5.1.1, for x86-64.
 const BOOT_PATH: [&str; 3] = ["EFI", "BOOT", "BOOTX64.EFI"];
-/// Volume id, fixed.
-const VOLUME: &str = "4d694e4f";
 const MIB: u64 = 1 << 20;
 /// FAT32 needs 65,525 clusters; with 512-byte sectors that is 33 MiB.
 const SMALLEST: u64 = 64 * MIB;
@@ -25,7 +23,7 @@ pub fn make(efi: &Path, image: &Path) -> Result<()> {
     file.set_len(size).map_err(Error::io("set the size of", image))?;
     Run::new("mkfs.fat")?
         .env("SOURCE_DATE_EPOCH", EPOCH)
-        .args(["-F", "32", "-s", "1", "-i", VOLUME, "-n", "MINOS-ESP", "--invariant"])
+        .args(["-F", "32", "-s", "1", "-n", "MINOS-ESP", "--invariant"])
         .arg(image)
         .output()?;
     let [efi_dir, boot, file_name] = BOOT_PATH;

@@ -4,7 +4,8 @@
 //! behind the stub's last one, at addresses computed from what `objdump` says of this stub, since
 //! the fixed addresses of older guides overlap in newer stubs.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::disk::Request;
@@ -13,6 +14,12 @@ use crate::{Error, Result, cache};
 
 /// Where Debian's package systemd-boot-efi puts it.
 const STUB: &str = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub";
+/// Where a PE file says where its header is, and where in that time stamp and checksum are (PE
+/// format, sections "MS-DOS stub", "COFF file header" and "optional header").
+const PE_OFFSET: u64 = 0x3c;
+const PE_TIMESTAMP: u64 = 8;
+const PE_CHECKSUM: u64 = 24 + 64;
+const PE_MAGIC: &[u8; 4] = b"PE\0\0";
 /// Alignment of PE sections in memory.
 const PAGE: u64 = 4096;
 
@@ -45,6 +52,7 @@ pub fn make(request: &Request, efi: &Path) -> Result<()> {
     }
     let fresh = cache::sibling(efi, "new");
     run.arg(&stub).arg(&fresh).output()?;
+    clear_time(&fresh)?;
     fs::rename(&fresh, efi).map_err(Error::io("rename to", efi))?;
     cache::remove_if_there(&cmdline)
 }
@@ -56,6 +64,25 @@ fn end_of(stub: &Path) -> Result<u64> {
     let end =
         ends.max().ok_or_else(|| Error::parse(stub, "not an EFI stub: it has no sections"))?;
     Ok(end.next_multiple_of(PAGE))
+}
+
+/// Clears time stamp and checksum: objcopy writes the current time, binutils 2.40 offer no way out,
+/// and the checksum covers it. Firmware reads neither; 0 means "not computed".
+fn clear_time(efi: &Path) -> Result<()> {
+    let file = File::options().read(true).write(true).open(efi).map_err(Error::io("open", efi))?;
+    let read = |at: u64| -> Result<[u8; 4]> {
+        let mut bytes = [0; 4];
+        file.read_exact_at(&mut bytes, at).map_err(Error::io("read", efi))?;
+        Ok(bytes)
+    };
+    let header = u64::from(u32::from_le_bytes(read(PE_OFFSET)?));
+    if &read(header)? != PE_MAGIC {
+        return Err(Error::parse(efi, "objcopy made no PE file of the stub"));
+    }
+    for field in [PE_TIMESTAMP, PE_CHECKSUM] {
+        file.write_all_at(&[0; 4], header + field).map_err(Error::io("write", efi))?;
+    }
+    Ok(())
 }
 
 /// `  0 .text  0000ab10  0000000000004000  ...`: index, name, size, address.

@@ -30,12 +30,12 @@ const EXCLUDED: [&str; 5] = [
 ];
 const INCLUDED: &str = "/usr/share/doc/*/copyright";
 /// Run in the finished root ($1): bash as sh, which LFS wants, and away with what differs from run
-/// to run or tells of the machine it was made on.
+/// to run or tells of the machine it was made on. mmdebstrap itself takes care of `/tmp`, `/run`,
+/// and apt's lists and archives, and needs `/tmp` after this.
 const FINISH: &str = r#"set -eu
 ln -sf bash "$1/usr/bin/sh"
-rm -rf "$1"/var/log/* "$1"/var/cache/* "$1"/var/lib/apt/lists/* "$1"/tmp/* "$1"/run/*
-rm -f "$1"/etc/hostname "$1"/etc/resolv.conf "$1"/etc/apt/sources.list "$1"/etc/*- \
-    "$1"/var/lib/dpkg/*-old
+rm -rf "$1"/var/log/* "$1"/var/cache/ldconfig/* "$1"/var/cache/debconf/*
+rm -f "$1"/etc/hostname "$1"/etc/resolv.conf "$1"/etc/apt/sources.list "$1"/etc/*- "$1"/var/lib/dpkg/*-old
 find "$1/usr" -name __pycache__ -type d -prune -exec rm -rf {} +
 : > "$1/etc/machine-id"
 "#;
@@ -241,6 +241,18 @@ mod tests {
         for bad in ["--option", "A", "a b", "?essential"] {
             fs::write(&path, bad).unwrap();
             assert!(matches!(read_packages(&path), Err(Error::Parse { .. })), "{bad}");
+        }
+    }
+
+    /// The hook once emptied `$1/tmp`, where mmdebstrap keeps the `APT_CONFIG` of the new root. Its
+    /// last `apt-get update` then read the host's configuration and deleted the host's package
+    /// lists. What is left to mmdebstrap must be left to it.
+    #[test]
+    fn the_hook_keeps_its_hands_off_what_mmdebstrap_still_needs() {
+        for path in
+            ["\"$1\"/tmp", "\"$1\"/run", "var/lib/apt", "var/cache/apt", "\"$1\"/var/cache/*"]
+        {
+            assert!(!FINISH.contains(path), "{path}");
         }
     }
 
