@@ -67,6 +67,10 @@ pub struct Args {
     #[argh(option, default = "4096")]
     pub processes: u64,
 
+    /// largest log of one attempt, in MiB; by default 256
+    #[argh(option, default = "256")]
+    pub log_limit: u64,
+
     /// how strong the sandbox must be: full (default), or weak to build on a kernel without the
     /// required Landlock; outputs built so say it
     #[argh(option, default = "Sandbox::Full")]

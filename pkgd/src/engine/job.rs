@@ -453,6 +453,7 @@ fn limits(service: &Service, recipe: &Recipe) -> Limits {
         silence: Duration::from_secs(recipe.limits.silence_s.into()),
         memory_bytes: service.args.memory << 20,
         processes: service.args.processes,
+        log_bytes: service.args.log_limit << 20,
         ..Limits::default()
     };
     if let Some(wall) = recipe.limits.wall_s {

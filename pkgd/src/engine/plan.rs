@@ -7,6 +7,7 @@ use std::time::Instant;
 use minos_model::{Digest, StepId};
 use minos_plan::{Estimates, KeyParts, Outlook, Plan, PlanError, Weights, World, outlook};
 use minos_proto::{BuildOptions, ErrorKind, ErrorReport, PlanReport, PlanStep};
+use minos_recipe::{Level, Lint};
 use minos_store::{KeyPart, Snapshot};
 
 use crate::service::{Service, state_error};
@@ -54,7 +55,10 @@ pub fn resolve(
     target: &str,
     options: &BuildOptions,
 ) -> Result<Resolved, ErrorReport> {
-    let plan = Plan::for_target(&service.recipes, target).map_err(|e| plan_error(&e))?;
+    let plan = Plan::for_target(&service.recipes, target).map_err(|e| {
+        // A recipe that cannot be read is no part of the set: say what is wrong with it instead.
+        broken(service, target).map_or_else(|| plan_error(&e), recipe_error)
+    })?;
     usable(service, &plan)?;
     for step in &options.rebuild {
         if plan.position(step).is_none() {
@@ -99,17 +103,31 @@ fn look_up(
 fn usable(service: &Service, plan: &Plan) -> Result<(), ErrorReport> {
     for step in plan.steps() {
         let Some(recipe) = service.recipes.get(&step.id) else { continue };
-        let inside = |lint: &&minos_recipe::Lint| {
+        let inside = |lint: &&Lint| {
             lint.file.strip_prefix(&*recipe.folder).is_some_and(|rest| rest.starts_with('/'))
         };
         let errors = service.lints.iter().filter(inside);
-        if let Some(lint) = errors.into_iter().find(|l| l.level() == minos_recipe::Level::Error) {
-            let line = lint.line.map(|n| format!(":{n}")).unwrap_or_default();
-            let what = format!("{}{line}: {}", lint.file, lint.message);
-            return Err(ErrorReport::new(ErrorKind::Recipe, what, lint.hint.clone()));
+        if let Some(lint) = errors.into_iter().find(|l| l.level() == Level::Error) {
+            return Err(recipe_error(lint));
         }
     }
     Ok(())
+}
+
+fn recipe_error(lint: &Lint) -> ErrorReport {
+    let line = lint.line.map(|n| format!(":{n}")).unwrap_or_default();
+    let what = format!("{}{line}: {}", lint.file, lint.message);
+    ErrorReport::new(ErrorKind::Recipe, what, lint.hint.clone())
+}
+
+/// The first error in the folder that `target` seems to name: `demo/zlib`, `zlib` or `gcc:pass1`.
+fn broken<'a>(service: &'a Service, target: &str) -> Option<&'a Lint> {
+    let name = target.replace(':', "-");
+    let named = |lint: &&Lint| {
+        let folder = lint.file.rsplit_once('/').map_or("", |(folder, _)| folder);
+        folder == name || folder.rsplit_once('/').is_some_and(|(_, last)| last == name)
+    };
+    service.lints.iter().filter(named).find(|lint| lint.level() == Level::Error)
 }
 
 /// What all task keys share.

@@ -104,19 +104,28 @@ impl Plan {
 }
 
 /// The graph of all steps that can be reached from `wanted`.
-fn closure<'a>(set: &'a RecipeSet, wanted: &[StepId]) -> Result<Graph<'a>, PlanError> {
+fn closure<'a>(set: &'a RecipeSet, wanted: &'a [StepId]) -> Result<Graph<'a>, PlanError> {
     let mut graph = Graph::new();
     let mut nodes: HashMap<&StepId, NodeIndex> = HashMap::new();
     let mut open = Vec::new();
     for id in wanted {
-        let recipe = set.get(id).ok_or_else(|| missing(set, id, None))?;
-        nodes.entry(&recipe.id).or_insert_with(|| push(&mut graph, recipe, &mut open));
+        if !nodes.contains_key(id) {
+            let recipe = set.get(id).ok_or_else(|| missing(set, id, None))?;
+            nodes.insert(id, push(&mut graph, recipe, &mut open));
+        }
     }
     while let Some(node) = open.pop() {
         let Some(recipe) = graph.node_weight(node).copied() else { continue };
         for id in &recipe.build {
-            let dep = set.get(id).ok_or_else(|| missing(set, id, Some(&recipe.id)))?;
-            let from = *nodes.entry(&dep.id).or_insert_with(|| push(&mut graph, dep, &mut open));
+            let from = match nodes.get(id) {
+                Some(known) => *known,
+                None => {
+                    let dep = set.get(id).ok_or_else(|| missing(set, id, Some(&recipe.id)))?;
+                    let new = push(&mut graph, dep, &mut open);
+                    nodes.insert(id, new);
+                    new
+                }
+            };
             graph.add_edge(from, node, ());
         }
     }

@@ -13,7 +13,7 @@ use crate::recipe::{Install, Limits, Needs, Recipe, Role, Script, Source};
 use crate::suggest::nearest;
 
 /// Environment the daemon fixes; a recipe may not change it.
-pub(crate) const FIXED_ENV: [&str; 10] = [
+pub(crate) const FIXED_ENV: [&str; 16] = [
     "CONFIG_SITE",
     "HOME",
     "LC_ALL",
@@ -22,8 +22,14 @@ pub(crate) const FIXED_ENV: [&str; 10] = [
     "MAKEFLAGS",
     "PATH",
     "PWD",
+    "RECIPE_DIR",
+    "SHELL",
     "SOURCE_DATE_EPOCH",
     "SRC_DIR",
+    "TERM",
+    "TMPDIR",
+    "TZ",
+    "USER",
 ];
 
 /// What a recipe's folder holds beside `recipe.toml`: script texts by file name.

@@ -1,13 +1,14 @@
-//! Opening the state, one write at a time, and the latch.
+//! Opening the state, one write at a time, the two ways of a commit, and the latch.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 use redb::backends::FileBackend;
 use redb::{Builder, Database, Durability, ReadableDatabase as _, StorageBackend};
 
 use crate::error::StoreError;
+use crate::journal::Journal;
 use crate::layout::Layout;
 use crate::lock::Lock;
 use crate::schema::{self, Schema};
@@ -31,11 +32,15 @@ impl Default for Options {
     }
 }
 
+/// A lock of the store was poisoned by a panic.
+const DIED: &str = "a thread of pkgd died while it wrote the state";
+
 /// The state of pkgd. Holds the lock of the state root as long as it lives.
 pub struct Store {
     pub(crate) layout: Layout,
     pub(crate) options: Options,
     pub(crate) db: Database,
+    journal: Mutex<Journal>,
     latch: Mutex<Option<String>>,
     _lock: Lock,
 }
@@ -59,42 +64,65 @@ impl Store {
         now_ms: u64,
         options: Options,
     ) -> Result<Self, StoreError> {
-        Self::open_as(&schema::CURRENT, open_file, Layout::new(root), now_ms, options)
+        Self::open_as(&schema::CURRENT, open_files, Layout::new(root), now_ms, options)
     }
 
-    /// [`Store::open`] with the database on `backend` instead of the file `state.redb`: the seam for
-    /// fault injection.
+    /// [`Store::open`] with the database and its journal on these media instead of the files
+    /// `state.redb` and `state.log`: the seam for fault injection.
     ///
     /// # Errors
     /// As for [`Store::open`].
     pub fn open_on(
-        backend: impl StorageBackend,
+        database: impl StorageBackend,
+        journal: impl StorageBackend,
         root: impl Into<PathBuf>,
         now_ms: u64,
         options: Options,
     ) -> Result<Self, StoreError> {
-        Self::open_as(&schema::CURRENT, |_| Ok(backend), Layout::new(root), now_ms, options)
+        let media = |_: &Layout| Ok((database, journal));
+        Self::open_as(&schema::CURRENT, media, Layout::new(root), now_ms, options)
     }
 
     /// The lock comes before the database is touched, so that the second of two daemons is told
     /// about the first and not about a busy file.
-    pub(crate) fn open_as<B: StorageBackend>(
+    pub(crate) fn open_as<D: StorageBackend, J: StorageBackend>(
         schema: &Schema,
-        backend: impl FnOnce(&Path) -> Result<B, StoreError>,
+        media: impl FnOnce(&Layout) -> Result<(D, J), StoreError>,
         layout: Layout,
         now_ms: u64,
         options: Options,
     ) -> Result<Self, StoreError> {
         layout.create()?;
         let lock = Lock::take(&layout.lock())?;
-        let path = layout.database();
+        let (database, journal) = media(&layout)?;
+        let journal = Journal::new(journal, layout.journal());
+        let empty = |e| StoreError::io("prepare", layout.database(), e);
+        if database.len().map_err(empty)? == 0 || journal.is_unborn()? {
+            journal.begin()?;
+            database.set_len(0).map_err(empty)?;
+        }
         let db = Builder::new()
             .set_cache_size(options.cache_bytes)
-            .create_with_backend(backend(&path)?)
-            .map_err(|e| StoreError::redb("open", &path, e))?;
-        let store = Self { layout, options, db, latch: Mutex::new(None), _lock: lock };
+            .create_with_backend(database)
+            .map_err(|e| StoreError::redb("open", &layout.database(), e))?;
+        let journal = Mutex::new(journal);
+        let store = Self { layout, options, db, journal, latch: Mutex::new(None), _lock: lock };
+        store.recover()?;
         schema::prepare(&store, schema, now_ms)?;
         Ok(store)
+    }
+
+    /// Brings the database up to the last commit of the journal.
+    fn recover(&self) -> Result<(), StoreError> {
+        let applied = self.read()?.applied()?;
+        let mut journal = self.journal()?;
+        let Some(applied) = applied else { return Ok(()) };
+        let records = journal.recover(applied)?;
+        drop(journal);
+        self.write(|w| {
+            w.make_durable();
+            records.iter().flat_map(|record| &record.changes).try_for_each(|change| w.redo(change))
+        })
     }
 
     /// Where everything stands.
@@ -129,15 +157,38 @@ impl Store {
         &self,
         change: impl FnOnce(&mut Write<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let path = self.layout.database();
-        let error = |e: redb::Error| StoreError::redb("write", &path, e);
-        let mut txn = self.db.begin_write().map_err(|e| error(e.into()))?;
-        txn.set_durability(Durability::Immediate).map_err(|e| error(e.into()))?;
-        txn.set_quick_repair(true);
+        let txn = self.db.begin_write().map_err(|e| self.failed(e))?;
         let mut write = Write::new(self, txn);
         let value = change(&mut write)?;
-        write.into_txn().commit().map_err(|e| error(e.into()))?;
+        self.commit(write)?;
         Ok(value)
+    }
+
+    /// Journal first, then redb in memory; or, when the journal is full, redb durably.
+    fn commit(&self, mut write: Write<'_>) -> Result<(), StoreError> {
+        if write.is_empty() {
+            return Ok(());
+        }
+        let mut journal = self.journal()?;
+        write.set_applied(journal.next())?;
+        let durable = write.is_durable() || !journal.append(write.changes())?;
+        let mut txn = write.into_txn();
+        let durability = if durable { Durability::Immediate } else { Durability::None };
+        txn.set_durability(durability).map_err(|e| self.failed(e))?;
+        txn.set_quick_repair(durable);
+        txn.commit().map_err(|e| self.failed(e))?;
+        if durable {
+            journal.restart();
+        }
+        Ok(())
+    }
+
+    fn failed(&self, error: impl Into<redb::Error>) -> StoreError {
+        StoreError::redb("write", &self.layout.database(), error)
+    }
+
+    fn journal(&self) -> Result<MutexGuard<'_, Journal>, StoreError> {
+        self.journal.lock().map_err(|_| StoreError::Latched { first: DIED.to_owned() })
     }
 
     /// A consistent view of the last commit, unaffected by later ones. Any thread may take one.
@@ -156,7 +207,7 @@ impl Store {
     pub fn latched(&self) -> Option<String> {
         match self.latch.lock() {
             Ok(first) => first.clone(),
-            Err(_) => Some("a thread of pkgd died while it wrote the state".to_owned()),
+            Err(_) => Some(DIED.to_owned()),
         }
     }
 
@@ -165,6 +216,18 @@ impl Store {
             first.get_or_insert_with(|| error.to_string());
         }
     }
+}
+
+fn open_files(layout: &Layout) -> Result<(FileBackend, FileBackend), StoreError> {
+    let (database, journal) = (layout.database(), layout.journal());
+    let new = !database.exists() || !journal.exists();
+    let files = (open_file(&database)?, open_file(&journal)?);
+    if new {
+        // The names must be as durable as what is soon written into the files.
+        let sync = File::open(layout.root()).and_then(|dir| dir.sync_all());
+        sync.map_err(|e| StoreError::io("sync", layout.root(), e))?;
+    }
+    Ok(files)
 }
 
 fn open_file(path: &Path) -> Result<FileBackend, StoreError> {

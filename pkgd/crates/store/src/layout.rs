@@ -44,6 +44,11 @@ impl Layout {
         self.root.join("state.redb")
     }
 
+    /// The journal of the database's latest commits. Belongs to the database: copy or move both.
+    pub fn journal(&self) -> PathBuf {
+        self.root.join("state.log")
+    }
+
     /// The lock file of the daemon.
     pub fn lock(&self) -> PathBuf {
         self.root.join("lock")

@@ -23,6 +23,7 @@ mod check;
 mod db;
 mod error;
 mod jobs;
+mod journal;
 mod layout;
 mod lock;
 pub mod log;

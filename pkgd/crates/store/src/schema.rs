@@ -8,7 +8,9 @@ use crate::table::{self, META};
 use crate::write::Write;
 
 /// Key of the schema version in `meta`.
-const SCHEMA: &[u8] = b"schema";
+pub(crate) const SCHEMA: &[u8] = b"schema";
+/// Key of the number of the last commit.
+pub(crate) const APPLIED: &[u8] = b"applied";
 /// Key of the lowest number the first attempt of this database may have.
 pub(crate) const FIRST_ATTEMPT: &[u8] = b"first-attempt";
 /// Key of the time at which the database was made.
@@ -31,7 +33,11 @@ pub(crate) const CURRENT: Schema = Schema { version: 1, migrations: &[] };
 /// Makes the tables of a new database, migrates an older one, refuses a newer one.
 pub(crate) fn prepare(store: &Store, schema: &Schema, now_ms: u64) -> Result<(), StoreError> {
     match store.read()?.schema()? {
-        None => store.write(|w| create(w, schema.version, now_ms)),
+        None => {
+            store.write(|w| create(w, schema.version))?;
+            // The first commit through the journal ends the making of the database.
+            store.write(|w| w.put(META, CREATED, &now_ms))
+        }
         Some(found) if found == schema.version => Ok(()),
         Some(found) if found > schema.version => Err(StoreError::NewerSchema {
             path: store.layout.database(),
@@ -42,11 +48,11 @@ pub(crate) fn prepare(store: &Store, schema: &Schema, now_ms: u64) -> Result<(),
     }
 }
 
-fn create(w: &mut Write<'_>, version: u32, now_ms: u64) -> Result<(), StoreError> {
+fn create(w: &mut Write<'_>, version: u32) -> Result<(), StoreError> {
+    w.make_durable();
     table::ALL.iter().try_for_each(|definition| w.make_table(*definition))?;
     let first = highest_log(w.store()) + 1;
     w.put(META, FIRST_ATTEMPT, &first)?;
-    w.put(META, CREATED, &now_ms)?;
     w.put(META, SCHEMA, &u64::from(version))
 }
 
@@ -72,6 +78,7 @@ fn migrate(store: &Store, schema: &Schema, found: u32) -> Result<(), StoreError>
         fs::copy(&path, &copy).map_err(|e| StoreError::io("copy the old state to", copy, e))?;
     }
     store.write(|w| {
+        w.make_durable();
         for version in found..schema.version {
             if let Some((_, migration)) = step(version) {
                 migration(w)?;
@@ -79,9 +86,4 @@ fn migrate(store: &Store, schema: &Schema, found: u32) -> Result<(), StoreError>
         }
         w.put(META, SCHEMA, &u64::from(schema.version))
     })
-}
-
-/// The schema version as stored, out of its row.
-pub(crate) const fn version_key() -> &'static [u8] {
-    SCHEMA
 }

@@ -14,7 +14,7 @@ use crate::error::StoreError;
 use crate::rows::{
     AttemptRow, AuditRow, CacheRow, CheckpointRow, EventRow, HistoryRow, JobRow, OutputRow, StepRow,
 };
-use crate::schema;
+use crate::schema::{APPLIED, SCHEMA};
 use crate::table::{
     ATTEMPTS, AUDIT, CACHE, CHECKPOINTS, EVENTS, HISTORY, JOBS, META, OPEN_ATTEMPTS, OUTPUTS,
     STEP_ATTEMPTS, STEPS, Table, number, step_key, trailing_number, unseal,
@@ -152,13 +152,21 @@ impl<'a> Snapshot<'a> {
         if !tables.into_iter().any(|table| table.name() == META.name) {
             return Ok(None);
         }
-        let found = self.get(META, schema::version_key())?;
+        let found = self.get(META, SCHEMA)?;
         let found = found.and_then(|version| u32::try_from(version).ok());
         let damaged = || StoreError::Damaged {
             path: self.path(),
             what: "it has tables but no schema version".to_owned(),
         };
         found.map(Some).ok_or_else(damaged)
+    }
+
+    /// Number of the last commit in this view, `None` in a database without tables.
+    pub(crate) fn applied(&self) -> Result<Option<u64>, StoreError> {
+        if self.schema()?.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(self.get(META, APPLIED)?.unwrap_or(0)))
     }
 
     /// A job.

@@ -25,6 +25,8 @@ const HEAD: usize = 5;
 /// A table whose values are `R`.
 pub(crate) struct Table<R> {
     pub(crate) name: &'static str,
+    /// Place in [`ALL`]; stored in the journal.
+    pub(crate) index: u8,
     row: PhantomData<fn() -> R>,
 }
 
@@ -37,8 +39,8 @@ impl<R> Clone for Table<R> {
 impl<R> Copy for Table<R> {}
 
 impl<R> Table<R> {
-    pub(crate) const fn new(name: &'static str) -> Self {
-        Self { name, row: PhantomData }
+    pub(crate) const fn new(index: u8, name: &'static str) -> Self {
+        Self { name, index, row: PhantomData }
     }
 
     pub(crate) const fn definition(self) -> Definition {
@@ -50,31 +52,31 @@ impl<R> Table<R> {
 pub(crate) type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
 /// `schema` -> version number, and counters.
-pub(crate) const META: Table<u64> = Table::new("meta");
+pub(crate) const META: Table<u64> = Table::new(0, "meta");
 /// job -> [`JobRow`].
-pub(crate) const JOBS: Table<JobRow> = Table::new("jobs");
+pub(crate) const JOBS: Table<JobRow> = Table::new(1, "jobs");
 /// job, step -> [`StepRow`].
-pub(crate) const STEPS: Table<StepRow> = Table::new("steps");
+pub(crate) const STEPS: Table<StepRow> = Table::new(2, "steps");
 /// attempt -> [`AttemptRow`].
-pub(crate) const ATTEMPTS: Table<AttemptRow> = Table::new("attempts");
+pub(crate) const ATTEMPTS: Table<AttemptRow> = Table::new(3, "attempts");
 /// step, 0, attempt -> nothing: the attempts of a step.
-pub(crate) const STEP_ATTEMPTS: Table<()> = Table::new("step-attempts");
+pub(crate) const STEP_ATTEMPTS: Table<()> = Table::new(4, "step-attempts");
 /// attempt -> nothing: the attempts that have no end yet.
-pub(crate) const OPEN_ATTEMPTS: Table<()> = Table::new("open-attempts");
+pub(crate) const OPEN_ATTEMPTS: Table<()> = Table::new(5, "open-attempts");
 /// task key -> [`CheckpointRow`].
-pub(crate) const CHECKPOINTS: Table<CheckpointRow> = Table::new("checkpoints");
+pub(crate) const CHECKPOINTS: Table<CheckpointRow> = Table::new(6, "checkpoints");
 /// output -> [`OutputRow`].
-pub(crate) const OUTPUTS: Table<OutputRow> = Table::new("outputs");
+pub(crate) const OUTPUTS: Table<OutputRow> = Table::new(7, "outputs");
 /// task key -> [`CacheRow`].
-pub(crate) const CACHE: Table<CacheRow> = Table::new("cache");
+pub(crate) const CACHE: Table<CacheRow> = Table::new(8, "cache");
 /// step -> [`HistoryRow`].
-pub(crate) const HISTORY: Table<HistoryRow> = Table::new("history");
+pub(crate) const HISTORY: Table<HistoryRow> = Table::new(9, "history");
 /// number -> [`EventRow`].
-pub(crate) const EVENTS: Table<EventRow> = Table::new("events");
+pub(crate) const EVENTS: Table<EventRow> = Table::new(10, "events");
 /// number -> [`AuditRow`].
-pub(crate) const AUDIT: Table<AuditRow> = Table::new("audit");
+pub(crate) const AUDIT: Table<AuditRow> = Table::new(11, "audit");
 
-/// All tables, made when the database is made.
+/// All tables, made when the database is made. Their places are part of the journal's format.
 pub(crate) const ALL: [Definition; 12] = [
     META.definition(),
     JOBS.definition(),
@@ -160,6 +162,25 @@ mod tests {
             let mut bad = sealed.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
             assert!(unseal::<(String, u64)>("t", b"key", &bad).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn each_table_knows_its_place() {
+        use redb::TableHandle as _;
+        let places = [META.index, JOBS.index, STEPS.index, ATTEMPTS.index, STEP_ATTEMPTS.index];
+        assert_eq!(places, [0, 1, 2, 3, 4]);
+        let rest = [
+            (OPEN_ATTEMPTS.index, OPEN_ATTEMPTS.name),
+            (CHECKPOINTS.index, CHECKPOINTS.name),
+            (OUTPUTS.index, OUTPUTS.name),
+            (CACHE.index, CACHE.name),
+            (HISTORY.index, HISTORY.name),
+            (EVENTS.index, EVENTS.name),
+            (AUDIT.index, AUDIT.name),
+        ];
+        for (index, name) in rest {
+            assert_eq!(ALL[usize::from(index)].name(), name);
         }
     }
 

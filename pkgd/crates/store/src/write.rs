@@ -7,14 +7,18 @@ use serde::Serialize;
 
 use crate::db::Store;
 use crate::error::StoreError;
+use crate::journal::Change;
 use crate::rows::EventRow;
+use crate::schema::APPLIED;
 use crate::snapshot::Source;
-use crate::table::{Definition, EVENTS, Table, number, seal};
+use crate::table::{self, Definition, EVENTS, META, Table, number, seal};
 
 /// The changes of one commit; see [`Store::write`]. Reads inside it see what it has already done.
 pub struct Write<'a> {
     store: &'a Store,
     txn: WriteTransaction,
+    changes: Vec<Change>,
+    durable: bool,
 }
 
 impl core::fmt::Debug for Write<'_> {
@@ -42,7 +46,7 @@ impl Source for Write<'_> {
 
 impl<'a> Write<'a> {
     pub(crate) fn new(store: &'a Store, txn: WriteTransaction) -> Self {
-        Self { store, txn }
+        Self { store, txn, changes: Vec::new(), durable: false }
     }
 
     pub(crate) fn into_txn(self) -> WriteTransaction {
@@ -58,22 +62,76 @@ impl<'a> Write<'a> {
         made.map_err(|e| StoreError::redb("write", &self.path(), e))
     }
 
+    /// Makes the commit one of redb itself, not of the journal: for what the journal cannot hold.
+    pub(crate) fn make_durable(&mut self) {
+        self.durable = true;
+    }
+
+    pub(crate) fn is_durable(&self) -> bool {
+        self.durable
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.changes.is_empty() && !self.durable
+    }
+
+    pub(crate) fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// Notes the commit's number in the database. Not a change of its own: replaying sets it anew.
+    pub(crate) fn set_applied(&mut self, number: u64) -> Result<(), StoreError> {
+        let bytes = sealed(META, APPLIED, &number)?;
+        self.apply(META.definition(), APPLIED, Some(&bytes))
+    }
+
     pub(crate) fn put<R: Serialize>(
         &mut self,
         table: Table<R>,
         key: &[u8],
         row: &R,
     ) -> Result<(), StoreError> {
-        let bytes = seal(table.name, key, row).map_err(|what| StoreError::Invalid { what })?;
-        let mut rows = self.open(table)?;
-        let put = rows.insert(key, &bytes[..]).map(drop);
-        put.map_err(|e| StoreError::redb("write", &self.path(), e))
+        self.change(table, key, Some(sealed(table, key, row)?))
     }
 
     pub(crate) fn remove<R>(&mut self, table: Table<R>, key: &[u8]) -> Result<(), StoreError> {
-        let mut rows = self.open(table)?;
-        let removed = rows.remove(key).map(drop);
-        removed.map_err(|e| StoreError::redb("write", &self.path(), e))
+        self.change(table, key, None)
+    }
+
+    fn change<R>(
+        &mut self,
+        table: Table<R>,
+        key: &[u8],
+        value: Option<Vec<u8>>,
+    ) -> Result<(), StoreError> {
+        self.apply(table.definition(), key, value.as_deref())?;
+        self.changes.push(Change { table: table.index, key: key.to_vec(), value });
+        Ok(())
+    }
+
+    /// Does a change out of the journal again.
+    pub(crate) fn redo(&mut self, change: &Change) -> Result<(), StoreError> {
+        let unknown = || StoreError::Damaged {
+            path: self.store.layout.journal(),
+            what: format!("it names table {}, which is unknown", change.table),
+        };
+        let table = table::ALL.get(usize::from(change.table)).ok_or_else(unknown)?;
+        self.apply(*table, &change.key, change.value.as_deref())
+    }
+
+    fn apply(
+        &mut self,
+        table: Definition,
+        key: &[u8],
+        value: Option<&[u8]>,
+    ) -> Result<(), StoreError> {
+        let error = |e: redb::Error| StoreError::redb("write", &self.path(), e);
+        let mut rows = self.txn.open_table(table).map_err(|e| error(e.into()))?;
+        let done = match value {
+            Some(value) => rows.insert(key, value).map(drop),
+            None => rows.remove(key).map(drop),
+        };
+        done.map_err(|e| error(e.into()))
     }
 
     /// Adds an event to the ring and returns its number. `body` is the caller's own encoding.
@@ -93,4 +151,8 @@ impl<'a> Write<'a> {
         }
         Ok(seq)
     }
+}
+
+fn sealed<R: Serialize>(table: Table<R>, key: &[u8], row: &R) -> Result<Vec<u8>, StoreError> {
+    seal(table.name, key, row).map_err(|what| StoreError::Invalid { what })
 }
