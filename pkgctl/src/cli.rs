@@ -12,12 +12,14 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::grammar::Place;
 use crate::render::json;
-use crate::render::text::labelled;
+use crate::render::text::{clip, labelled, refold};
 use crate::verbs::Verb;
 use crate::{shell, suggest, words};
 
 /// The name in usage texts.
 const NAME: &str = "pkgctl";
+/// A complaint quotes what was typed, which may be anything; so many columns of it are enough.
+const LONGEST_COMPLAINT: usize = 200;
 /// How long a silent pkgd is waited for, in seconds.
 const TIMEOUT_S: u32 = 30;
 
@@ -77,9 +79,10 @@ enum Asked {
 pub fn run(words: &[String], terminal: Terminal, out: &mut dyn Write) -> Exit {
     let json = words.iter().any(|w| w == "--json");
     let done = match parse(words) {
-        Ok(Asked::Help(text)) => {
-            out.write_all(text.as_bytes()).map(|()| Exit::Ok).map_err(Error::from)
-        }
+        Ok(Asked::Help(text)) => out
+            .write_all(refold(&text, terminal.width).as_bytes())
+            .map(|()| Exit::Ok)
+            .map_err(Error::from),
         Ok(Asked::Command(cli)) => cli.execute(terminal, out),
         Err(e) => Err(e),
     };
@@ -90,7 +93,7 @@ pub fn run(words: &[String], terminal: Terminal, out: &mut dyn Write) -> Exit {
 pub fn run_line(words: &[String], shell: &mut Context<'_>) -> Exit {
     let json = shell.json || words.iter().any(|w| w == "--json");
     let done = match parse(words) {
-        Ok(Asked::Help(text)) => shell.print(&text).map(|()| Exit::Ok),
+        Ok(Asked::Help(text)) => shell.print(&refold(&text, shell.view().width)).map(|()| Exit::Ok),
         Ok(Asked::Command(cli)) => cli.execute_in(shell),
         Err(e) => Err(e),
     };
@@ -160,6 +163,7 @@ fn explain(complaint: &str, given: &[String]) -> Error {
     }
     let quoted = what.strip_prefix("unrecognized argument: ").map(|w| w.trim_matches('"'));
     let Some(unknown) = quoted.map(str::to_owned) else {
+        let what = clip(&what, LONGEST_COMPLAINT);
         return Error::usage(what, help_hint(&Place::after(given)));
     };
     // The place is the one in front of the unknown word.
@@ -176,7 +180,7 @@ fn explain(complaint: &str, given: &[String]) -> Error {
         let verb = [place.verbs.join(" "), unknown].join(" ");
         what = format!("there is no verb '{}'", verb.trim());
     }
-    Error::usage(what, hint)
+    Error::usage(clip(&what, LONGEST_COMPLAINT), hint)
 }
 
 fn help_hint(place: &Place) -> String {

@@ -40,6 +40,11 @@ impl Board {
         }
     }
 
+    /// Takes in where the job stands now, after events may have been missed.
+    pub fn resume(&mut self, job: &JobReport, steps: &[StepReport]) {
+        *self = Self { running: std::mem::take(&mut self.running), ..Self::new(job, steps) };
+    }
+
     /// The first line of a watch.
     pub fn opening(&self, job: &JobReport, view: View) -> String {
         let mut text = format!("job {} {}: {}", job.id, job.target, job.state);

@@ -114,11 +114,32 @@ pub fn labelled(label: &str, text: &str, limit: usize) -> String {
     out
 }
 
+/// Lines that are too long, wrapped, further lines indented two columns more than the first.
+pub fn refold(text: &str, limit: usize) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        if width(line) <= limit {
+            out.push_str(line);
+            out.push('\n');
+            continue;
+        }
+        let spaces = line.len() - line.trim_start().len();
+        let indent = (spaces + 2).min(limit / 2);
+        for (n, piece) in wrap(line, limit.saturating_sub(indent)).iter().enumerate() {
+            let lead = if n == 0 { spaces } else { indent };
+            out.push_str(&" ".repeat(lead.min(indent)));
+            out.push_str(piece);
+            out.push('\n');
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
-    use super::{clean, clean_lines, clip, labelled, width, wrap};
+    use super::{clean, clean_lines, clip, labelled, refold, width, wrap};
 
     #[test]
     fn control_characters_never_come_through() {
@@ -140,6 +161,14 @@ mod tests {
         assert_eq!(wrap("/a/very/long/path is bad", 10), ["/a/very/lo", "ng/path is", "bad"]);
         assert_eq!(wrap("", 8), [""]);
         assert_eq!(labelled("hint: ", "free some space", 15), "hint: free some\n      space\n");
+    }
+
+    #[test]
+    fn folding_leaves_short_lines_alone() {
+        let text = "Usage: pkgctl [--json] [--root <dir>]\n\n  --json      one object a line\n";
+        let want = "Usage: pkgctl [--json]\n  [--root <dir>]\n\n  --json one object a\n    line\n";
+        assert_eq!(refold(text, 26), want);
+        assert_eq!(refold(text, 80), text);
     }
 
     proptest! {

@@ -10,6 +10,7 @@ use crate::context::{Context, DEFAULT_WIDTH};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::render::status::banner;
+use crate::render::text::labelled;
 use crate::{cli, sys, words};
 
 pub mod complete;
@@ -106,10 +107,14 @@ impl Shell<'_> {
                 let active = active.as_ref().map(|(id, target)| (*id, target.as_str()));
                 banner(&status, active, self.context.view())
             }
-            Err(e) => format!("MinOS {}; no answer yet: {e}\n", env!("CARGO_PKG_VERSION")),
+            Err(e) => {
+                let text = format!("MinOS {}; no answer yet: {e}", env!("CARGO_PKG_VERSION"));
+                labelled("", &text, self.context.view().width)
+            }
         };
         self.context.print(&text)?;
-        self.context.print("Type 'help' for the verbs, Tab completes.\n")
+        let advice = "Type 'help' for the verbs, Tab completes.";
+        self.context.print(&labelled("", advice, self.context.view().width))
     }
 
     fn look(&self) -> Result<(minos_proto::Status, Option<(u64, String)>), Error> {
@@ -205,7 +210,7 @@ impl Shell<'_> {
         let mut words = match words::split(line) {
             Ok(words) => words,
             Err(e) => {
-                self.context.print(&format!("{e}\n"))?;
+                self.context.print(&labelled("", &e.to_string(), self.context.view().width))?;
                 return Ok(Next::Stay);
             }
         };

@@ -16,6 +16,9 @@ use crate::render::{self, json};
 
 /// How often a watch looks whether its status line is to be drawn.
 const TICK: Duration = Duration::from_millis(250);
+/// A running job says something every second. After so long a silence pkgd is asked again: it lets go
+/// of a watcher that was too slow, and the wire does not tell.
+const QUIET: Duration = Duration::from_secs(5);
 /// Where no line can be drawn in place, a progress line appears after so long without any other.
 const PLAIN_PROGRESS_MS: u64 = 60_000;
 
@@ -76,13 +79,19 @@ impl Watching {
         self.last_line_ms = job.created_ms;
         let mut board = Board::new(job, steps);
         context.show(&reply, &|_, view| Some(board.opening(job, view)))?;
+        let mut asked = Instant::now();
         let state = loop {
             if let Some(state) = board.finished() {
                 break state;
             }
             if let Some(event) = client.next_event(job.id, TICK)? {
-                self.last_sign = Instant::now();
+                (self.last_sign, asked) = (Instant::now(), Instant::now());
                 self.take(context, &mut board, &event)?;
+            } else if asked.elapsed() >= QUIET {
+                asked = Instant::now();
+                if let Reply::Job { job, steps } = client.call(&Request::Watch { job: self.job })? {
+                    board.resume(&job, &steps);
+                }
             }
             context.draw_status()?;
         };
