@@ -67,16 +67,25 @@ fn highest_log(store: &Store) -> u64 {
         .unwrap_or(0)
 }
 
+/// Copies database and journal beside themselves, as `state.redb.schema0` and `state.log.schema0`.
+fn keep_copy(store: &Store, found: u32) -> Result<(), StoreError> {
+    for path in [store.layout.database(), store.layout.journal()] {
+        let mut copy = path.clone().into_os_string();
+        copy.push(format!(".schema{found}"));
+        if path.exists() {
+            fs::copy(&path, &copy).map_err(|e| StoreError::io("copy the old state to", copy, e))?;
+        }
+    }
+    Ok(())
+}
+
 fn migrate(store: &Store, schema: &Schema, found: u32) -> Result<(), StoreError> {
     let path = store.layout.database();
     let step = |version| schema.migrations.iter().find(|(from, _)| *from == version);
     if !(found..schema.version).all(|version| step(version).is_some()) {
         return Err(StoreError::OlderSchema { path, found });
     }
-    if path.exists() {
-        let copy = path.with_extension(format!("redb.schema{found}"));
-        fs::copy(&path, &copy).map_err(|e| StoreError::io("copy the old state to", copy, e))?;
-    }
+    keep_copy(store, found)?;
     store.write(|w| {
         w.make_durable();
         for version in found..schema.version {
