@@ -6,10 +6,12 @@
 //! number and content, zero for a block never written. Damage so becomes an error at the first read.
 //!
 //! The order is blocks first, then sums, both before a sync returns: redb never overwrites a block that
-//! the last durable commit can see, so a block whose sum was lost in a power cut is never read. Only
-//! block 0, redb's header, is written in place; it is left out, since it carries sums of its own, and
-//! its place holds the length of the database, so that a file cut short is seen. A file is therefore
-//! made shorter only after the shorter length is on the disk.
+//! the last durable commit can see, so a block whose sum was lost in a power cut is never read.
+//!
+//! redb's header is the exception: it is written in place. It lies in one sector, so after a power cut
+//! it is either the old or the new one; the sums of both are kept, and the new one's is on the disk
+//! before the header is written. The length of the database is kept as well, so that a file cut short
+//! is seen; a file is made shorter only after the shorter length is on the disk.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -23,6 +25,12 @@ use redb::StorageBackend;
 const BLOCK: u64 = 4096;
 /// Bytes of a sum.
 const SUM: usize = 8;
+/// Bytes of redb's header, rounded up to a sector.
+const HEADER: usize = 512;
+/// In front of the sums: the length of the database, and the sums of two headers. So the sum of block
+/// `n` stands at place `n + 2`; block 0, the header's, has none.
+const HEADERS: Range<usize> = 1..3;
+const SHIFT: usize = 2;
 /// Sums written at once.
 const CHUNK: usize = 512;
 
@@ -42,6 +50,9 @@ struct Sums {
     values: Vec<[u8; SUM]>,
     /// Chunks that differ from what was written last.
     dirty: BTreeSet<usize>,
+    /// The header on the medium may not be on the disk: it was written since the last sync, or by a
+    /// process that was killed before it synced.
+    header_unsynced: bool,
 }
 
 impl<D: StorageBackend> Guard<D> {
@@ -51,11 +62,10 @@ impl<D: StorageBackend> Guard<D> {
         let mut bytes = vec![0; length];
         log.read(base, &mut bytes)?;
         let (values, _) = bytes.as_chunks::<SUM>();
-        let sums = Sums { values: values.to_vec(), dirty: BTreeSet::new() };
+        let sums = Sums { values: values.to_vec(), dirty: BTreeSet::new(), header_unsynced: true };
         let (found, stored) = (data.len()?, sums.length());
         if found < stored {
-            let what = format!("it is cut short: {found} bytes of {stored}");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+            return Err(damaged(format!("it is cut short: {found} bytes of {stored}")));
         }
         Ok(Self { data, log, base, sums: Mutex::new(sums) })
     }
@@ -77,17 +87,49 @@ impl<D: StorageBackend> Guard<D> {
     fn verify(&self, start: u64, bytes: &[u8]) -> io::Result<()> {
         let sums = self.sums()?;
         for (number, block) in (start / BLOCK..).zip(bytes.chunks(BLOCK as usize)).filter(guarded) {
-            let stored = usize::try_from(number).ok().and_then(|n| sums.values.get(n));
+            let stored = place(number).ok().and_then(|at| sums.values.get(at));
             let good = match stored.copied().unwrap_or_default() {
                 [0, 0, 0, 0, 0, 0, 0, 0] => block.iter().all(|byte| *byte == 0),
                 stored => stored == sum(number, block),
             };
             if !good {
                 let what = format!("block {number} does not match its check sum in state.log");
-                return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+                return Err(damaged(what));
             }
         }
         Ok(())
+    }
+
+    /// The first sector as it is on the medium.
+    fn header(&self) -> io::Result<[u8; HEADER]> {
+        let mut header = [0; HEADER];
+        if self.data.len()? >= HEADER as u64 {
+            self.data.read(0, &mut header)?;
+        }
+        Ok(header)
+    }
+
+    fn verify_header(&self) -> io::Result<()> {
+        let sums = self.sums()?;
+        let known = sums.values.get(HEADERS).unwrap_or_default();
+        if known.iter().all(|sum| *sum == [0; SUM]) || known.contains(&sum(0, &self.header()?)) {
+            return Ok(());
+        }
+        Err(damaged("the header does not match its check sum in state.log".to_owned()))
+    }
+
+    /// Makes the sum of the header that `data` is about to make durable.
+    fn announce_header(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        if self.sums()?.header_unsynced {
+            self.data.sync_data()?;
+        }
+        let mut header = self.header()?;
+        let present = sum(0, &header);
+        let from = usize::try_from(offset).map_err(io::Error::other)?;
+        let length = data.len().min(HEADER - from);
+        header[from..from + length].copy_from_slice(&data[..length]);
+        self.sums()?.set_headers(present, sum(0, &header));
+        self.write_sums()
     }
 
     /// Writes and syncs the sums that changed.
@@ -110,7 +152,16 @@ impl<D: StorageBackend> Guard<D> {
     }
 }
 
-/// Block 0 is not guarded.
+/// Where the sum of a block stands.
+fn place(number: u64) -> io::Result<usize> {
+    Ok(usize::try_from(number).map_err(io::Error::other)? + SHIFT)
+}
+
+fn damaged(what: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+/// Block 0 is the header's.
 fn guarded(block: &(u64, &[u8])) -> bool {
     block.0 > 0
 }
@@ -125,8 +176,7 @@ fn sum(number: u64, block: &[u8]) -> [u8; SUM] {
 
 impl Sums {
     fn set(&mut self, number: u64, block: &[u8]) -> io::Result<()> {
-        let at = usize::try_from(number).map_err(io::Error::other)?;
-        self.put(at, sum(number, block));
+        self.put(place(number)?, sum(number, block));
         Ok(())
     }
 
@@ -142,7 +192,15 @@ impl Sums {
         }
     }
 
-    /// Length of the database in bytes, in the place of block 0.
+    /// Knows exactly two headers: the one on the disk and the one about to be written. Not "the last
+    /// two announced": one whose write a power cut swallowed must not push out the one on the disk.
+    fn set_headers(&mut self, present: [u8; SUM], next: [u8; SUM]) {
+        self.put(HEADERS.start, present);
+        self.put(HEADERS.start + 1, next);
+        self.header_unsynced = true;
+    }
+
+    /// Length of the database in bytes.
     fn length(&self) -> u64 {
         self.values.first().map_or(0, |bytes| u64::from_le_bytes(*bytes))
     }
@@ -151,10 +209,10 @@ impl Sums {
         self.put(0, length.to_le_bytes());
     }
 
-    /// Forgets the sums of `blocks`, which no longer exist.
+    /// Forgets the sums at `blocks`, which no longer exist.
     fn clear(&mut self, blocks: Range<usize>) {
         let end = blocks.end.min(self.values.len());
-        (blocks.start.max(1)..end).for_each(|at| self.put(at, [0; SUM]));
+        (blocks.start.max(HEADERS.end)..end).for_each(|at| self.put(at, [0; SUM]));
     }
 }
 
@@ -164,6 +222,9 @@ impl<D: StorageBackend> StorageBackend for Guard<D> {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        if offset < HEADER as u64 {
+            self.verify_header()?;
+        }
         if offset % BLOCK == 0 && out.len() as u64 % BLOCK == 0 {
             self.data.read(offset, out)?;
             return self.verify(offset, out);
@@ -176,7 +237,7 @@ impl<D: StorageBackend> StorageBackend for Guard<D> {
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
-        let first = usize::try_from(length.div_ceil(BLOCK)).map_err(io::Error::other)?;
+        let first = place(length.div_ceil(BLOCK))?;
         let mut sums = self.sums()?;
         sums.clear(first..usize::MAX);
         if length < sums.length() {
@@ -188,6 +249,9 @@ impl<D: StorageBackend> StorageBackend for Guard<D> {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        if offset < HEADER as u64 {
+            self.announce_header(offset, data)?;
+        }
         self.data.write(offset, data)?;
         if offset % BLOCK == 0 && data.len() as u64 % BLOCK == 0 {
             let mut sums = self.sums()?;
@@ -203,7 +267,10 @@ impl<D: StorageBackend> StorageBackend for Guard<D> {
     fn sync_data(&self) -> io::Result<()> {
         let length = self.data.len()?;
         self.data.sync_data()?;
-        self.sums()?.set_length(length);
+        let mut sums = self.sums()?;
+        sums.header_unsynced = false;
+        sums.set_length(length);
+        drop(sums);
         self.write_sums()
     }
 
@@ -255,7 +322,7 @@ mod tests {
     #[test]
     fn flipped_bit_is_an_error_wherever_the_block_is_touched() {
         let (log, bytes) = synced();
-        for at in [4096, 8191, 8192, 3 * 4096 + 5] {
+        for at in [0, 511, 4096, 8191, 8192, 3 * 4096 + 5] {
             let mut bad = bytes.clone();
             bad[at] ^= 0x10;
             let guard = guard(&log, &bad);
@@ -278,6 +345,18 @@ mod tests {
         }
         guard(&log, &bytes).set_len(8192).unwrap();
         guard(&log, &bytes[..8192]).read(4096, &mut [0; 4096]).unwrap();
+    }
+
+    /// Power goes between the announcement of a header and its write, three times in a row.
+    #[test]
+    fn header_on_the_disk_is_known_however_often_its_successor_is_lost() {
+        let (log, bytes) = synced();
+        for n in 0..3 {
+            let guard = guard(&log, &bytes);
+            guard.announce_header(0, &[n; 320]).unwrap();
+            guard.read(0, &mut [0; 320]).unwrap();
+        }
+        guard(&log, &bytes).read(0, &mut [0; 320]).unwrap();
     }
 
     #[test]
