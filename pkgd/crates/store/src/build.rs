@@ -98,6 +98,10 @@ impl Write<'_> {
         key: &Digest,
         now_ms: u64,
     ) -> Result<u64, StoreError> {
+        if self.has_open_attempt(&self.step_row(job, step)?)? {
+            let what = format!("step '{step}' of job {job} has an attempt that is not over");
+            return Err(StoreError::Invalid { what });
+        }
         let first = self.get(META, FIRST_ATTEMPT)?.unwrap_or(1);
         let id = (self.last_number(ATTEMPTS)? + 1).max(first);
         self.edit_step(job, step, |row| {

@@ -2,13 +2,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use redb::backends::FileBackend;
 use redb::{Builder, Database, Durability, ReadableDatabase as _, StorageBackend};
 
 use crate::error::StoreError;
-use crate::journal::Journal;
+use crate::guard::Guard;
+use crate::journal::{CAPACITY, Found, Journal};
 use crate::layout::Layout;
 use crate::lock::Lock;
 use crate::schema::{self, Schema};
@@ -94,17 +95,21 @@ impl Store {
     ) -> Result<Self, StoreError> {
         layout.create()?;
         let lock = Lock::take(&layout.lock())?;
-        let (database, journal) = media(&layout)?;
-        let journal = Journal::new(journal, layout.journal());
-        let empty = |e| StoreError::io("prepare", layout.database(), e);
-        if database.len().map_err(empty)? == 0 || journal.is_unborn()? {
+        let (data, log) = media(&layout)?;
+        let log: Arc<dyn StorageBackend> = Arc::new(log);
+        let journal = Journal::new(Arc::clone(&log), layout.journal());
+        let path = layout.database();
+        let io = |e| StoreError::io("prepare", &path, e);
+        if must_be_made(data.len().map_err(io)? == 0, journal.found()?, &layout)? {
             journal.begin()?;
-            database.set_len(0).map_err(empty)?;
+            data.set_len(0).map_err(io)?;
         }
+        let guard = Guard::new(data, log, CAPACITY as u64)
+            .map_err(|e| StoreError::redb("open", &path, redb::Error::Io(e)))?;
         let db = Builder::new()
             .set_cache_size(options.cache_bytes)
-            .create_with_backend(database)
-            .map_err(|e| StoreError::redb("open", &layout.database(), e))?;
+            .create_with_backend(guard)
+            .map_err(|e| StoreError::redb("open", &path, e))?;
         let journal = Mutex::new(journal);
         let store = Self { layout, options, db, journal, latch: Mutex::new(None), _lock: lock };
         store.recover()?;
@@ -214,6 +219,22 @@ impl Store {
     fn latch(&self, error: &StoreError) {
         if let Ok(mut first) = self.latch.lock() {
             first.get_or_insert_with(|| error.to_string());
+        }
+    }
+}
+
+/// Whether the database is to be made anew. Only when no commit can be lost by it: a database without
+/// its journal, or a journal without its database, is damage and not a beginning.
+fn must_be_made(empty: bool, found: Found, layout: &Layout) -> Result<bool, StoreError> {
+    let damaged = |path, what: &str| Err(StoreError::Damaged { path, what: what.to_owned() });
+    match (empty, found) {
+        (_, Found::Unborn) | (true, Found::Nothing | Found::Blank) => Ok(true),
+        (false, Found::Commits | Found::Blank) => Ok(false),
+        (true, Found::Commits) => {
+            damaged(layout.database(), "it is missing or empty, but its journal holds commits")
+        }
+        (false, Found::Nothing) => {
+            damaged(layout.journal(), "it is missing or cut short, but there is a database")
         }
     }
 }

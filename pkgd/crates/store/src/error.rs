@@ -125,9 +125,9 @@ impl StoreError {
             Self::Io { source, .. } => io_hint(source).to_owned(),
             Self::Database { .. } => "restart pkgd; if it happens again, report it".to_owned(),
             Self::Damaged { path, .. } => format!(
-                "check the disk; then move '{}' aside (do not delete it), put a backup in its place \
-                 or start without: built outputs are kept and only their records are lost",
-                path.display()
+                "check the disk; then move state.redb and state.log in '{}' aside together (do not \
+                 delete them) and put a backup of both in their place, or start without and build anew",
+                path.parent().unwrap_or(path).display()
             ),
             Self::NewerSchema { .. } => {
                 "start the newer pkgd again, or use another --root".to_owned()

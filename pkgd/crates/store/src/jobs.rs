@@ -5,7 +5,7 @@ use minos_model::{Digest, JobState, Metrics, StepId, StepState};
 use crate::error::StoreError;
 use crate::rows::{JobRow, OutputRow, StepRow};
 use crate::snapshot::{Source as _, cached, values};
-use crate::table::{JOBS, STEPS, number, step_key};
+use crate::table::{JOBS, OPEN_ATTEMPTS, STEPS, number, step_key};
 use crate::write::Write;
 
 /// All methods fail with [`StoreError::NotFound`] when the job or step does not exist, and when the
@@ -79,7 +79,8 @@ impl Write<'_> {
         })
     }
 
-    /// Sets where a step stands, and keeps the job's counts. For [`StepState::Built`] and
+    /// Sets where a step stands, and keeps the job's counts. Running is only a step with an open
+    /// attempt; a step with one, or one that has ended, cannot be set to anything else. For [`StepState::Built`] and
     /// [`StepState::Cached`] use [`Write::commit_output`] and [`Write::set_cached`], which also
     /// record the output.
     pub fn set_step(
@@ -92,7 +93,31 @@ impl Write<'_> {
             let what = format!("step '{step}' cannot be {state:?} without an output");
             return Err(StoreError::Invalid { what });
         }
+        if matches!(state, StepState::Running(_)) != self.refuse_ended(job, step)? {
+            let what = format!("step '{step}' of job {job} cannot become {state:?} now");
+            return Err(StoreError::Invalid { what });
+        }
         self.edit_step(job, step, |row| row.state = state)
+    }
+
+    /// Whether the step has an open attempt; an error when it has ended.
+    fn refuse_ended(&self, job: u64, step: &StepId) -> Result<bool, StoreError> {
+        let row = self.step_row(job, step)?;
+        if matches!(row.state, StepState::Waiting | StepState::Running(_) | StepState::Skipped) {
+            return self.has_open_attempt(&row);
+        }
+        let what = format!("step '{step}' of job {job} has ended: {:?}", row.state);
+        Err(StoreError::Invalid { what })
+    }
+
+    pub(crate) fn has_open_attempt(&self, row: &StepRow) -> Result<bool, StoreError> {
+        let Some(attempt) = row.attempt else { return Ok(false) };
+        Ok(self.get(OPEN_ATTEMPTS, &number(attempt))?.is_some())
+    }
+
+    pub(crate) fn step_row(&self, job: u64, step: &StepId) -> Result<StepRow, StoreError> {
+        let missing = || StoreError::NotFound { what: format!("step '{step}' in job {job}") };
+        self.get(STEPS, &step_key(job, step))?.ok_or_else(missing)
     }
 
     /// Marks a step as found in the cache under `key`, and returns its output.
@@ -102,6 +127,11 @@ impl Write<'_> {
         step: &StepId,
         key: &Digest,
     ) -> Result<OutputRow, StoreError> {
+        if self.refuse_ended(job, step)? {
+            let what =
+                format!("step '{step}' of job {job} runs, it cannot be taken from the cache");
+            return Err(StoreError::Invalid { what });
+        }
         let not_found = || StoreError::NotFound { what: format!("output for task key {key}") };
         let output = cached(self, key)?.ok_or_else(not_found)?;
         self.edit_step(job, step, |row| {
@@ -130,8 +160,7 @@ impl Write<'_> {
         edit: impl FnOnce(&mut StepRow),
     ) -> Result<(), StoreError> {
         let key = step_key(job, step);
-        let missing = || StoreError::NotFound { what: format!("step '{step}' in job {job}") };
-        let mut row = self.get(STEPS, &key)?.ok_or_else(missing)?;
+        let mut row = self.step_row(job, step)?;
         let before = counts(&row.state);
         edit(&mut row);
         self.put(STEPS, &key, &row)?;

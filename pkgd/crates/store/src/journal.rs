@@ -14,6 +14,7 @@
 //! begins on a block of its own: writing one never rewrites a block of another.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use minos_model::Hasher;
 use redb::StorageBackend;
@@ -50,9 +51,23 @@ pub(crate) struct Record {
     pub(crate) changes: Vec<Change>,
 }
 
+/// What stands in a journal when it is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// It is missing or shorter than a journal.
+    Nothing,
+    /// It is there and holds no record.
+    Blank,
+    /// The database was about to be made and no commit was ever acknowledged: whatever is in it may
+    /// be thrown away. redb cannot open a file whose making was cut off by a power cut.
+    Unborn,
+    /// Commits.
+    Commits,
+}
+
 /// The journal's file and where the next record goes.
 pub(crate) struct Journal {
-    medium: Box<dyn StorageBackend>,
+    medium: Arc<dyn StorageBackend>,
     path: PathBuf,
     /// Number of the last commit.
     last: u64,
@@ -62,32 +77,34 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// The journal on `medium`, not yet read: [`Journal::begin`] or [`Journal::recover`] comes next.
-    pub(crate) fn new(medium: impl StorageBackend, path: PathBuf) -> Self {
-        Self { medium: Box::new(medium), path, last: 0, at: CAPACITY }
+    pub(crate) fn new(medium: Arc<dyn StorageBackend>, path: PathBuf) -> Self {
+        Self { medium, path, last: 0, at: CAPACITY }
     }
 
     /// Empties the journal for a database that is about to be made, and marks it so. The first commit
     /// through the journal takes the place of the mark.
     pub(crate) fn begin(&self) -> Result<(), StoreError> {
         let mark = encode(BIRTH, &[]).map_err(|what| StoreError::Invalid { what })?;
-        self.fill(&mark)
-    }
-
-    /// Whether the database was about to be made and no commit was ever acknowledged: whatever is in
-    /// it may be thrown away. redb cannot open a file whose making was cut off by a power cut.
-    pub(crate) fn is_unborn(&self) -> Result<bool, StoreError> {
-        Ok(parse(&self.contents()?).is_some_and(|(record, _)| record.number == BIRTH))
-    }
-
-    fn fill(&self, start: &[u8]) -> Result<(), StoreError> {
         let mut bytes = vec![0; CAPACITY];
-        bytes[..start.len()].copy_from_slice(start);
+        bytes[..mark.len()].copy_from_slice(&mark);
         let write = || {
             self.medium.set_len(CAPACITY as u64)?;
             self.medium.write(0, &bytes)?;
             self.medium.sync_data()
         };
         write().map_err(|e| self.error("prepare", e))
+    }
+
+    /// What stands in the journal.
+    pub(crate) fn found(&self) -> Result<Found, StoreError> {
+        let bytes = self.contents()?;
+        let mut records = (0..bytes.len()).step_by(BLOCK).filter_map(|at| parse(&bytes[at..]));
+        Ok(match records.next() {
+            Some((record, _)) if record.number == BIRTH => Found::Unborn,
+            Some(_) => Found::Commits,
+            None if bytes.len() < CAPACITY => Found::Nothing,
+            None => Found::Blank,
+        })
     }
 
     /// The commits behind number `applied` that the database does not have. The next commit must be
@@ -111,19 +128,7 @@ impl Journal {
             return Err(StoreError::Damaged { path: self.path.clone(), what });
         }
         self.last = last;
-        if bytes.len() < CAPACITY {
-            self.lengthen(found.is_empty())?;
-        }
         Ok(found)
-    }
-
-    /// Gives a journal that was lost or cut its length back. Zeros are only written over one that
-    /// holds nothing: until the database has its records, they are the only copy.
-    fn lengthen(&self, empty: bool) -> Result<(), StoreError> {
-        if empty {
-            return self.fill(&[]);
-        }
-        self.medium.set_len(CAPACITY as u64).map_err(|e| self.error("lengthen", e))
     }
 
     fn contents(&self) -> Result<Vec<u8>, StoreError> {
@@ -217,7 +222,8 @@ mod tests {
 
     /// A journal with `records` in it, as bytes.
     fn written(records: &[Vec<Change>]) -> Vec<u8> {
-        let mut journal = Journal::new(InMemoryBackend::new(), PathBuf::from("state.log"));
+        let mut journal =
+            Journal::new(Arc::new(InMemoryBackend::new()), PathBuf::from("state.log"));
         journal.begin().unwrap();
         journal.at = 0;
         for record in records {
@@ -230,7 +236,7 @@ mod tests {
         let medium = InMemoryBackend::new();
         medium.set_len(bytes.len() as u64).unwrap();
         medium.write(0, bytes).unwrap();
-        Journal::new(medium, PathBuf::from("state.log")).recover(applied)
+        Journal::new(Arc::new(medium), PathBuf::from("state.log")).recover(applied)
     }
 
     #[test]
@@ -246,7 +252,7 @@ mod tests {
     #[test]
     fn new_round_over_an_older_one_is_not_mixed_with_it() {
         let medium = InMemoryBackend::new();
-        let mut journal = Journal::new(medium, PathBuf::from("state.log"));
+        let mut journal = Journal::new(Arc::new(medium), PathBuf::from("state.log"));
         journal.begin().unwrap();
         journal.at = 0;
         for n in 0..5 {
@@ -281,7 +287,8 @@ mod tests {
 
     #[test]
     fn full_journal_says_so_and_writes_nothing() {
-        let mut journal = Journal::new(InMemoryBackend::new(), PathBuf::from("state.log"));
+        let mut journal =
+            Journal::new(Arc::new(InMemoryBackend::new()), PathBuf::from("state.log"));
         journal.begin().unwrap();
         assert!(!journal.append(&change(1, 1)).unwrap(), "before the first durable commit");
         journal.restart();
@@ -292,19 +299,6 @@ mod tests {
         }
         assert_eq!(count, CAPACITY / BLOCK);
         assert_eq!(journal.recover(1).unwrap().len(), count);
-    }
-
-    #[test]
-    fn shortened_journal_keeps_its_records_until_the_database_has_them() {
-        let bytes = written(&[change(1, 10), change(2, 10)]);
-        let medium = InMemoryBackend::new();
-        medium.set_len(2 * BLOCK as u64).unwrap();
-        medium.write(0, &bytes[..2 * BLOCK]).unwrap();
-        let mut journal = Journal::new(medium, PathBuf::from("state.log"));
-        for _ in 0..2 {
-            assert_eq!(journal.recover(0).unwrap().len(), 2);
-            assert_eq!(journal.contents().unwrap().len(), CAPACITY);
-        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod build;
 mod check;
 mod db;
 mod error;
+mod guard;
 mod jobs;
 mod journal;
 mod layout;

@@ -228,6 +228,10 @@ fn attempt_numbers_go_on_behind_old_logs_when_the_database_is_lost() {
     minos_store::LogWriter::create(&log, 10).unwrap().finish().unwrap();
     drop(store);
     fs::rename(dir.path().join("state.redb"), dir.path().join("aside")).unwrap();
+    let error = Store::open(dir.path(), 1, Options::default()).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+    assert!(error.hint().contains("state.log"), "{}", error.hint());
+    fs::rename(dir.path().join("state.log"), dir.path().join("aside.log")).unwrap();
     let store = open(&dir);
     let id = job(&store, &["m4"]);
     let attempt = store.write(|w| w.begin_attempt(id, &step("m4"), &key("m4"), 5)).unwrap();
