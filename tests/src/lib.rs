@@ -4,6 +4,8 @@
 //! `tests/run` puts it. What is missing is a failure that names the command that makes it.
 
 pub mod artefacts;
+pub mod bare;
+pub mod bench;
 pub mod daemon;
 pub mod recipes;
 

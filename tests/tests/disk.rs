@@ -94,12 +94,17 @@ fn a_full_disk_is_named_and_nothing_is_lost() {
         .stderr(std::process::Stdio::null())
         .status();
     // pkgd may still serve what it has; if it cannot, it says which disk and why.
-    let mut process = root.command().args(["--build", "demo/big", "--then", "exit"]).spawn().expect("pkgd");
+    let mut process =
+        root.command().args(["--build", "demo/big", "--then", "exit"]).spawn().expect("pkgd");
     let status = process.wait().expect("it ends");
     let text = daemon::all_output(&mut process);
     assert!(!status.success() && text.to_lowercase().contains("space"), "{text}");
     fs::remove_file(ballast).expect("the ballast");
-    assert_eq!(root.start().build("demo/good").state, JobState::Done, "and the output is still there");
+    assert_eq!(
+        root.start().build("demo/good").state,
+        JobState::Done,
+        "and the output is still there"
+    );
 }
 
 #[test]
