@@ -68,7 +68,8 @@ impl Serial {
         let from = line.try_clone().map_err(Error::io("use", console))?;
         let shared = Arc::new(Shared { line, state: Mutex::default() });
         let ours = Arc::clone(&shared);
-        let reader = spawn("serial", move || pump(from, file, &ours, &to)).map_err(Error::io("serve", console))?;
+        let reader = spawn("serial", move || pump(from, file, &ours, &to))
+            .map_err(Error::io("serve", console))?;
         let ours = Arc::clone(&shared);
         spawn("console", move || accept(&listener, &ours)).map_err(Error::io("serve", console))?;
         Ok(Self { shared, console: console.into(), reader: Some(reader) })
