@@ -175,7 +175,8 @@ impl Sys for Linux {
     }
 
     fn write_durable(&mut self, path: &str, offset: u64, bytes: &[u8]) -> Result<()> {
-        with_fd(path, libc::O_WRONLY | libc::O_CREAT | libc::O_NOFOLLOW, |fd| {
+        let flags = libc::O_WRONLY | libc::O_NOFOLLOW;
+        let write = |fd: Fd| {
             // SAFETY: `bytes` is valid for reads of its length.
             let n =
                 unsafe { libc::pwrite(fd.0, bytes.as_ptr().cast(), bytes.len(), offset as i64) };
@@ -183,7 +184,12 @@ impl Sys for Linux {
                 return Err(Errno::ENOSPC);
             }
             fsync_raw(fd, true)
-        })?;
+        };
+        match with_fd(path, flags, write) {
+            Err(Errno::ENOENT) => with_fd(path, flags | libc::O_CREAT, write)?,
+            done => return done,
+        }
+        // A new file: its name has to be durable too.
         let directory = path.rsplit_once('/').map_or(".", |(d, _)| d);
         with_fd(directory, libc::O_RDONLY | libc::O_DIRECTORY, |fd| fsync_raw(fd, false))
     }
@@ -345,6 +351,14 @@ impl Sys for Linux {
             Setting::Hostname => sethostname("minos"),
             Setting::Loopback => loopback_up(),
             Setting::CtrlAltDel => set_cad_enabled(false),
+            Setting::NullStdio => {
+                let null = open_raw("/dev/null", libc::O_RDWR)?;
+                let done = (0..3).try_for_each(|n| move_fd(null, n));
+                if null.0 > 2 {
+                    close_raw(null);
+                }
+                done
+            }
         }
     }
 
@@ -535,12 +549,13 @@ pub fn exit(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-/// Whether this process lives in the pid namespace of the machine itself, by the inode number the
+/// Whether this process is PID 1 of the machine itself and not of a container: by its number and the inode number the
 /// kernel reserves for it (`PROC_PID_INIT_INO` of linux/proc_ns.h). Without a proc file system the
 /// answer is yes: nobody but the kernel starts PID 1 like that.
-pub fn in_initial_pid_namespace() -> bool {
+pub fn is_pid1_of_machine() -> bool {
     const PROC_PID_INIT_INO: u64 = 0xefff_fffc;
-    nix::sys::stat::stat("/proc/self/ns/pid").map_or(true, |s| s.st_ino == PROC_PID_INIT_INO)
+    getpid().as_raw() == 1
+        && nix::sys::stat::stat("/proc/self/ns/pid").map_or(true, |s| s.st_ino == PROC_PID_INIT_INO)
 }
 
 /// The size of the kernel's `struct input_event` on this architecture, in bytes.
