@@ -132,7 +132,10 @@ impl Board {
         if !self.running.is_empty() {
             let cpu = self.running.iter().map(|s| s.cpu_ms).sum();
             let memory = self.running.iter().map(|s| s.memory_kib).sum();
-            out.push_str(&format!(" cpu {}", clock(cpu)));
+            // 0 means "not measured": without cgroups the costs of a phase are known at its end.
+            if cpu > 0 {
+                out.push_str(&format!(" cpu {}", clock(cpu)));
+            }
             if memory > 0 {
                 out.push_str(&format!(" mem {}", size_kib(memory)));
             }
