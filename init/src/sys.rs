@@ -593,3 +593,74 @@ pub mod counting {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Errno, Fd, Linux, Open, Strings, Sys as _, Watch, for_each_name, pointers};
+
+    #[test]
+    fn files_are_read_written_and_listed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+        let mut sys = Linux(());
+        sys.mkdir(&path("d")).unwrap();
+        sys.mkdir(&path("d")).unwrap();
+        sys.write_durable(&path("d/f"), 5, b"later").unwrap();
+        sys.write_durable(&path("d/f"), 0, b"first").unwrap();
+        let mut buffer = [0; 20];
+        assert_eq!(sys.read_file(&path("d/f"), 3, &mut buffer), Ok(7));
+        assert_eq!(&buffer[..7], b"stlater");
+        assert_eq!(sys.read_file(&path("d/none"), 0, &mut buffer), Err(Errno::ENOENT));
+        assert_eq!(sys.write_file(&path("d/none"), b"x"), Err(Errno::ENOENT));
+        (0..200).for_each(|n| std::fs::write(path(&format!("d/{n}")), "").unwrap());
+        let mut names = vec![];
+        sys.list(&path("d"), &mut |n| names.push(n.to_owned())).unwrap();
+        assert_eq!(names.len(), 201, "over several blocks, without . and ..");
+        std::os::unix::fs::symlink("/etc/passwd", path("d/link")).unwrap();
+        assert_eq!(sys.write_durable(&path("d/link"), 0, b"x"), Err(Errno::ELOOP));
+    }
+
+    #[test]
+    fn a_pipe_never_blocks_its_reader_and_poll_sees_both_ends() {
+        let mut sys = Linux(());
+        let (read, write) = sys.pipe().unwrap();
+        let mut byte = [0; 4];
+        assert_eq!(sys.read(read, &mut byte), Err(Errno::EAGAIN));
+        let watch = |fd: Fd, write| Watch { fd, write, ready: false };
+        let mut watches = [watch(read, false), watch(write, true)];
+        sys.poll(&mut watches, 0).unwrap();
+        assert_eq!(watches.map(|w| w.ready), [false, true]);
+        assert_eq!(sys.write(write, b"\n"), Ok(1));
+        sys.poll(&mut watches, 0).unwrap();
+        assert!(watches[0].ready);
+        sys.close(write);
+        assert_eq!((sys.read(read, &mut byte), sys.read(read, &mut byte)), (Ok(1), Ok(0)));
+        sys.close(read);
+        assert_eq!(sys.open("/nowhere/at/all", Open::Read), Err(Errno::ENOENT));
+    }
+
+    #[test]
+    fn a_cut_block_of_names_ends_quietly() {
+        let mut block = vec![0u8; 24];
+        block[16..18].copy_from_slice(&24u16.to_ne_bytes());
+        block[19..22].copy_from_slice(b"abc");
+        let mut names = vec![];
+        for cut in 0..=block.len() {
+            for_each_name(&block[..cut], &mut |n| names.push(n.to_owned()));
+        }
+        assert_eq!(names, ["abc"]);
+        // A record that claims no length would go on for ever.
+        block[16] = 0;
+        for_each_name(&block, &mut |n| names.push(n.to_owned()));
+    }
+
+    #[test]
+    fn argument_lists_end_with_null() {
+        let mut strings = Strings::default();
+        let pushed = (0..100).filter(|_| strings.push("x")).count();
+        assert_eq!(pushed, crate::kernel::MAX_STRINGS);
+        let list = pointers(&strings);
+        assert_eq!(list.iter().filter(|p| !p.is_null()).count(), pushed);
+        assert!(list[pushed].is_null());
+    }
+}
