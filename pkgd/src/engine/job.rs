@@ -10,7 +10,7 @@ use minos_model::{Digest, Failure, JobState, Metrics, Phase, StepId, StepState};
 use minos_plan::{Plan, Queue, Weights};
 use minos_proto::{BuildOptions, ErrorKind, ErrorReport, Event, EventBody};
 use minos_recipe::Recipe;
-use minos_store::{AttemptEnd, CommitOutput, Finish, KeyPart, LogWriter, PhaseDone, StoreError};
+use minos_store::{AttemptEnd, CommitOutput, Finish, LogWriter, PhaseDone, StoreError};
 
 use super::Command;
 use super::plan::{self, Resolved};
@@ -27,7 +27,7 @@ const SOURCE_DATE_EPOCH: i64 = 1_740_787_200;
 struct Lane {
     attempt: u64,
     key: Digest,
-    parts: Vec<KeyPart>,
+    parts: Vec<u8>,
     cancel: Cancel,
     started: Instant,
     expected_ms: u64,
@@ -160,7 +160,7 @@ impl RunningJob {
         let lane = Lane {
             attempt,
             key,
-            parts: plan::named(&parts),
+            parts: plan::stored(&parts),
             cancel: Cancel::new(),
             started: Instant::now(),
             expected_ms: self.weights.expected_ms(at),

@@ -8,7 +8,7 @@ use minos_model::{Digest, StepId};
 use minos_plan::{Estimates, KeyParts, Outlook, Plan, PlanError, Weights, World, outlook};
 use minos_proto::{BuildOptions, ErrorKind, ErrorReport, PlanReport, PlanStep};
 use minos_recipe::{Level, Lint};
-use minos_store::{KeyPart, Snapshot};
+use minos_store::Snapshot;
 
 use crate::service::{Service, state_error};
 
@@ -200,59 +200,26 @@ fn reason(snapshot: &Snapshot<'_>, resolved: &Resolved, at: usize) -> String {
         }
         Outlook::Build { key, parts } => match snapshot.last_key_parts(&step.id) {
             Ok(Some((last, _))) if last == *key => "asked for".to_owned(),
-            Ok(Some((_, row))) => changed(&row.parts, &named(parts)),
+            Ok(Some((_, row))) => changed(&row.parts, parts),
             _ => "never built".to_owned(),
         },
     }
 }
 
-/// The parts of a key by name, as they are kept with the output.
-pub fn named(parts: &KeyParts) -> Vec<KeyPart> {
-    let part = |name: String, value: String| KeyPart { name, value };
-    let digests = |what: &str, name: &dyn std::fmt::Display, digest: &Digest| {
-        part(format!("{what} {name}"), digest.to_string())
+/// The parts of a key as they are kept with the output, to be compared with later.
+pub fn stored(parts: &KeyParts) -> Vec<u8> {
+    // Writing to memory with derived encoders: postcard has no way to fail here.
+    postcard::to_allocvec(parts).unwrap_or_default()
+}
+
+/// What differs from the last build, in one line.
+fn changed(old: &[u8], new: &KeyParts) -> String {
+    let Ok(old) = postcard::from_bytes::<KeyParts>(old) else {
+        return "built by another version of pkgd".to_owned();
     };
-    let mut out = vec![
-        part("recipe schema".into(), parts.schema.to_string()),
-        part("recipe.toml".into(), parts.fields.to_string()),
-    ];
-    out.extend(parts.scripts.iter().map(|(phase, d)| digests("script", phase, d)));
-    out.extend(parts.sources.iter().map(|(file, d)| digests("source", file, d)));
-    out.extend(parts.inputs.iter().map(|(step, d)| digests("input", step, d)));
-    out.push(part("seed".into(), parts.seed.to_string()));
-    out.push(part("sandbox".into(), parts.sandbox_version.to_string()));
-    out.push(part("CPU baseline".into(), parts.cpu.clone()));
-    out
-}
-
-/// The names of the parts that differ, in one line.
-fn changed(old: &[KeyPart], new: &[KeyPart]) -> String {
-    let differs = |a: &[KeyPart], b: &KeyPart| !a.contains(b);
-    let mut names: Vec<&str> = new.iter().filter(|p| differs(old, p)).map(|p| &*p.name).collect();
-    let gone = old.iter().filter(|p| new.iter().all(|n| n.name != p.name));
-    names.extend(gone.map(|p| &*p.name));
-    match names.as_slice() {
-        [] => "its inputs changed places".to_owned(),
-        [.., _] if names.len() > 4 => format!("changed: {} and more", names[..4].join(", ")),
-        _ => format!("changed: {}", names.join(", ")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use minos_store::KeyPart;
-
-    use super::changed;
-
-    fn parts(list: &[(&str, &str)]) -> Vec<KeyPart> {
-        list.iter().map(|(n, v)| KeyPart { name: (*n).into(), value: (*v).into() }).collect()
-    }
-
-    #[test]
-    fn a_rebuild_names_what_changed_came_and_went() {
-        let old = parts(&[("seed", "1"), ("script build", "a"), ("source x", "s")]);
-        let new = parts(&[("seed", "1"), ("script build", "b"), ("source y", "s")]);
-        assert_eq!(changed(&old, &new), "changed: script build, source y, source x");
-        assert_eq!(changed(&old, &old), "its inputs changed places");
+    let changes: Vec<String> = new.changes(&old).iter().map(ToString::to_string).collect();
+    match changes.get(..4) {
+        Some(first) if changes.len() > 4 => format!("{} and more", first.join(", ")),
+        _ => changes.join(", "),
     }
 }

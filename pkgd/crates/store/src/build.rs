@@ -5,9 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
 use crate::jobs::set_output;
-use crate::rows::{
-    AttemptRow, CacheRow, CheckpointRow, HistoryRow, KeyPart, Layer, OutputRow, Sample,
-};
+use crate::rows::{AttemptRow, CacheRow, CheckpointRow, HistoryRow, Layer, OutputRow, Sample};
 use crate::schema::FIRST_ATTEMPT;
 use crate::snapshot::{Source as _, open_attempts};
 use crate::table::{
@@ -60,7 +58,7 @@ pub struct CommitOutput {
     /// The attempt that built it. Job, step and task key are the attempt's.
     pub attempt: u64,
     /// What the task key was made of.
-    pub parts: Vec<KeyPart>,
+    pub parts: Vec<u8>,
     /// The output's digest, already in place under [`crate::Layout::output`].
     pub output: Digest,
     /// The version of the package.

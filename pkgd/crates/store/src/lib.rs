@@ -45,8 +45,8 @@ pub use layout::Layout;
 pub use log::{LogReader, LogWriter};
 pub use outputs::Placed;
 pub use rows::{
-    AttemptRow, AuditRow, CacheRow, CheckpointRow, EventRow, HistoryRow, JobRow, KeyPart, Layer,
-    OutputRow, Sample, StepRow,
+    AttemptRow, AuditRow, CacheRow, CheckpointRow, EventRow, HistoryRow, JobRow, Layer, OutputRow,
+    Sample, StepRow,
 };
 pub use snapshot::Snapshot;
 pub use sweep::SweepReport;

@@ -47,7 +47,7 @@ fn a_build_is_found_again_after_reopening() {
     assert_eq!(steps[1].state, StepState::Waiting);
     assert_eq!(read.job(id).unwrap().unwrap().built, 1);
     assert_eq!(read.history(&step("m4")).unwrap().unwrap().expected_ms(), 21);
-    assert_eq!(read.last_key_parts(&step("m4")).unwrap().unwrap().1.parts[0].value, "x86-64");
+    assert_eq!(read.last_key_parts(&step("m4")).unwrap().unwrap().1.parts, b"x86-64");
     assert_eq!(read.checkpoint(&key("m4")).unwrap(), None);
     assert_eq!(read.attempts_of(&step("m4"), 9).unwrap()[0].end, Some(AttemptEnd::Built));
     let bodies: Vec<_> = read.events_since(0, 9).unwrap().into_iter().map(|e| e.body).collect();
