@@ -7,12 +7,14 @@
 //! because a process with threads must not do more than `execve` after a fork. The program therefore
 //! calls [`run_if_helper`] before anything else in `main`.
 
+mod audit;
 mod cgroup;
 mod child;
 mod confine;
 mod error;
 mod filter;
 mod helper;
+mod probe;
 mod spec;
 mod sys;
 pub mod tree;
@@ -24,7 +26,9 @@ pub fn sweep() {
     cgroup::Place::find().sweep();
 }
 
+pub use audit::DenialLog;
 pub use child::{Child, Denial, Exit, Killer, Status, spawn};
 pub use error::{Error, Failure, Stage};
 pub use helper::run_if_helper;
+pub use probe::{Bounds, Refusal, Report, probe};
 pub use spec::{Bind, Build, IdRange, Limits, MAX_LAYERS, Network, Spec, Strength, Upper};
