@@ -1,1 +1,21 @@
-//! Names, digests, manifests: the vocabulary every other crate shares
+//! Names, digests, manifests and outcomes: the vocabulary every other crate shares.
+//!
+//! A leaf: it does no I/O, knows no clock and no path of the host. Two rules hold for every type here.
+//! 1. A value that exists is valid: names and versions are checked when they are made, also by serde.
+//! 2. Text forms are canonical: `parse(x.to_string()) == x`, and equal values have equal bytes.
+
+pub mod digest;
+pub mod manifest;
+pub mod metrics;
+pub mod name;
+pub mod outcome;
+pub mod phase;
+pub mod version;
+
+pub use digest::{Digest, Hasher};
+pub use manifest::{Entry, Kind, Manifest};
+pub use metrics::Metrics;
+pub use name::{Name, NameError, StepId};
+pub use outcome::{Failure, FailureClass, JobState, StepState};
+pub use phase::{Phase, Stage};
+pub use version::Version;

@@ -1,1 +1,29 @@
-//! Requests, replies, events and the frames that carry them
+//! Requests, replies, events and the frames that carry them.
+//!
+//! The same frames run over the Unix socket of pkgd, over the virtio-console ports of the appliance
+//! and over a second UART on bare hardware. `docs/formats/frames.md` defines them byte by byte.
+//!
+//! Rules that keep old and new programs apart instead of confused:
+//! - a connection starts with [`Hello`] and [`Welcome`]; a different [`VERSION`] ends it with a clear error;
+//! - enum variants are only ever added at the end, never removed or reordered (postcard numbers them);
+//! - nothing in a frame is trusted: length and checksum are checked before a byte is decoded.
+
+pub mod boot;
+pub mod control;
+pub mod event;
+pub mod frame;
+pub mod report;
+pub mod request;
+
+pub use boot::{BootEvent, BootPhase};
+pub use control::{ErrorKind, ErrorReport, Hello, Role, Welcome};
+pub use event::{Event, EventBody, RunningStep, Verdict};
+pub use frame::{Frame, FrameError, Tag};
+pub use report::{
+    Attempt, Check, CheckState, JobReport, LintReport, PlanReport, PlanStep, RecipeReport, Status,
+    StepReport,
+};
+pub use request::{BuildOptions, Reply, Request};
+
+/// The version of everything in this crate. Raised with each change that an older peer would misread.
+pub const VERSION: u16 = 1;

@@ -1,0 +1,128 @@
+//! What pkgd tells those who watch, and the verdict of an unattended run.
+
+use minos_model::{Digest, Failure, JobState, Metrics, Phase, StepId};
+use serde::{Deserialize, Serialize};
+
+/// Something happened in a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// The job.
+    pub job: u64,
+    /// When, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// What.
+    pub body: EventBody,
+}
+
+/// A step that runs now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningStep {
+    /// The step.
+    pub step: StepId,
+    /// Its phase; `None` between phases.
+    pub phase: Option<Phase>,
+    /// Milliseconds since the attempt began.
+    pub elapsed_ms: u64,
+    /// Milliseconds it will probably still take; `None` when there is nothing to go by.
+    pub left_ms: Option<u64>,
+    /// CPU time used so far in milliseconds.
+    pub cpu_ms: u64,
+    /// Memory used now in KiB, 0 when not measured.
+    pub memory_kib: u64,
+}
+
+/// The kinds of events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EventBody {
+    /// A step's attempt began.
+    StepStarted {
+        /// The step.
+        step: StepId,
+        /// The attempt's number.
+        attempt: u64,
+    },
+    /// A phase began.
+    PhaseStarted {
+        /// The step.
+        step: StepId,
+        /// The phase.
+        phase: Phase,
+        /// Taken up from a checkpoint: earlier phases were not run again.
+        resumed: bool,
+    },
+    /// A phase ended well.
+    PhaseDone {
+        /// The step.
+        step: StepId,
+        /// The phase.
+        phase: Phase,
+        /// What it cost.
+        metrics: Metrics,
+    },
+    /// A step was found in the cache.
+    StepCached {
+        /// The step.
+        step: StepId,
+        /// Its output.
+        output: Digest,
+    },
+    /// A step was built and committed.
+    StepBuilt {
+        /// The step.
+        step: StepId,
+        /// Its output.
+        output: Digest,
+        /// What it cost.
+        metrics: Metrics,
+    },
+    /// A step failed.
+    StepFailed {
+        /// The step.
+        step: StepId,
+        /// How.
+        failure: Failure,
+    },
+    /// A step was not tried.
+    StepSkipped {
+        /// The step.
+        step: StepId,
+        /// The failed step it needs.
+        because: StepId,
+    },
+    /// Where the job stands; sent once a second while it runs.
+    Progress {
+        /// Steps that are built, cached, failed or skipped.
+        done: u32,
+        /// Steps in all.
+        total: u32,
+        /// What runs now.
+        running: Vec<RunningStep>,
+        /// Milliseconds the whole will probably still take; `None` when there is nothing to go by.
+        left_ms: Option<u64>,
+    },
+    /// The job became final. The last event of a watch.
+    JobFinished {
+        /// How it ended.
+        state: JobState,
+    },
+}
+
+/// How an unattended run ended. Sent on the control channel just before power-off; the launcher
+/// turns it into its exit status, and its absence into a failure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Everything asked for was built.
+    pub success: bool,
+    /// The target.
+    pub target: String,
+    /// One line: counts, or why it failed.
+    pub summary: String,
+    /// Steps built.
+    pub built: u32,
+    /// Steps found in the cache.
+    pub cached: u32,
+    /// Each failed step.
+    pub failed: Vec<(StepId, Failure)>,
+    /// Wall time in milliseconds.
+    pub wall_ms: u64,
+}

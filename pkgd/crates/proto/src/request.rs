@@ -1,0 +1,159 @@
+//! What a client may ask of pkgd, and what it answers.
+
+use minos_model::StepId;
+use serde::{Deserialize, Serialize};
+
+use crate::report::{
+    Attempt, Check, JobReport, LintReport, PlanReport, RecipeReport, Status, StepReport,
+};
+
+/// How a build is to be done.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildOptions {
+    /// Go on with what does not depend on a failed step.
+    pub keep_going: bool,
+    /// `make -j` within a step; 0 takes the number of CPUs.
+    pub jobs: u16,
+    /// Run the packages' own test suites where the recipe has them.
+    pub check: bool,
+    /// Steps to build again although they are cached.
+    pub rebuild: Vec<StepId>,
+}
+
+/// One request. Each gets exactly one reply; `Watch` is followed by events until the job ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// How the daemon stands. Idempotent.
+    Status,
+    /// What a build of `target` would do. Idempotent.
+    Plan {
+        /// A group (`lfs/toolchain`), `stage/name`, or a step (`gcc:pass1`).
+        target: String,
+        /// As for the build.
+        options: BuildOptions,
+    },
+    /// Starts a build and answers with its job number at once.
+    Build {
+        /// As for [`Request::Plan`].
+        target: String,
+        /// How to build.
+        options: BuildOptions,
+    },
+    /// All jobs, newest first. Idempotent.
+    Jobs {
+        /// At most this many; 0 takes 100.
+        limit: u32,
+    },
+    /// One job with its steps. Idempotent.
+    Job {
+        /// The job's number; `None` takes the newest.
+        job: Option<u64>,
+    },
+    /// As [`Request::Job`], then events of that job until it ends.
+    Watch {
+        /// The job's number; `None` takes the newest.
+        job: Option<u64>,
+    },
+    /// The attempts of a step, newest first. Idempotent.
+    Attempts {
+        /// The step.
+        step: StepId,
+    },
+    /// A piece of the log of an attempt. Idempotent.
+    Log {
+        /// The step.
+        step: StepId,
+        /// The attempt's number; `None` takes the newest.
+        attempt: Option<u64>,
+        /// First byte wanted of the uncompressed log.
+        offset: u64,
+    },
+    /// Stops a job. Steps already built stay built.
+    Cancel {
+        /// The job.
+        job: u64,
+    },
+    /// Starts a new job for the target of a failed or cancelled one.
+    Retry {
+        /// The job.
+        job: u64,
+    },
+    /// All recipes. Idempotent.
+    RecipeList,
+    /// One recipe. Idempotent.
+    RecipeShow {
+        /// The step.
+        step: StepId,
+    },
+    /// What the linter finds. Idempotent.
+    RecipeLint {
+        /// Only this step; `None` takes all.
+        step: Option<StepId>,
+    },
+    /// Checks the machine. Idempotent.
+    Doctor,
+    /// Powers the machine off, or reboots it. Refused in host mode.
+    Shutdown {
+        /// Reboot instead.
+        reboot: bool,
+    },
+}
+
+impl Request {
+    /// Whether the request changes anything, and so needs [`crate::Role::Admin`].
+    pub const fn changes(&self) -> bool {
+        matches!(
+            self,
+            Self::Build { .. } | Self::Cancel { .. } | Self::Retry { .. } | Self::Shutdown { .. }
+        )
+    }
+}
+
+/// The answer to a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// To [`Request::Status`].
+    Status(Status),
+    /// To [`Request::Plan`].
+    Plan(PlanReport),
+    /// To [`Request::Build`] and [`Request::Retry`]: the job's number.
+    Started {
+        /// The job's number.
+        job: u64,
+    },
+    /// To [`Request::Jobs`].
+    Jobs(Vec<JobReport>),
+    /// To [`Request::Job`] and [`Request::Watch`].
+    Job {
+        /// The job.
+        job: JobReport,
+        /// Its steps in the order of the plan.
+        steps: Vec<StepReport>,
+    },
+    /// To [`Request::Attempts`].
+    Attempts(Vec<Attempt>),
+    /// To [`Request::Log`]: bytes from the offset asked for.
+    Log {
+        /// The attempt this is of.
+        attempt: Attempt,
+        /// At most 256 KiB of the log.
+        bytes: Vec<u8>,
+        /// No more can follow: the attempt is over and this is its end.
+        end: bool,
+    },
+    /// To [`Request::Cancel`] and [`Request::Shutdown`].
+    Done,
+    /// To [`Request::RecipeList`].
+    Recipes(Vec<RecipeReport>),
+    /// To [`Request::RecipeShow`]: the report and the recipe's files, name and text.
+    Recipe {
+        /// Its metadata.
+        recipe: RecipeReport,
+        /// `recipe.toml` and scripts.
+        files: Vec<(String, String)>,
+    },
+    /// To [`Request::RecipeLint`].
+    Lints(Vec<LintReport>),
+    /// To [`Request::Doctor`].
+    Doctor(Vec<Check>),
+}

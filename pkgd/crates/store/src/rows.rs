@@ -1,0 +1,216 @@
+//! The rows of the database. Times are milliseconds since the Unix epoch.
+//!
+//! A row is stored as its postcard bytes, so the order of fields, and of the variants of every enum
+//! in them (also those of `minos-model`), is part of the format: the test `golden` holds it. Change
+//! one and the schema version must go up, with a migration.
+
+use minos_model::{Digest, JobState, Metrics, Phase, StepId, StepState, Version};
+use serde::{Deserialize, Serialize};
+
+use crate::build::AttemptEnd;
+
+/// A job: one request that takes time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobRow {
+    /// Number, from 1.
+    pub id: u64,
+    /// What it builds, as asked for.
+    pub target: String,
+    /// The caller's options, opaque to the store.
+    pub options: Vec<u8>,
+    /// Where it stands.
+    pub state: JobState,
+    /// When it was accepted.
+    pub created_ms: u64,
+    /// When it became final.
+    pub finished_ms: Option<u64>,
+    /// Steps in all.
+    pub steps: u32,
+    /// Steps built in this job.
+    pub built: u32,
+    /// Steps found in the cache.
+    pub cached: u32,
+    /// Steps that failed.
+    pub failed: u32,
+    /// How often it was taken up again after a kill or restart.
+    pub resumed: u32,
+}
+
+/// A step of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepRow {
+    /// The job.
+    pub job: u64,
+    /// Place in the plan's order, from 0.
+    pub index: u32,
+    /// The step.
+    pub step: StepId,
+    /// Where it stands.
+    pub state: StepState,
+    /// Its task key, once known.
+    pub key: Option<Digest>,
+    /// The latest attempt in this job.
+    pub attempt: Option<u64>,
+    /// Its output, once there is one.
+    pub output: Option<Digest>,
+    /// Size of the output in bytes.
+    pub size: u64,
+    /// Number of entries in the output.
+    pub files: u64,
+    /// The output was built in a weaker sandbox.
+    pub weak: bool,
+    /// Sum over the phases done, also those taken over from a checkpoint.
+    pub metrics: Metrics,
+}
+
+/// One try at a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptRow {
+    /// Number, from 1, over all steps; never used twice.
+    pub id: u64,
+    /// The job.
+    pub job: u64,
+    /// The step.
+    pub step: StepId,
+    /// The task key.
+    pub key: Digest,
+    /// When it began.
+    pub started_ms: u64,
+    /// When it ended; `None` while it runs.
+    pub finished_ms: Option<u64>,
+    /// How it ended; `None` while it runs.
+    pub end: Option<AttemptEnd>,
+    /// Length of the uncompressed log in bytes; 0 while it runs.
+    pub log_bytes: u64,
+    /// Phases that ran in this attempt, with their cost.
+    pub phases: Vec<(Phase, Metrics)>,
+}
+
+/// The layer that a finished phase left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layer {
+    /// The phase.
+    pub phase: Phase,
+    /// What it cost.
+    pub metrics: Metrics,
+    /// Its folder's name inside the task's scratch folder.
+    pub name: String,
+}
+
+/// The phases done of a task that is not finished.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointRow {
+    /// The step.
+    pub step: StepId,
+    /// Phases done, in the order in which they ran.
+    pub layers: Vec<Layer>,
+}
+
+/// An output in the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputRow {
+    /// Its name: the digest of its manifest.
+    pub digest: Digest,
+    /// The step that made it first.
+    pub step: StepId,
+    /// The version of the package.
+    pub version: Version,
+    /// Size in bytes.
+    pub size: u64,
+    /// Number of entries.
+    pub files: u64,
+    /// Only ever built in a weaker sandbox.
+    pub weak: bool,
+    /// When it was committed first.
+    pub created_ms: u64,
+    /// The attempt that made it first.
+    pub attempt: u64,
+    /// What that cost.
+    pub metrics: Metrics,
+}
+
+/// A named component of a task key, kept so that a rebuild can say why.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct KeyPart {
+    /// What it is: `source gcc-14.2.0.tar.xz`, `input binutils:pass1`, `script build.sh`.
+    pub name: String,
+    /// Its value: a digest, or the text itself where it is short.
+    pub value: String,
+}
+
+/// The claim "this task key gives this output".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheRow {
+    /// The output.
+    pub output: Digest,
+    /// The step.
+    pub step: StepId,
+    /// The claim comes from a weaker sandbox.
+    pub weak: bool,
+    /// When it was made.
+    pub created_ms: u64,
+    /// What the key was made of.
+    pub parts: Vec<KeyPart>,
+}
+
+/// The cost of one successful build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sample {
+    /// When it was committed.
+    pub at_ms: u64,
+    /// What it cost.
+    pub metrics: Metrics,
+    /// Size of the output in bytes.
+    pub size: u64,
+    /// The cost of each phase.
+    pub phases: Vec<(Phase, Metrics)>,
+}
+
+/// What a step cost lately, and the key it was last built under.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryRow {
+    /// The latest task key that was built.
+    pub last_key: Digest,
+    /// The latest builds, oldest first.
+    pub samples: Vec<Sample>,
+}
+
+impl HistoryRow {
+    /// Wall time to expect, in milliseconds: the median of the samples. The median, since one build
+    /// on a busy machine must not spoil the estimate.
+    pub fn expected_ms(&self) -> u64 {
+        let mut walls: Vec<u64> = self.samples.iter().map(|s| s.metrics.wall_ms).collect();
+        walls.sort_unstable();
+        walls.get(walls.len() / 2).copied().unwrap_or(0)
+    }
+}
+
+/// Something that happened in a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventRow {
+    /// Number, from 1, without gaps.
+    pub seq: u64,
+    /// The job.
+    pub job: u64,
+    /// When.
+    pub at_ms: u64,
+    /// What: the caller's bytes, opaque to the store.
+    pub body: Vec<u8>,
+}
+
+/// One line of the audit trail. Each names the digest of the one before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRow {
+    /// Number, from 1, without gaps.
+    pub seq: u64,
+    /// [`AuditRow::digest`] of the line before; all zero for the first.
+    pub previous: Digest,
+    /// When.
+    pub at_ms: u64,
+    /// User number of the one who asked; `None` for pkgd itself.
+    pub uid: Option<u32>,
+    /// Process number of the one who asked; `None` for pkgd itself.
+    pub pid: Option<u32>,
+    /// What was done.
+    pub what: String,
+}
