@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::kernel::config::Lost;
+use crate::sources::Tried;
 
 /// The result of everything in this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -84,12 +85,10 @@ pub enum Error {
         /// Where the refused file was put for inspection.
         kept: PathBuf,
     },
-    /// A locked source was found nowhere.
-    SourceNotFound {
-        /// Its name in the lock.
-        name: String,
-        /// Each place tried, and what it answered.
-        tried: Vec<(String, String)>,
+    /// Locked sources were found nowhere.
+    SourcesNotFound {
+        /// The name of each, with the places tried.
+        missing: Vec<(String, Tried)>,
     },
     /// A file is in the way.
     Exists {
@@ -167,7 +166,7 @@ impl fmt::Display for Error {
                  trust; change the lock only if upstream announced the change",
                 kept.display()
             ),
-            Error::SourceNotFound { name, tried } => write_not_found(f, name, tried),
+            Error::SourcesNotFound { missing } => write_not_found(f, missing),
             Error::Exists { path } => write!(
                 f,
                 "{} exists already and may hold work\n  next: --force overwrites it",
@@ -240,16 +239,14 @@ fn write_no_kernel(
     )
 }
 
-fn write_not_found(
-    f: &mut fmt::Formatter<'_>,
-    name: &str,
-    tried: &[(String, String)],
-) -> fmt::Result {
-    write!(f, "source {name}: found nowhere")?;
-    for (place, answer) in tried {
-        write!(f, "\n  {place}: {answer}")?;
+fn write_not_found(f: &mut fmt::Formatter<'_>, missing: &[(String, Tried)]) -> fmt::Result {
+    for (name, tried) in missing {
+        writeln!(f, "source {name}: found nowhere")?;
+        for (place, answer) in tried {
+            writeln!(f, "  {place}: {answer}")?;
+        }
     }
-    write!(f, "\n  next: put the file into a folder and name it with --from DIR")
+    write!(f, "  next: put the files into a folder and name it with --from DIR")
 }
 
 fn write_no_mirror(f: &mut fmt::Formatter<'_>, looked: &[PathBuf]) -> fmt::Result {

@@ -97,7 +97,7 @@ fn a_damaged_cache_entry_is_not_used() {
     let sha = digest::of_bytes(CONTENT.as_bytes());
     let stored = fixture.path("cache/sources").join(sha).join("demo-1.tar");
     fs::write(&stored, "bit rot").unwrap();
-    assert!(matches!(fixture.fetch(&[]), Err(Error::SourceNotFound { .. })));
+    assert!(matches!(fixture.fetch(&[]), Err(Error::SourcesNotFound { .. })));
     assert_eq!(fixture.fetch(&[&folder]).unwrap()[0].how, How::Made);
     assert_eq!(fs::read_to_string(stored).unwrap(), CONTENT);
 }

@@ -1,5 +1,5 @@
-//! init's own arguments. The kernel passes words of its command line it does not know on to init,
-//! so what is not understood is ignored in a machine.
+//! init's own arguments, which are for containers. PID 1 of a machine ignores them all: the kernel
+//! passes words of its command line on to init, and no word there may keep it from booting.
 
 use heapless::String;
 
@@ -7,7 +7,6 @@ use crate::cmdline::cut;
 use crate::kernel::PATH;
 use crate::runtime::Mode;
 use crate::services::Paths;
-use crate::sys::in_initial_pid_namespace;
 
 /// What `--help` shows.
 pub const HELP: &str = "\
@@ -31,39 +30,34 @@ pub enum Start {
     Print(&'static str),
 }
 
-/// Reads the arguments.
+/// Reads the arguments. `of_machine`: this is PID 1 and, unless `--container` says otherwise, of a
+/// machine.
 ///
 /// # Errors
 /// A sentence, when a container's arguments are not understood.
-pub fn parse(args: impl Iterator<Item = std::string::String>) -> Result<Start, &'static str> {
+pub fn parse(args: &[std::string::String], of_machine: bool) -> Result<Start, &'static str> {
+    if of_machine && !args.iter().any(|a| a == "--container") {
+        return Ok(Start::Run(Mode::Machine, Paths::default()));
+    }
     let mut paths = Paths::default();
     let mut cmdline = String::new();
     let mut events = None;
-    let mut container = false;
-    let mut unknown = false;
-    let mut args = args;
+    let mut args = args.iter();
     while let Some(arg) = args.next() {
-        let mut value =
-            || args.next().and_then(|v| fit(&v)).ok_or("a value is missing or too long");
+        let mut value = || args.next().and_then(|v| fit(v)).ok_or("a value is missing or too long");
         match arg.as_str() {
-            "--container" => container = true,
+            "--container" => {}
             "--help" => return Ok(Start::Print(HELP)),
             "--version" => return Ok(Start::Print(concat!("init ", env!("CARGO_PKG_VERSION")))),
             "--pkgd" => paths.pkgd = value()?,
             "--console" => paths.console = value()?,
             "--tty" => paths.terminal = value()?,
             "--events" => events = Some(value()?),
-            "--cmdline" => cmdline = cut(&args.next().unwrap_or_default()),
-            _ => unknown = true,
+            "--cmdline" => cmdline = cut(args.next().map_or("", |a| a)),
+            _ => return Err("an argument is not understood; --help lists them"),
         }
     }
-    if container || !in_initial_pid_namespace() {
-        if unknown {
-            return Err("an argument is not understood; --help lists them");
-        }
-        return Ok(Start::Run(Mode::Container { cmdline, events }, paths));
-    }
-    Ok(Start::Run(Mode::Machine, Paths::default()))
+    Ok(Start::Run(Mode::Container { cmdline, events }, paths))
 }
 
 fn fit(text: &str) -> Option<String<PATH>> {
@@ -74,8 +68,12 @@ fn fit(text: &str) -> Option<String<PATH>> {
 mod tests {
     use super::{Mode, Start, parse};
 
+    fn words(args: &[&str]) -> Vec<String> {
+        args.iter().map(ToString::to_string).collect()
+    }
+
     fn run(args: &[&str]) -> Result<Start, &'static str> {
-        parse(args.iter().map(ToString::to_string))
+        parse(&words(args), false)
     }
 
     #[test]
@@ -87,6 +85,15 @@ mod tests {
         };
         assert_eq!((cmdline.as_str(), events.as_deref()), ("minos.log=debug", Some("/e")));
         assert_eq!((paths.pkgd.as_str(), paths.console.as_str()), ("/x", "/bin/pkgctl"));
+    }
+
+    /// `init --version` as PID 1 of a machine would print and exit: a kernel panic.
+    #[test]
+    fn no_word_keeps_a_machine_from_booting() {
+        for word in ["--version", "--help", "--pkgd", "quiet", "--", ""] {
+            let got = parse(&words(&[word]), true);
+            assert!(matches!(got, Ok(Start::Run(Mode::Machine, _))), "{word}: {got:?}");
+        }
     }
 
     #[test]

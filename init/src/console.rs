@@ -97,7 +97,7 @@ impl Journal {
 
     /// Logs one line, cut to [`LINE`] bytes, control characters made visible.
     pub fn say(&mut self, at_ms: u64, level: LogLevel, text: fmt::Arguments<'_>) {
-        let mut line = Line(String::new());
+        let mut line = Line::default();
         // A line that is too long is cut; nothing else can fail.
         let _ = line.write_fmt(text);
         self.ring.push(Kind::Line(level), at_ms, line.0.as_bytes());
@@ -253,7 +253,8 @@ fn drop_front<const N: usize>(bytes: &mut heapless::Vec<u8, N>, n: usize) {
 
 /// A log line while it is written: control characters become `?`, so that no service can move the
 /// cursor; the end is cut.
-struct Line(String<LINE>);
+#[derive(Debug, Default)]
+pub(crate) struct Line(pub(crate) String<LINE>);
 
 impl fmt::Write for Line {
     fn write_str(&mut self, text: &str) -> fmt::Result {

@@ -186,6 +186,9 @@ pub enum Setting {
     Hostname,
     /// The loopback interface is up.
     Loopback,
+    /// Standard input, output and errors of init itself are `/dev/null`: it reads and writes only
+    /// what it opened, and a terminal is never kept from its session by PID 1.
+    NullStdio,
     /// Ctrl-Alt-Del sends SIGINT to init instead of rebooting at once.
     CtrlAltDel,
 }

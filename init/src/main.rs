@@ -6,7 +6,7 @@ use minos_init::args::{Start, parse};
 use minos_init::machine::End;
 use minos_init::panic;
 use minos_init::runtime::{Mode, Off, Runtime};
-use minos_init::sys::Linux;
+use minos_init::sys::{Linux, is_pid1_of_machine};
 
 /// Debug builds count the calls of the heap; the namespace tests ask for none while cruising.
 #[cfg(debug_assertions)]
@@ -14,7 +14,8 @@ use minos_init::sys::Linux;
 static HEAP: minos_init::sys::counting::Counting = minos_init::sys::counting::Counting;
 
 fn main() -> ExitCode {
-    let (mode, paths) = match parse(std::env::args().skip(1)) {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (mode, paths) = match parse(&args, is_pid1_of_machine()) {
         Ok(Start::Run(mode, paths)) => (mode, paths),
         Ok(Start::Print(text)) => {
             println!("{text}");

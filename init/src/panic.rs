@@ -14,7 +14,7 @@ use minos_proto::BootEvent;
 use minos_proto::frame::{Tag, encode_into};
 
 use crate::bootrec::{Reason, Record};
-use crate::console::LINE;
+use crate::console::{LINE, Line};
 use crate::kernel::{Fd, Sys as _};
 use crate::machine::End;
 use crate::record;
@@ -76,20 +76,17 @@ fn hook(info: &PanicHookInfo<'_>) {
     }
 }
 
-/// `file:line: message`, cut to fit.
+/// `file:line: message` in one line, cut to fit: an assertion's message has several.
 fn describe(info: &PanicHookInfo<'_>) -> String<LINE> {
-    let mut text = String::new();
+    let mut line = Line::default();
     if let Some(at) = info.location() {
-        let _ = write!(text, "{}:{}: ", at.file(), at.line());
+        let _ = write!(line, "{}:{}: ", at.file(), at.line());
     }
     let payload = info.payload();
     let message = match payload.downcast_ref::<&str>() {
         Some(text) => text,
         None => payload.downcast_ref::<std::string::String>().map_or("no message", |s| s.as_str()),
     };
-    let _ = text.push_str(message).or_else(|_| {
-        let room = text.capacity() - text.len();
-        text.push_str(message.get(..room).unwrap_or_default())
-    });
-    text
+    let _ = line.write_str(message);
+    line.0
 }

@@ -54,8 +54,11 @@ const PKGD_ARGUMENTS: [&str; 11] = [
 /// The part of a service's output that is not a whole line yet.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
-    line: Vec<u8, LINE>,
+    line: Vec<u8, { LINE - FROM_PKGD.len() }>,
 }
+
+/// What stands in front of a line of pkgd's.
+const FROM_PKGD: &str = "pkgd: ";
 
 /// Environment of every program: nothing of the kernel's or of init's own is passed on.
 fn environment(ready: bool) -> Strings {
@@ -227,7 +230,7 @@ impl<S: Sys> Runtime<S> {
         let line = core::mem::take(&mut self.lines.line);
         if !line.is_empty() {
             let text = Lossy(&line);
-            self.say(LogLevel::Normal, format_args!("pkgd: {text}"));
+            self.say(LogLevel::Normal, format_args!("{FROM_PKGD}{text}"));
         }
     }
 }

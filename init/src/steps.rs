@@ -150,6 +150,7 @@ impl<S: Sys> Runtime<S> {
             true => &[Setting::Umask],
             false => &[
                 Setting::Umask,
+                Setting::NullStdio,
                 Setting::Limits,
                 Setting::Hostname,
                 Setting::Loopback,

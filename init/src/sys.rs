@@ -175,7 +175,8 @@ impl Sys for Linux {
     }
 
     fn write_durable(&mut self, path: &str, offset: u64, bytes: &[u8]) -> Result<()> {
-        with_fd(path, libc::O_WRONLY | libc::O_CREAT | libc::O_NOFOLLOW, |fd| {
+        let flags = libc::O_WRONLY | libc::O_NOFOLLOW;
+        let write = |fd: Fd| {
             // SAFETY: `bytes` is valid for reads of its length.
             let n =
                 unsafe { libc::pwrite(fd.0, bytes.as_ptr().cast(), bytes.len(), offset as i64) };
@@ -183,7 +184,12 @@ impl Sys for Linux {
                 return Err(Errno::ENOSPC);
             }
             fsync_raw(fd, true)
-        })?;
+        };
+        match with_fd(path, flags, write) {
+            Err(Errno::ENOENT) => with_fd(path, flags | libc::O_CREAT, write)?,
+            done => return done,
+        }
+        // A new file: its name has to be durable too.
         let directory = path.rsplit_once('/').map_or(".", |(d, _)| d);
         with_fd(directory, libc::O_RDONLY | libc::O_DIRECTORY, |fd| fsync_raw(fd, false))
     }
@@ -345,6 +351,14 @@ impl Sys for Linux {
             Setting::Hostname => sethostname("minos"),
             Setting::Loopback => loopback_up(),
             Setting::CtrlAltDel => set_cad_enabled(false),
+            Setting::NullStdio => {
+                let null = open_raw("/dev/null", libc::O_RDWR)?;
+                let done = (0..3).try_for_each(|n| move_fd(null, n));
+                if null.0 > 2 {
+                    close_raw(null);
+                }
+                done
+            }
         }
     }
 
@@ -535,12 +549,13 @@ pub fn exit(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-/// Whether this process lives in the pid namespace of the machine itself, by the inode number the
+/// Whether this process is PID 1 of the machine itself and not of a container: by its number and the inode number the
 /// kernel reserves for it (`PROC_PID_INIT_INO` of linux/proc_ns.h). Without a proc file system the
 /// answer is yes: nobody but the kernel starts PID 1 like that.
-pub fn in_initial_pid_namespace() -> bool {
+pub fn is_pid1_of_machine() -> bool {
     const PROC_PID_INIT_INO: u64 = 0xefff_fffc;
-    nix::sys::stat::stat("/proc/self/ns/pid").map_or(true, |s| s.st_ino == PROC_PID_INIT_INO)
+    getpid().as_raw() == 1
+        && nix::sys::stat::stat("/proc/self/ns/pid").map_or(true, |s| s.st_ino == PROC_PID_INIT_INO)
 }
 
 /// The size of the kernel's `struct input_event` on this architecture, in bytes.
@@ -576,5 +591,76 @@ pub mod counting {
             // SAFETY: the caller's promises are passed on.
             unsafe { System.dealloc(p, layout) }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Errno, Fd, Linux, Open, Strings, Sys as _, Watch, for_each_name, pointers};
+
+    #[test]
+    fn files_are_read_written_and_listed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+        let mut sys = Linux(());
+        sys.mkdir(&path("d")).unwrap();
+        sys.mkdir(&path("d")).unwrap();
+        sys.write_durable(&path("d/f"), 5, b"later").unwrap();
+        sys.write_durable(&path("d/f"), 0, b"first").unwrap();
+        let mut buffer = [0; 20];
+        assert_eq!(sys.read_file(&path("d/f"), 3, &mut buffer), Ok(7));
+        assert_eq!(&buffer[..7], b"stlater");
+        assert_eq!(sys.read_file(&path("d/none"), 0, &mut buffer), Err(Errno::ENOENT));
+        assert_eq!(sys.write_file(&path("d/none"), b"x"), Err(Errno::ENOENT));
+        (0..200).for_each(|n| std::fs::write(path(&format!("d/{n}")), "").unwrap());
+        let mut names = vec![];
+        sys.list(&path("d"), &mut |n| names.push(n.to_owned())).unwrap();
+        assert_eq!(names.len(), 201, "over several blocks, without . and ..");
+        std::os::unix::fs::symlink("/etc/passwd", path("d/link")).unwrap();
+        assert_eq!(sys.write_durable(&path("d/link"), 0, b"x"), Err(Errno::ELOOP));
+    }
+
+    #[test]
+    fn a_pipe_never_blocks_its_reader_and_poll_sees_both_ends() {
+        let mut sys = Linux(());
+        let (read, write) = sys.pipe().unwrap();
+        let mut byte = [0; 4];
+        assert_eq!(sys.read(read, &mut byte), Err(Errno::EAGAIN));
+        let watch = |fd: Fd, write| Watch { fd, write, ready: false };
+        let mut watches = [watch(read, false), watch(write, true)];
+        sys.poll(&mut watches, 0).unwrap();
+        assert_eq!(watches.map(|w| w.ready), [false, true]);
+        assert_eq!(sys.write(write, b"\n"), Ok(1));
+        sys.poll(&mut watches, 0).unwrap();
+        assert!(watches[0].ready);
+        sys.close(write);
+        assert_eq!((sys.read(read, &mut byte), sys.read(read, &mut byte)), (Ok(1), Ok(0)));
+        sys.close(read);
+        assert_eq!(sys.open("/nowhere/at/all", Open::Read), Err(Errno::ENOENT));
+    }
+
+    #[test]
+    fn a_cut_block_of_names_ends_quietly() {
+        let mut block = vec![0u8; 24];
+        block[16..18].copy_from_slice(&24u16.to_ne_bytes());
+        block[19..22].copy_from_slice(b"abc");
+        let mut names = vec![];
+        for cut in 0..=block.len() {
+            for_each_name(&block[..cut], &mut |n| names.push(n.to_owned()));
+        }
+        assert_eq!(names, ["abc"]);
+        // A record that claims no length would go on for ever.
+        block[16] = 0;
+        for_each_name(&block, &mut |n| names.push(n.to_owned()));
+    }
+
+    #[test]
+    fn argument_lists_end_with_null() {
+        let mut strings = Strings::default();
+        let pushed = (0..100).filter(|_| strings.push("x")).count();
+        assert_eq!(pushed, crate::kernel::MAX_STRINGS);
+        let list = pointers(&strings);
+        assert_eq!(list.iter().filter(|p| !p.is_null()).count(), pushed);
+        assert!(list[pushed].is_null());
     }
 }

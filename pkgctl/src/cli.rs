@@ -20,8 +20,8 @@ use crate::{shell, suggest, words};
 const NAME: &str = "pkgctl";
 /// A complaint quotes what was typed, which may be anything; so many columns of it are enough.
 const LONGEST_COMPLAINT: usize = 200;
-/// How long a silent pkgd is waited for, in seconds.
-const TIMEOUT_S: u32 = 30;
+/// How long a silent pkgd is waited for.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Builds Linux From Scratch with pkgd and looks after MinOS. Without a verb, on a terminal: an
 /// interactive shell.
@@ -54,8 +54,8 @@ pub struct Cli {
     #[argh(option, arg_name = "path")]
     vm: Option<PathBuf>,
     /// give up when pkgd is silent for so many seconds (default 30)
-    #[argh(option, arg_name = "seconds", default = "TIMEOUT_S")]
-    timeout: u32,
+    #[argh(option, arg_name = "seconds")]
+    timeout: Option<u32>,
     /// answer in JSON, one object a line
     #[argh(switch)]
     json: bool,
@@ -105,7 +105,7 @@ impl Cli {
         let endpoint =
             self.endpoint()?.unwrap_or_else(|| Endpoint::Socket(Endpoint::DEFAULT_SOCKET.into()));
         let terminal = Terminal { color: terminal.color && !self.no_color, ..terminal };
-        let mut context = Context::new(endpoint, self.patience(), self.json, terminal, out);
+        let mut context = Context::new(endpoint, self.patience(TIMEOUT), self.json, terminal, out);
         match self.verb {
             Some(verb) => verb.run(&mut context),
             None if terminal.interactive && !self.json => shell::run(context),
@@ -115,7 +115,7 @@ impl Cli {
 
     fn execute_in(self, shell: &mut Context<'_>) -> Result<Exit, Error> {
         let endpoint = self.endpoint()?.unwrap_or_else(|| shell.endpoint.clone());
-        let patience = if self.timeout == TIMEOUT_S { shell.patience } else { self.patience() };
+        let patience = self.patience(shell.patience);
         let terminal = shell.terminal();
         let terminal = Terminal { color: terminal.color && !self.no_color, ..terminal };
         let json = self.json || shell.json;
@@ -140,8 +140,8 @@ impl Cli {
         }
     }
 
-    fn patience(&self) -> Duration {
-        Duration::from_secs(self.timeout.max(1).into())
+    fn patience(&self, usual: Duration) -> Duration {
+        self.timeout.map_or(usual, |seconds| Duration::from_secs(seconds.max(1).into()))
     }
 }
 

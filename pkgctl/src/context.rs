@@ -202,7 +202,9 @@ impl<'a> Context<'a> {
     /// [`Error::Output`].
     pub fn clear_status(&mut self) -> Result<(), Error> {
         if !self.status.shown.is_empty() {
-            let blanks = " ".repeat(width(&self.status.shown));
+            // The terminal may have echoed a ^C behind it.
+            let room = self.terminal.width.saturating_sub(1);
+            let blanks = " ".repeat((width(&self.status.shown) + 2).min(room));
             write!(self.out, "\r{blanks}\r")?;
             self.status.shown.clear();
         }

@@ -95,7 +95,10 @@ fn drive(args: &mut Arguments, disk: &Disk, at: usize, paths: &Paths) {
         drive.push(",snapshot=on");
     }
     if let Some(t) = disk.throttle {
-        drive.push(format!(",throttling.bps-total={},throttling.iops-total={}", t.bytes, t.requests));
+        drive.push(format!(
+            ",throttling.bps-total={},throttling.iops-total={}",
+            t.bytes, t.requests
+        ));
     }
     // The driver is named: in a bare file= QEMU takes what stands before a colon for a protocol.
     if disk.volatile {
@@ -194,7 +197,8 @@ mod tests {
 
     #[test]
     fn the_plain_machine() {
-        let machine = Machine::kernel("bzImage", Some("rd.zst".into())).append("minos.build=x quiet");
+        let machine =
+            Machine::kernel("bzImage", Some("rd.zst".into())).append("minos.build=x quiet");
         let line = line(&machine, Accel::Tcg);
         has(
             &line,
@@ -277,6 +281,8 @@ mod tests {
         let args = arguments(&machine, Accel::Tcg, &Paths::new("my vm"));
         assert!(args.iter().any(|a| a == "a kernel"));
         assert!(args.iter().any(|a| a == "console=ttyS0 panic=-1 a b"));
-        assert!(args.iter().any(|a| a.to_str().is_some_and(|a| a.ends_with("path=my vm/qmp.sock"))));
+        assert!(
+            args.iter().any(|a| a.to_str().is_some_and(|a| a.ends_with("path=my vm/qmp.sock")))
+        );
     }
 }

@@ -158,7 +158,8 @@ impl Drop for Link {
 fn read(from: UnixStream, to: &Sender<Observation>) {
     let mut reader = Reader::resyncing(from, MAX_PAYLOAD);
     while let Ok(frame) = reader.next_frame() {
-        let seen = decode(&frame).unwrap_or_else(|e| Some(Observation::ControlFailed(e.to_string())));
+        let seen =
+            decode(&frame).unwrap_or_else(|e| Some(Observation::ControlFailed(e.to_string())));
         if let Some(seen) = seen
             && to.send(seen).is_err()
         {

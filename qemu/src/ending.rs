@@ -84,7 +84,9 @@ impl fmt::Display for Ending {
             Self::TimedOut { phase: Some(phase) } => {
                 write!(f, "timed out; PID 1 had reached phase '{phase}'")
             }
-            Self::TimedOut { phase: None } => f.write_str("timed out before PID 1 reported anything"),
+            Self::TimedOut { phase: None } => {
+                f.write_str("timed out before PID 1 reported anything")
+            }
             Self::Interrupted => f.write_str("interrupted"),
         }
     }

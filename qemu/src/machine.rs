@@ -103,7 +103,10 @@ impl Machine {
     pub fn check(&self) -> Result<(), Error> {
         let wrong = |what: String| Err(Error::Machine(what));
         if self.memory_mib < 64 {
-            return wrong(format!("{} MiB of memory do not boot: give 64 or more", self.memory_mib));
+            return wrong(format!(
+                "{} MiB of memory do not boot: give 64 or more",
+                self.memory_mib
+            ));
         }
         if !(1..=255).contains(&self.cpus) {
             return wrong(format!("{} CPUs: give 1 to 255", self.cpus));

@@ -176,7 +176,12 @@ impl Connection<'_> {
         self.answer(done, cookie, if command == CMD_READ { &data } else { &[] })
     }
 
-    fn answer(&mut self, done: Result<(), Denied>, cookie: [u8; 8], data: &[u8]) -> io::Result<bool> {
+    fn answer(
+        &mut self,
+        done: Result<(), Denied>,
+        cookie: [u8; 8],
+        data: &[u8],
+    ) -> io::Result<bool> {
         let errno = match done {
             Ok(()) => 0,
             Err(Denied::Errno(errno)) => errno as u32,

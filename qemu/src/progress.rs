@@ -93,12 +93,12 @@ mod tests {
 
     #[test]
     fn progress_is_not_repeated_every_second() {
-        let body = EventBody::Progress { done: 1, total: 5, running: vec![], left_ms: Some(65_000) };
+        let body =
+            EventBody::Progress { done: 1, total: 5, running: vec![], left_ms: Some(65_000) };
         let seen = Observation::Event(Event { job: 1, at_ms: 0, body });
         let mut progress = Progress::default();
-        let lines: Vec<u64> = (0..70)
-            .filter(|s| progress.line(&seen, Duration::from_secs(*s)).is_some())
-            .collect();
+        let lines: Vec<u64> =
+            (0..70).filter(|s| progress.line(&seen, Duration::from_secs(*s)).is_some()).collect();
         assert_eq!(lines, [0, 30, 60]);
         let line = Progress::default().line(&seen, Duration::ZERO).unwrap();
         assert!(line.contains("1 of 5") && line.contains("1 min 05 s left"), "{line}");

@@ -197,7 +197,9 @@ mod tests {
     #[test]
     fn a_refusal_carries_qemus_words() {
         let stream = fake(|_, id| {
-            format!("{{\"error\": {{\"class\": \"E\", \"desc\": \"no such disk\"}}, \"id\": {id}}}\n")
+            format!(
+                "{{\"error\": {{\"class\": \"E\", \"desc\": \"no such disk\"}}, \"id\": {id}}}\n"
+            )
         });
         let (mut qmp, _reader) = Qmp::over(stream, Duration::from_secs(5), drop).unwrap();
         let e = qmp.execute("x", None).unwrap_err();
@@ -208,7 +210,10 @@ mod tests {
     fn silence_is_an_error_and_the_late_answer_is_not_taken_for_the_next() {
         let stream = fake(|name, id| match name {
             "slow" => String::new(),
-            _ => format!("{{\"return\": \"late\", \"id\": {}}}\n{{\"return\": 2, \"id\": {id}}}\n", id - 1),
+            _ => format!(
+                "{{\"return\": \"late\", \"id\": {}}}\n{{\"return\": 2, \"id\": {id}}}\n",
+                id - 1
+            ),
         });
         let (mut qmp, _reader) = Qmp::over(stream, SOON, drop).unwrap();
         assert!(matches!(qmp.execute("slow", None), Err(Error::Monitor { .. })));

@@ -68,7 +68,8 @@ impl Serial {
         let from = line.try_clone().map_err(Error::io("use", console))?;
         let shared = Arc::new(Shared { line, state: Mutex::default() });
         let ours = Arc::clone(&shared);
-        let reader = spawn("serial", move || pump(from, file, &ours, &to)).map_err(Error::io("serve", console))?;
+        let reader = spawn("serial", move || pump(from, file, &ours, &to))
+            .map_err(Error::io("serve", console))?;
         let ours = Arc::clone(&shared);
         spawn("console", move || accept(&listener, &ours)).map_err(Error::io("serve", console))?;
         Ok(Self { shared, console: console.into(), reader: Some(reader) })
@@ -253,10 +254,15 @@ mod tests {
             let Observation::Serial(piece) = b.seen.recv().unwrap() else { panic!() };
             seen += piece.len();
         }
-        drop((guest, std::mem::replace(&mut b.guest, UnixStream::pair().unwrap().0)));
-        b.serial.finish();
+        // The observers hear of a piece before it is kept; the lock tells when that has happened.
+        while b.serial.tail().len() < KEPT {
+            std::thread::yield_now();
+        }
+        let mut late = b.attach();
+        assert_eq!(read_exactly(&mut late, SCREENFUL), vec![b'x'; SCREENFUL]);
+        guest.write_all(b"now").unwrap();
+        assert_eq!(read_exactly(&mut late, 3), b"now");
         assert_eq!(b.serial.tail().len(), KEPT);
-        assert!(SCREENFUL < KEPT);
     }
 
     /// A client that stops reading once blocked the reader, and with it the guest's console.

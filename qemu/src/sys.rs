@@ -129,8 +129,9 @@ impl EndSignals {
             unsafe { libc::sigaddset(&raw mut set, signal) };
         }
         // SAFETY: valid set, and no old mask is asked for.
-        match unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) }
-        {
+        match unsafe {
+            libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut())
+        } {
             0 => Ok(Self(set)),
             errno => Err(io::Error::from_raw_os_error(errno)),
         }

@@ -23,6 +23,7 @@ use crate::observe::{HostAct, Observation};
 use crate::process::Process;
 use crate::qmp::Qmp;
 use crate::serial::Serial;
+use crate::sys::PidFd;
 use crate::volatile::{Fault, Survivors, Volatile};
 
 /// How a machine is started.
@@ -334,6 +335,17 @@ impl Vm {
         });
         self.running.qmp.execute("block_set_io_throttle", Some(arguments)).map(drop)
     }
+}
+
+/// Kills the QEMU of the machine that runs in `paths`, started by whichever process.
+///
+/// # Errors
+/// [`Error::NotRunning`]; [`Error::Io`] when this user may not.
+pub fn kill_in(paths: &Paths) -> Result<(), Error> {
+    let pid = paths.running()?;
+    PidFd::open(pid)
+        .and_then(|process| process.signal(libc::SIGKILL))
+        .map_err(Error::io("kill the machine in", paths.dir()))
 }
 
 fn left(deadline: Instant) -> Duration {

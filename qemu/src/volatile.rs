@@ -230,7 +230,11 @@ impl Volatile {
 
     fn check(&self, offset: u64, len: usize) -> Result<(), Denied> {
         let end = offset.checked_add(len as u64);
-        if end.is_some_and(|end| end <= self.size) { Ok(()) } else { Err(Denied::Errno(libc::EINVAL)) }
+        if end.is_some_and(|end| end <= self.size) {
+            Ok(())
+        } else {
+            Err(Denied::Errno(libc::EINVAL))
+        }
     }
 
     fn cut_if(&mut self, now: CutAt) -> Result<(), Denied> {

@@ -194,7 +194,8 @@ impl Clocks {
 
     fn deadlines(&self) -> [(Option<Instant>, HostAct); 3] {
         let silence = self.limits.silence.filter(|_| !self.paused);
-        let after = |from: Instant, limit: Option<Duration>| limit.and_then(|l| from.checked_add(l));
+        let after =
+            |from: Instant, limit: Option<Duration>| limit.and_then(|l| from.checked_add(l));
         let power_off = self.verdict.and_then(|said| after(said, self.limits.after_verdict));
         [
             (after(self.start, self.limits.total), HostAct::TimedOut),
@@ -300,7 +301,11 @@ mod tests {
         assert_eq!(c.due(t + 18 * SECOND), None);
         assert_eq!(c.next(t + 18 * SECOND), SECOND);
         c.see(&qmp("RTC_CHANGE"), t + 18 * SECOND);
-        assert_eq!(c.due(t + 19 * SECOND), Some(HostAct::Silence), "QEMU's word is not the guest's");
+        assert_eq!(
+            c.due(t + 19 * SECOND),
+            Some(HostAct::Silence),
+            "QEMU's word is not the guest's"
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Everything the tests need is named by an environment variable and has a default below `out/`, where
 //! `tests/run` puts it. What is missing is a failure that names the command that makes it.
 
+pub mod appliance;
 pub mod artefacts;
 pub mod bare;
 pub mod bench;

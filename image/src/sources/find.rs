@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use minos_recipe::LockedSource;
 
+use crate::sources::Tried;
 use crate::tool::Run;
 use crate::{Error, Progress, Result};
 
@@ -12,7 +13,7 @@ use crate::{Error, Progress, Result};
 pub fn in_folders(
     folders: &[PathBuf],
     source: &LockedSource,
-    tried: &mut Vec<(String, String)>,
+    tried: &mut Tried,
 ) -> Option<(String, PathBuf)> {
     for folder in folders {
         let path = folder.join(&source.file);
@@ -25,13 +26,25 @@ pub fn in_folders(
 }
 
 /// Downloads the source distribution of one exact version into `dir`.
-pub fn from_pypi(requirement: &str, dir: &Path, log: &Path, progress: &dyn Progress) -> Result<()> {
-    // --no-build-isolation: pip looks into the metadata of what it downloaded, and would otherwise
-    // fetch a build system for that.
-    let run = Run::new("pip3")?.args(["download", "--no-deps", "--no-binary", ":all:"]);
-    run.args(["--no-build-isolation", "--disable-pip-version-check", "--dest"])
+///
+/// pip runs code of what it downloads to learn its metadata, so it is told the hash, which it checks
+/// before that.
+pub fn from_pypi(
+    requirement: &str,
+    source: &LockedSource,
+    dir: &Path,
+    log: &Path,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let list = crate::cache::sibling(dir, "requirements");
+    let line = format!("{requirement} --hash=sha256:{}\n", source.sha256);
+    fs::write(&list, line).map_err(Error::io("write", &list))?;
+    Run::new("pip3")?
+        .args(["download", "--no-deps", "--no-binary", ":all:", "--require-hashes"])
+        .args(["--disable-pip-version-check", "--no-input", "--dest"])
         .arg(dir)
-        .arg(requirement)
+        .arg("--requirement")
+        .arg(list)
         .logged(log, requirement, progress)
 }
 

@@ -34,27 +34,38 @@ pub struct Request {
 
 /// Fetches every wanted source; they end up as `out/sources/FILE`.
 ///
-/// A source that is found nowhere does not stop the others; the first such error is returned after
-/// all were tried. A wrong hash stops at once.
+/// A source that is found nowhere does not stop the others; all such are returned as one error
+/// after the last was tried. A wrong hash stops at once.
 pub fn fetch(layout: &Layout, request: &Request, progress: &dyn Progress) -> Result<Vec<Artefact>> {
     let path = request.lock.clone().unwrap_or_else(|| layout.tree("pkgd/recipes/sources.lock"));
     let lock = lock::read(&path)?;
     let wanted = lock::select(&lock, &request.only)?;
     let mut fetcher = Fetcher::new(layout, request, progress)?;
     let mut done = Vec::new();
-    let mut missing = None;
+    let mut missing = Vec::new();
     for (index, source) in wanted.iter().enumerate() {
         let label = format!("source {}/{} {}", index + 1, wanted.len(), source.name);
         match fetcher.fetch(source, &label) {
-            Ok(artefact) => done.push(artefact),
-            Err(error @ Error::SourceNotFound { .. }) => {
+            Ok(Found::Here(artefact)) => done.push(artefact),
+            Ok(Found::Nowhere(tried)) => {
                 progress.step(&format!("{label}: found nowhere, going on"));
-                missing.get_or_insert(error);
+                missing.push((source.name.clone(), tried));
             }
             Err(error) => return Err(error),
         }
     }
-    missing.map_or(Ok(done), Err)
+    if missing.is_empty() { Ok(done) } else { Err(Error::SourcesNotFound { missing }) }
+}
+
+/// Each place that was tried for a source, and what it answered.
+pub type Tried = Vec<(String, String)>;
+
+/// What came of looking for one source.
+enum Found {
+    /// It is there, verified.
+    Here(Artefact),
+    /// No place has it.
+    Nowhere(Tried),
 }
 
 /// One run: the places, and what is opened on first use only.
@@ -76,20 +87,22 @@ impl<'a> Fetcher<'a> {
     }
 
     /// The verified file, from the cache or any other place, placed in `out/sources`.
-    fn fetch(&mut self, source: &LockedSource, label: &str) -> Result<Artefact> {
+    fn fetch(&mut self, source: &LockedSource, label: &str) -> Result<Found> {
         let stored = self.store.join(source.sha256.to_string()).join(&source.file);
+        let mut tried = Tried::new();
         let how = if self.is_stored(source, &stored)? {
             How::Cached
-        } else {
-            self.obtain(source, &stored, label)?;
+        } else if self.obtain(source, &stored, label, &mut tried)? {
             How::Made
+        } else {
+            return Ok(Found::Nowhere(tried));
         };
         let to = self.layout.out("sources").join(&source.file);
         cache::place(&stored, &to)?;
         // Hashed already, by is_stored() or accept().
         let mut artefact = Artefact::unhashed(&source.name, &to, how)?;
         artefact.sha256 = Some(source.sha256.to_string());
-        Ok(artefact)
+        Ok(Found::Here(artefact))
     }
 
     fn is_stored(&self, source: &LockedSource, stored: &Path) -> Result<bool> {
@@ -104,20 +117,26 @@ impl<'a> Fetcher<'a> {
         Ok(false)
     }
 
-    fn obtain(&mut self, source: &LockedSource, stored: &Path, label: &str) -> Result<()> {
-        let mut tried = Vec::new();
-        if let Some((from, file)) = find::in_folders(&self.request.from, source, &mut tried) {
+    /// Gets the file into the store from the first place that has it; false when none does.
+    fn obtain(
+        &mut self,
+        source: &LockedSource,
+        stored: &Path,
+        label: &str,
+        tried: &mut Tried,
+    ) -> Result<bool> {
+        if let Some((from, file)) = find::in_folders(&self.request.from, source, tried) {
             self.progress.step(&format!("{label}: from {from}"));
             let copy = self.incoming()?.join(&source.file);
             fs::copy(&file, &copy).map_err(Error::io("copy to", &copy))?;
-            return self.accept(source, &copy, &from, stored);
+            self.accept(source, &copy, &from, stored)?;
+            return Ok(true);
         }
         if self.request.offline {
             tried.push(("network".to_owned(), "not asked (--offline)".to_owned()));
-        } else if self.try_network(source, stored, label, &mut tried)? {
-            return Ok(());
+            return Ok(false);
         }
-        Err(Error::SourceNotFound { name: source.name.clone(), tried })
+        self.try_network(source, stored, label, tried)
     }
 
     /// Tries each place of the lock; an answer is final, no answer is noted in `tried`.
@@ -126,7 +145,7 @@ impl<'a> Fetcher<'a> {
         source: &LockedSource,
         stored: &Path,
         label: &str,
-        tried: &mut Vec<(String, String)>,
+        tried: &mut Tried,
     ) -> Result<bool> {
         for place in lock::places(source)? {
             self.progress.step(&format!("{label}: from {place}"));
@@ -153,7 +172,7 @@ impl<'a> Fetcher<'a> {
                 self.apt()?.source_tar(package, &dir, &log, progress)?;
             }
             lock::Place::Pypi(requirement) => {
-                find::from_pypi(requirement, &dir, &self.log, self.progress)?;
+                find::from_pypi(requirement, source, &dir, &self.log, self.progress)?;
             }
             lock::Place::Url(url) => {
                 let part = self.store.join(format!("{}.part", source.sha256));

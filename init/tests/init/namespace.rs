@@ -116,21 +116,12 @@ fn killed_and_exited_are_told_apart_and_both_are_restarted() {
 
 #[test]
 fn a_pkgd_that_cannot_be_executed_ends_at_the_rescue_prompt() {
-    let plan = Plan { cmdline: "minos.log=debug minos.restart_limit=2", ..Plan::default() };
-    let ns = Ns::start(plan);
-    ns.wait_file("pkgd");
-    let _ = fs::remove_file(ns.file("pkgd"));
-    let pkgd = wait_for("pkgd", || {
-        fs::read_dir("/proc").unwrap().flatten().find_map(|e| {
-            let cmd = fs::read_to_string(e.path().join("cmdline")).ok()?;
-            let ours =
-                cmd.contains(ns.file("pkgd").to_str().unwrap()) && cmd.starts_with("/bin/sh");
-            ours.then(|| e.file_name().to_str().unwrap().parse::<i32>().unwrap())
-        })
-    });
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pkgd), Signal::SIGKILL).unwrap();
+    let cmdline = "minos.log=debug minos.restart_limit=2";
+    let mut ns = Ns::start(Plan { cmdline, pkgd: "rm $0; exit 1", ..Plan::default() });
     ns.wait_log("RESCUE: pkgd failed too often");
-    assert!(ns.log().contains("ENOENT"), "{}", ns.log());
+    assert!(ns.log().contains("/pkgd: ENOENT"), "{}", ns.log());
+    ns.signal(Signal::SIGTERM);
+    assert_eq!(ns.end().code(), Some(2));
 }
 
 #[test]
@@ -212,11 +203,24 @@ fn a_panic_of_init_is_one_line_an_event_and_an_end() {
     let log = ns.log();
     let line = log.lines().find(|l| l.starts_with("init: PANIC ")).expect("a line");
     assert!(line.contains("src/runtime.rs:") && line.contains("asked for by a test"), "{line}");
+    assert!(line.contains("right: 6"), "all in one line: {line}");
     assert!(
         ns.events()
             .iter()
             .any(|e| matches!(e, BootEvent::Panic { text } if text.contains("runtime.rs")))
     );
+}
+
+/// A first version cut six bytes, the length of what it puts in front, out of every long line.
+#[test]
+fn a_long_line_of_pkgd_is_broken_and_nothing_of_it_lost() {
+    let pkgd = format!("seq -s, 1 200; printf 'no newline'; exec >/dev/null 2>&1\n{GOOD_PKGD}");
+    let ns = Ns::ready(Plan { pkgd: &pkgd, ..Plan::default() });
+    ns.wait_log("no newline");
+    let log = ns.log();
+    let said: String = log.lines().filter_map(|l| l.strip_prefix("init: pkgd: ")).collect();
+    let numbers: Vec<String> = (1..=200).map(|n| n.to_string()).collect();
+    assert_eq!(said, numbers.join(",") + "no newline");
 }
 
 #[test]

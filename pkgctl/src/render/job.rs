@@ -21,7 +21,7 @@ pub fn jobs(jobs: &[JobReport], view: View) -> String {
             Cell::toned(job.state.as_str(), job_tone(job.state)),
             date(job.created_ms).into(),
             took(job).unwrap_or_default().into(),
-            format!("{}/{}", job.built + job.cached, job.steps).into(),
+            format!("{}/{}", job.built.saturating_add(job.cached), job.steps).into(),
             job.failed.to_string().into(),
             Cell::from(&job.target),
         ]);

@@ -78,7 +78,9 @@ impl Watching {
         self.job = Some(job.id);
         self.last_line_ms = job.created_ms;
         let mut board = Board::new(job, steps);
-        context.show(&reply, &|_, view| Some(board.opening(job, view)))?;
+        if board.finished().is_none() {
+            context.show(&reply, &|_, view| Some(board.opening(job, view)))?;
+        }
         let mut asked = Instant::now();
         let state = loop {
             if let Some(state) = board.finished() {

@@ -68,7 +68,8 @@ fn verdicts_count_when_the_machine_ends_in_order() {
         assert_eq!(ending, Ending::Verdict(verdict(success)));
         assert_eq!(Status::from(&ending) as u8, u8::from(!success));
     }
-    let reboot = [phase(BootPhase::Ready), said(true), bye(true), shutdown("guest-reset"), exited(0)];
+    let reboot =
+        [phase(BootPhase::Ready), said(true), bye(true), shutdown("guest-reset"), exited(0)];
     assert_eq!(classify(&reboot), Ending::Verdict(verdict(true)));
 }
 
@@ -93,7 +94,8 @@ fn a_panic_is_told_from_a_reboot_and_from_a_power_off() {
     assert!(matches!(&mute, Ending::GuestPanic { text, pid1: None } if text.contains("not show")));
     let only_reason = classify(&[shutdown("guest-panic"), exited(0)]);
     assert!(matches!(only_reason, Ending::GuestPanic { .. }));
-    let own_words = Observation::Boot(BootEvent::Panic { text: "main.rs:7: boom".try_into().unwrap() });
+    let own_words =
+        Observation::Boot(BootEvent::Panic { text: "main.rs:7: boom".try_into().unwrap() });
     let ending = classify(&[own_words, shutdown("guest-reset"), exited(0)]);
     assert!(matches!(&ending, Ending::GuestPanic { text, .. } if text.contains("main.rs:7")));
 }

@@ -109,7 +109,8 @@ impl Mapping {
     fn new(len: usize, fd: Option<&OwnedFd>) -> io::Result<Self> {
         let flags =
             if fd.is_some() { libc::MAP_SHARED } else { libc::MAP_PRIVATE | libc::MAP_ANONYMOUS };
-        let (protection, fd) = (libc::PROT_READ | libc::PROT_WRITE, fd.map_or(-1, OwnedFd::as_raw_fd));
+        let (protection, fd) =
+            (libc::PROT_READ | libc::PROT_WRITE, fd.map_or(-1, OwnedFd::as_raw_fd));
         // SAFETY: the kernel chooses the address, so no existing mapping is touched.
         let at = unsafe { libc::mmap(std::ptr::null_mut(), len, protection, flags, fd, 0) };
         if at == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(Self { at, len }) }
@@ -297,7 +298,9 @@ impl Guest {
             match self.run.exit_reason() {
                 EXIT_HLT => return Ok(Probe::Works(start.elapsed())),
                 EXIT_IO | 10 => {} // 10: interrupted by a signal
-                other => return Ok(Probe::Broken(format!("the guest ended with exit reason {other}"))),
+                other => {
+                    return Ok(Probe::Broken(format!("the guest ended with exit reason {other}")));
+                }
             }
         }
     }

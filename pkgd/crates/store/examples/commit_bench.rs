@@ -1,6 +1,6 @@
 //! What a commit costs beside one raw synced write on the same disk, in the same run.
 //!
-//! `cargo run --release --example commit_bench -p minos-store -- DIR [ROUNDS]`
+//! `cargo run --release --example commit_bench -p minos-store -- DIR [ROUNDS [MIB]]`
 //! prints one JSON object a line: `name`, `value` (median), `p99`, `unit`, `target`, `peer`, `ratio`.
 
 use std::error::Error;
@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use minos_model::{Digest, Manifest, Metrics, Phase, StepId, StepState};
-use minos_store::{CommitOutput, KeyPart, Layout, Options, Store};
+use minos_store::{CommitOutput, KeyPart, Options, Store};
 use redb::{Database, Durability, TableDefinition};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -160,10 +160,24 @@ fn main() -> Outcome<()> {
     report("state-commit-output", &commit, &overwrite, None);
     report("redb-commit-plain", &plain, &overwrite, None);
     report("redb-commit-quick-repair", &quick, &overwrite, None);
+    // Makes the database large where asked to, and leaves as a kill does: without closing.
+    let megabytes: u64 = args.next().map_or(Ok(0), |n| n.parse())?;
+    for n in 0..megabytes {
+        bench.store.write(|w| w.event(bench.job, vec![n as u8; 1 << 20], n))?;
+    }
+    let copy = dir.join("killed");
+    fs::create_dir_all(&copy)?;
+    for file in ["state.redb", "state.log"] {
+        fs::copy(dir.join("state").join(file), copy.join(file))?;
+    }
     drop(bench);
     let start = Instant::now();
-    let store = Store::open(Layout::new(dir.join("state")).root(), 2, Options::default())?;
-    eprintln!("reopened in {:?}, {} outputs", start.elapsed(), store.read()?.output_count()?);
+    let store = Store::open(&copy, 2, Options::default())?;
+    let took = start.elapsed().as_secs_f64() * 1e3;
+    let size = fs::metadata(store.layout().database())?.len() >> 20;
+    println!(
+        r#"{{"name":"open-after-kill-{size}mib","value":{took:.2},"unit":"ms","target":null}}"#
+    );
     drop(store);
     Ok(fs::remove_dir_all(&dir)?)
 }

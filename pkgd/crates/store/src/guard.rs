@@ -225,7 +225,7 @@ impl<D: StorageBackend> StorageBackend for Guard<D> {
         if offset < HEADER as u64 {
             self.verify_header()?;
         }
-        if offset % BLOCK == 0 && out.len() as u64 % BLOCK == 0 {
+        if offset.is_multiple_of(BLOCK) && (out.len() as u64).is_multiple_of(BLOCK) {
             self.data.read(offset, out)?;
             return self.verify(offset, out);
         }
@@ -253,7 +253,7 @@ impl<D: StorageBackend> StorageBackend for Guard<D> {
             self.announce_header(offset, data)?;
         }
         self.data.write(offset, data)?;
-        if offset % BLOCK == 0 && data.len() as u64 % BLOCK == 0 {
+        if offset.is_multiple_of(BLOCK) && (data.len() as u64).is_multiple_of(BLOCK) {
             let mut sums = self.sums()?;
             let mut blocks = (offset / BLOCK..).zip(data.chunks(BLOCK as usize)).filter(guarded);
             return blocks.try_for_each(|(number, block)| sums.set(number, block));

@@ -10,7 +10,7 @@ use crate::error::StoreError;
 /// The held lock; dropping it lets go.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -36,7 +36,16 @@ impl Lock {
             writeln!(file, "{}", std::process::id())
         };
         write(&mut file).map_err(|e| StoreError::io("write", path, e))?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for Lock {
+    /// Lets go in so many words: closing alone would not while a child forked by another thread still
+    /// has the descriptor, as it does until it calls exec.
+    fn drop(&mut self) {
+        // Nothing can be done about an error, and the end of the process lets go in any case.
+        let _ = self.file.unlock();
     }
 }
 
@@ -62,6 +71,19 @@ mod tests {
         assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
         drop(first);
         Lock::take(&path).unwrap();
+    }
+
+    /// A test that started a program beside another one that reopened a store failed now and then:
+    /// the child, between fork and exec, still held the lock.
+    #[test]
+    fn copy_of_the_descriptor_in_a_child_does_not_keep_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let lock = Lock::take(&path).unwrap();
+        let in_child = lock.file.try_clone().unwrap();
+        drop(lock);
+        Lock::take(&path).unwrap();
+        drop(in_child);
     }
 
     #[test]

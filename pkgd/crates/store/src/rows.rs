@@ -1,7 +1,7 @@
 //! The rows of the database. Times are milliseconds since the Unix epoch.
 //!
 //! A row is stored as its postcard bytes, so the order of fields, and of the variants of every enum
-//! in them (also those of `minos-model`), is part of the format: the test `golden` holds it. Change
+//! in them (also those of `minos-model`), is part of the format: the test `stored_bytes_of_every_row_stay_the_same` holds it. Change
 //! one and the schema version must go up, with a migration.
 
 use minos_model::{Digest, JobState, Metrics, Phase, StepId, StepState, Version};
@@ -93,7 +93,7 @@ pub struct Layer {
     pub phase: Phase,
     /// What it cost.
     pub metrics: Metrics,
-    /// Its folder's name inside the task's scratch folder.
+    /// Its folder inside the task's scratch folder: a name, or a relative path with `/`.
     pub name: String,
 }
 
@@ -213,4 +213,158 @@ pub struct AuditRow {
     pub pid: Option<u32>,
     /// What was done.
     pub what: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use minos_model::{Failure, FailureClass};
+
+    use super::*;
+
+    fn golden(row: &impl Serialize) -> String {
+        Digest::of(&postcard::to_extend(row, Vec::new()).unwrap()).short()
+    }
+
+    fn cost() -> Metrics {
+        Metrics {
+            wall_ms: 1,
+            user_us: 2,
+            system_us: 3,
+            max_rss_kib: 4,
+            memory_peak_kib: 5,
+            build_tree_kib: 600,
+        }
+    }
+
+    fn every_state() -> Vec<StepState> {
+        let failure = Failure {
+            class: FailureClass::State,
+            phase: Some(Phase::Assert),
+            what: "what".to_owned(),
+            hint: "hint".to_owned(),
+        };
+        let running = Phase::ALL.map(|phase| StepState::Running(Some(phase)));
+        let mut states = vec![StepState::Waiting, StepState::Running(None), StepState::Built];
+        states.extend(running);
+        states.extend([StepState::Cached, StepState::Failed(failure), StepState::Skipped]);
+        states.push(StepState::Cancelled);
+        states
+    }
+
+    fn steps(step: &StepId, digest: Digest) -> Vec<StepRow> {
+        every_state()
+            .into_iter()
+            .map(|state| StepRow {
+                job: 1,
+                index: 2,
+                step: step.clone(),
+                state,
+                key: Some(digest),
+                attempt: Some(3),
+                output: None,
+                size: 4,
+                files: 5,
+                weak: true,
+                metrics: cost(),
+            })
+            .collect()
+    }
+
+    fn jobs() -> [JobRow; 5] {
+        let states = [
+            JobState::Queued,
+            JobState::Running,
+            JobState::Done,
+            JobState::Failed,
+            JobState::Cancelled,
+        ];
+        states.map(|state| JobRow {
+            id: 1,
+            target: "t".to_owned(),
+            options: vec![1],
+            state,
+            created_ms: 2,
+            finished_ms: Some(3),
+            steps: 4,
+            built: 5,
+            cached: 6,
+            failed: 7,
+            resumed: 8,
+        })
+    }
+
+    /// A digest that differs here means that rows already on disks can no longer be read: put the old
+    /// form back, or raise the schema version and write a migration. Never just change the digest.
+    #[test]
+    fn stored_bytes_of_every_row_stay_the_same() {
+        let step: StepId = "gcc:pass1".parse().unwrap();
+        let digest = Digest::of(b"abc");
+        let part = KeyPart { name: "n".to_owned(), value: "v".to_owned() };
+        let steps = steps(&step, digest);
+        let ends = [AttemptEnd::Built, AttemptEnd::Cancelled, AttemptEnd::Interrupted];
+        let phases = vec![(Phase::Check, cost())];
+        let attempt = ends.map(|end| AttemptRow {
+            id: 1,
+            job: 2,
+            step: step.clone(),
+            key: digest,
+            started_ms: 3,
+            finished_ms: None,
+            end: Some(end),
+            log_bytes: 4,
+            phases: phases.clone(),
+        });
+        let layers = vec![Layer { phase: Phase::Unpack, metrics: cost(), name: "l".to_owned() }];
+        let output = OutputRow {
+            digest,
+            step: step.clone(),
+            version: "1:2.0-3".parse().unwrap(),
+            size: 1,
+            files: 2,
+            weak: false,
+            created_ms: 3,
+            attempt: 4,
+            metrics: cost(),
+        };
+        let cache = CacheRow {
+            output: digest,
+            step: step.clone(),
+            weak: false,
+            created_ms: 1,
+            parts: vec![part],
+        };
+        let sample = Sample { at_ms: 1, metrics: cost(), size: 2, phases };
+        let audit = AuditRow {
+            seq: 1,
+            previous: digest,
+            at_ms: 2,
+            uid: Some(3),
+            pid: None,
+            what: "w".to_owned(),
+        };
+        let found = [
+            golden(&jobs()),
+            golden(&steps),
+            golden(&attempt),
+            golden(&CheckpointRow { step: step.clone(), layers }),
+            golden(&output),
+            golden(&cache),
+            golden(&HistoryRow { last_key: digest, samples: vec![sample] }),
+            golden(&EventRow { seq: 1, job: 2, at_ms: 3, body: vec![4] }),
+            golden(&audit),
+        ];
+        assert_eq!(found, GOLDEN);
+    }
+
+    const GOLDEN: [&str; 9] = [
+        "2a43ed082b5d",
+        "29f219e87ba7",
+        "0591181b5c72",
+        "b7b0b486eeae",
+        "3fe97dae4144",
+        "a5cab001d8b6",
+        "d3195e7b8f6e",
+        "04a13d3951b3",
+        "96beb5bfa5ab",
+    ];
 }

@@ -10,6 +10,7 @@ use minos_model::Digest;
 use crate::db::Store;
 use crate::error::StoreError;
 use crate::layout::scratch_name;
+use crate::rows::Layer;
 
 /// What [`Store::sweep`] found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,7 +59,9 @@ impl Store {
     fn sweep_scratch(&self, report: &mut SweepReport) -> Result<(), StoreError> {
         let mut live: HashMap<String, HashSet<String>> = HashMap::new();
         for (key, row) in self.read()?.checkpoints()? {
-            let layers = row.layers.into_iter().map(|layer| layer.name).collect();
+            // A layer may be named deeper (`build/upper`); what is swept are whole entries.
+            let entry = |layer: Layer| layer.name.split('/').next().map(str::to_owned);
+            let layers = row.layers.into_iter().filter_map(entry).collect();
             live.insert(scratch_name(&row.step, &key), layers);
         }
         for dir in entries(&self.layout.scratch())? {
@@ -97,33 +100,28 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes what is in the trash and returns the number of entries deleted. Slow for large trees,
-    /// needs no lock: run it beside the builds.
+    /// Deletes what is in the trash with `remove`, and returns the number of entries deleted. Slow
+    /// for large trees, needs no lock: run it beside the builds.
+    ///
+    /// `remove` deletes a file or a whole tree. It is the caller's, since a step may leave a tree made
+    /// to harm who deletes it (thousands of levels deep, for one): `std::fs::remove_dir_all`, which
+    /// holds a descriptor for each level, is good enough only for trees that can be trusted.
     ///
     /// # Errors
     /// The first entry that cannot be deleted; the others are deleted all the same.
-    pub fn empty_trash(&self) -> Result<usize, StoreError> {
+    pub fn empty_trash(
+        &self,
+        mut remove: impl FnMut(&Path) -> io::Result<()>,
+    ) -> Result<usize, StoreError> {
         let mut result = Ok(0);
         for path in entries(&self.layout.trash())? {
-            match (delete(&path), &mut result) {
+            match (remove(&path), &mut result) {
                 (Ok(()), Ok(count)) => *count += 1,
                 (Err(e), Ok(_)) => result = Err(StoreError::io("delete", path, e)),
                 (_, Err(_)) => {}
             }
         }
         result
-    }
-}
-
-fn delete(path: &Path) -> io::Result<()> {
-    let gone = if path.symlink_metadata()?.is_dir() {
-        fs::remove_dir_all(path)
-    } else {
-        fs::remove_file(path)
-    };
-    match gone {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
     }
 }
 

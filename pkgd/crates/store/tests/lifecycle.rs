@@ -124,7 +124,7 @@ fn interrupted_build_goes_on_from_its_checkpoint() {
     assert_eq!(read.attempt(attempt).unwrap().unwrap().end, Some(AttemptEnd::Interrupted));
     assert_eq!(read.steps(id).unwrap()[0].state, StepState::Waiting);
     assert_eq!(read.job(id).unwrap().unwrap().resumed, 1);
-    assert_eq!(store.empty_trash().unwrap(), 1);
+    assert_eq!(store.empty_trash(|path| fs::remove_dir_all(path)).unwrap(), 1);
     assert_eq!(store.sweep().unwrap(), Default::default());
 }
 
@@ -236,4 +236,59 @@ fn attempt_numbers_go_on_behind_old_logs_when_the_database_is_lost() {
     let id = job(&store, &["m4"]);
     let attempt = store.write(|w| w.begin_attempt(id, &step("m4"), &key("m4"), 5)).unwrap();
     assert_eq!(attempt, 1235);
+}
+
+#[test]
+fn sweep_takes_what_no_row_names_and_reports_rows_without_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let id = job(&store, &["m4", "gcc:pass1"]);
+    let m4 = build(&store, id, "m4", 5).unwrap();
+    let gcc = build(&store, id, "gcc:pass1", 6).unwrap();
+    let layout = store.layout().clone();
+    let strays =
+        [layout.outputs().join("0".repeat(64)), layout.stage(7), layout.scratch().join("x")];
+    for stray in &strays {
+        fs::create_dir_all(stray.join("tree/deeper")).unwrap();
+    }
+    fs::remove_dir_all(layout.output_tree(&gcc)).unwrap();
+    drop(store);
+
+    let store = open(&dir);
+    let report = store.sweep().unwrap();
+    for stray in &strays {
+        assert!(report.discarded.contains(stray) && !stray.exists(), "{}", stray.display());
+    }
+    assert_eq!(report.rows_without_bytes, [gcc]);
+    assert!(matches!(store.verify_output(&gcc), Err(StoreError::NoBytes { .. })));
+    fs::write(layout.output_manifest(&m4), "minos-manifest 1\n").unwrap();
+    assert!(matches!(store.verify_output(&m4), Err(StoreError::Damaged { .. })));
+    let failing = store.empty_trash(|_| Err(std::io::ErrorKind::PermissionDenied.into()));
+    assert!(failing.is_err());
+    assert!(store.empty_trash(|path| fs::remove_dir_all(path)).unwrap() >= 3);
+}
+
+#[test]
+fn checkpoint_whose_layer_is_gone_is_shortened() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let id = job(&store, &["m4"]);
+    let attempt = store.write(|w| w.begin_attempt(id, &step("m4"), &key("m4"), 5)).unwrap();
+    let scratch = store.layout().scratch_of(&step("m4"), &key("m4"));
+    for (phase, layer) in [(Phase::Unpack, "unpack/upper"), (Phase::Build, "build/upper")] {
+        fs::create_dir_all(scratch.join(layer)).unwrap();
+        let layer = Some(layer.to_owned());
+        let done = PhaseDone { attempt, phase, metrics: cost(1), layer };
+        store.write(|w| w.phase_done(done)).unwrap();
+    }
+    fs::remove_dir_all(scratch.join("build")).unwrap();
+    let layers =
+        |store: &Store| store.read().unwrap().checkpoint(&key("m4")).unwrap().unwrap().layers;
+    assert_eq!(layers(&store).len(), 1);
+    let report = store.sweep().unwrap();
+    assert_eq!((report.discarded.len(), report.lost_checkpoints), (0, vec![key("m4")]));
+    assert_eq!(store.read().unwrap().checkpoints().unwrap()[0].1.layers, layers(&store));
+    fs::remove_dir_all(&scratch).unwrap();
+    store.sweep().unwrap();
+    assert_eq!(store.read().unwrap().checkpoints().unwrap(), []);
 }
