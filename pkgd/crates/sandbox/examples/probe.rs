@@ -1,13 +1,14 @@
-//! Prints what a box is worth on this machine: `probe SCRATCH [weak]`.
+//! Prints what a box is worth on this machine: `probe [weak]`.
 
 use minos_sandbox::{Strength, probe, run_if_helper};
-use std::path::Path;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     run_if_helper();
-    let mut args = std::env::args().skip(1);
-    let scratch = args.next().ok_or("usage: probe SCRATCH [weak]")?;
-    let strength = if args.next().is_some() { Strength::Weak } else { Strength::Full };
-    println!("{:#?}", probe(strength, Path::new(&scratch))?);
+    let weak = std::env::args().nth(1).is_some();
+    let report = probe(if weak { Strength::Weak } else { Strength::Full })?;
+    println!("{report:#?}");
+    for (name, good, found) in report.facts() {
+        println!("{} {name}: {found}", if good { "good" } else { "poor" });
+    }
     Ok(())
 }

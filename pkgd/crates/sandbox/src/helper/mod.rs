@@ -49,7 +49,8 @@ enum FromInit {
     Ended(Status, u64),
 }
 
-/// Runs the helper, or the acts of the probe, and does not return, if this process was started as such; otherwise does nothing.
+/// Runs the helper, or the acts of the probe, and does not return, if this process was started as such;
+/// otherwise does nothing.
 /// To be called before anything else in `main`.
 pub fn run_if_helper() {
     let Some(name) = std::env::args_os().next() else { return };
@@ -241,7 +242,8 @@ impl Running {
         match wire::receive::<FromInit>(&self.init) {
             Ok((FromInit::Ready, _)) => {
                 // If pkgd is gone, its socket will say so at the next turn.
-                let _ = wire::send(control, &FromHelper::Started, &[self.pidfd.as_fd()]);
+                let started = FromHelper::Started(self.cgroup.meter(self.pid));
+                let _ = wire::send(control, &started, &[self.pidfd.as_fd()]);
             }
             Ok((FromInit::Failed(failure), _)) => news.failure = Some(failure),
             Ok((FromInit::Ended(status, leftover), _)) => news.ended = Some((status, leftover)),
@@ -287,7 +289,12 @@ fn clone_init(
     match side.at(Stage::Namespaces)? {
         Side::Child => {
             drop(ours);
-            leave(init::run(spec, plan, &theirs))
+            let mut spec = spec.clone();
+            if cgroup.bounds_processes() {
+                // RLIMIT_NPROC would be reached first, and nobody counts what it refuses.
+                spec.limits.processes = None;
+            }
+            leave(init::run(&spec, plan, &theirs))
         }
         Side::Parent(pid, pidfd) => Ok((pid, pidfd, ours)),
     }
@@ -303,6 +310,7 @@ fn exit(ended: &Ended, told: Option<(Status, u64)>, totals: &Totals) -> Exit {
         max_rss: ended.max_rss,
         leftover,
         oom_kills: totals.oom_kills,
+        fork_failures: totals.fork_failures,
         memory_peak: totals.memory_peak,
         io: totals.io.or(Some(ended.blocks)),
         denials: Vec::new(),

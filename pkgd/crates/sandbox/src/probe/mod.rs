@@ -19,7 +19,7 @@ use std::fmt;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The ids of the probe's box: far from those of build slots.
 const IDS: IdRange = IdRange { first: 3_000_000_000, count: 65_536 };
@@ -39,6 +39,37 @@ pub struct Report {
     pub limits: Bounds,
     /// Whether [`crate::Exit::denials`] is filled.
     pub denials: DenialLog,
+}
+
+impl Report {
+    /// One line for each property of this machine that a user may want to know: its name, whether it is
+    /// as good as can be, what was found.
+    #[must_use]
+    pub fn facts(&self) -> Vec<(&'static str, bool, String)> {
+        let (bounded, bounds) = match self.limits {
+            Bounds::CgroupV2 => (true, "cgroup v2: memory, processes and I/O"),
+            Bounds::CgroupV1 => (true, "cgroup v1: memory and processes; I/O is not counted"),
+            Bounds::RlimitsOnly => (false, "no cgroup controllers: memory is not bounded"),
+        };
+        let denials = match self.denials {
+            DenialLog::Reported => "reported by path and right",
+            DenialLog::AuditOff => "not reported: boot with audit=1",
+            DenialLog::NotInKernel => "not reported: needs Linux 6.15 with audit",
+        };
+        let held = match self.missing[..] {
+            [] => {
+                format!("{} acts tried, all held back or allowed as they should", self.held.len())
+            }
+            _ => format!("not held back: {}", self.missing.join(", ")),
+        };
+        let root = "idmapped layers and overlay in a user namespace work";
+        vec![
+            ("confinement", self.missing.is_empty(), held),
+            ("step roots", true, root.to_owned()),
+            ("step limits", bounded, bounds.to_owned()),
+            ("denials", self.denials == DenialLog::Reported, denials.to_owned()),
+        ]
+    }
 }
 
 /// What bounds memory and processes of a box.
@@ -73,24 +104,28 @@ fn refuse(why: impl Into<String>, remedy: impl Into<String>) -> Refusal {
     Refusal { why: why.into(), remedy: remedy.into() }
 }
 
-/// Makes a box in `scratch` (a directory on the file system that the uppers of builds will be on), has
-/// every forbidden act tried in it, and says what held.
+/// Where the probe's box is made: the first of these that takes a directory.
+const SCRATCH: [&str; 3] = ["/run", "/tmp", "/dev/shm"];
+
+/// Makes a box, has every forbidden act tried in it by a process of its own, and says what held.
+/// Takes some 50 ms.
 ///
 /// # Errors
 /// [`Refusal`] if a box cannot be made or does not hold; with [`Strength::Weak`] only if the namespaces
 /// do not.
-pub fn probe(strength: Strength, scratch: &Path) -> Result<Report, Refusal> {
+pub fn probe(strength: Strength) -> Result<Report, Refusal> {
     if !geteuid().is_root() {
         return Err(refuse("not running as root", "start pkgd as root"));
     }
     let landlock_abi = landlock(strength)?;
-    let name = format!("probe-{}", std::process::id());
+    let name = format!("minos-probe-{}", std::process::id());
+    let scratch = scratch(&name)?;
     let dir = scratch.join(&name);
     let failed = |error: io::Error| {
         refuse(format!("{}: {error}", dir.display()), "check the scratch directory")
     };
     let outcome = furnish(&dir).map_err(failed).and_then(|()| try_all(strength, &dir));
-    let removed = Dir::open(scratch).and_then(|dir| dir.remove_tree(OsStr::new(&name)));
+    let removed = Dir::open(&scratch).and_then(|dir| dir.remove_tree(OsStr::new(&name)));
     let (held, missing) = outcome?;
     removed.map_err(failed)?;
     Ok(Report {
@@ -131,11 +166,25 @@ fn landlock(strength: Strength) -> Result<u32, Refusal> {
     if strength == Strength::Weak { Ok(0) } else { Err(refuse(why, remedy)) }
 }
 
+/// Makes the directory `name`, which nobody else may enter; returns its parent.
+fn scratch(name: &str) -> Result<PathBuf, Refusal> {
+    let mut why = String::new();
+    for parent in SCRATCH.map(Path::new) {
+        // Of a killed pkgd that had the same process id.
+        let _ = Dir::open(parent).and_then(|dir| dir.remove_tree(OsStr::new(name)));
+        match DirBuilder::new().mode(0o700).create(parent.join(name)) {
+            Ok(()) => return Ok(parent.to_owned()),
+            Err(error) => why = format!("{}: {error}", parent.display()),
+        }
+    }
+    Err(refuse(why, "make one of /run, /tmp, /dev/shm writable"))
+}
+
 /// A root for the probe: this very program, and files it must not touch.
 fn furnish(dir: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.mode(0o700);
-    for part in ["", "root", "build", "layer"] {
+    for part in ["root", "build", "layer"] {
         builder.create(dir.join(part))?;
     }
     fs::copy("/proc/self/exe", dir.join("layer").join(ARGV0))?;
