@@ -1,3 +1,10 @@
-//! Starts the appliance in QEMU, speaks to it, and injects faults
+//! `minos-qemu`: runs the appliance in QEMU. The work is done by the library `minos_qemu`.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().collect();
+    ExitCode::from(cli::run(&words) as u8)
+}

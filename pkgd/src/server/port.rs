@@ -29,12 +29,12 @@ impl Port {
     ///
     /// # Errors
     /// As [`frame::write`].
-    pub fn send<T: serde::Serialize>(&self, tag: Tag, value: &T) -> Result<(), FrameError> {
-        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        frame::write(&mut *file, tag, value)
+    pub fn send<T: serde::Serialize>(&mut self, tag: Tag, value: &T) -> Result<(), FrameError> {
+        frame::write(self, tag, value)
     }
 }
 
+/// For [`Session`], which writes whole frames.
 impl Write for Port {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
@@ -74,7 +74,7 @@ pub fn open_port(service: &Arc<Service>, path: &Path) -> Result<Port, (PathBuf, 
     let reader = Reader::resyncing(Patient(file.try_clone().map_err(on)?), MAX_REQUEST);
     let port = Port(Arc::new(Mutex::new(file)));
     let peer = Peer { role: Role::Admin, uid: 0, pid: 0 };
-    let session = Session::new(Arc::clone(service), peer, port.clone());
+    let session = Session::new(Arc::clone(service), peer, port.clone()).persistent();
     thread::spawn(move || session.serve(reader));
     Ok(port)
 }

@@ -37,13 +37,20 @@ pub struct Session<W> {
     /// Stops the forwarder of the current watch.
     watching: Option<Arc<AtomicBool>>,
     greeted: bool,
+    /// A line rather than a connection: it goes on after an error.
+    persistent: bool,
 }
 
 impl<W: Write + Send + 'static> Session<W> {
     /// A connection of `peer` that answers into `out`.
     pub fn new(service: Arc<Service>, peer: Peer, out: W) -> Self {
         let out = Arc::new(Out(Mutex::new(out)));
-        Self { service, peer, out, watching: None, greeted: false }
+        Self { service, peer, out, watching: None, greeted: false, persistent: false }
+    }
+
+    /// The same over a line that has no connections.
+    pub fn persistent(self) -> Self {
+        Self { persistent: true, ..self }
     }
 
     /// Serves until the peer closes or misbehaves. A peer that misbehaves is told why, then left.
@@ -54,6 +61,8 @@ impl<W: Write + Send + 'static> Session<W> {
                 Ok(()) => {}
                 Err(FrameError::Closed) => break,
                 Err(FrameError::Io(e)) if e.kind() == io::ErrorKind::UnexpectedEof => break,
+                // On a line without connections there is nothing to close: the next hello starts anew.
+                Err(e) if self.persistent => self.refuse(&e),
                 Err(e) => {
                     self.refuse(&e);
                     break;

@@ -5,10 +5,11 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read as _};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use minos_model::{Entry, Failure, FailureClass, Hasher, Kind, Manifest, Metrics, Phase};
-use minos_sandbox::tree::{Dir, FileType, Stat};
+use minos_sandbox::tree::{Dir, Kind as FileKind, Stat};
 
 use crate::task::Task;
 
@@ -43,11 +44,11 @@ enum Refusal {
 pub fn capture(tree: &Path, task: &Task, metrics: Metrics) -> Result<Captured, Failure> {
     let mut walk = Walk {
         task,
-        lower: task.layers.iter().filter_map(|layer| Dir::open_root(layer).ok()).collect(),
+        lower: task.layers.iter().filter_map(|layer| Dir::open(layer).ok()).collect(),
         entries: Vec::new(),
         inodes: HashMap::new(),
     };
-    let walked = Dir::open_root(tree)
+    let walked = Dir::open(tree)
         .map_err(|e| Refusal::Io(tree.to_owned(), e))
         .and_then(|root| walk.directory(&root, Path::new("")));
     walked.map_err(|refusal| failure(&refusal))?;
@@ -85,25 +86,29 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn directory(&mut self, dir: &Dir, path: &Path) -> Result<(), Refusal> {
-        for name in dir.names().map_err(|e| Refusal::Io(path.to_owned(), e))? {
+        let entries = dir.entries().map_err(|e| Refusal::Io(path.to_owned(), e))?;
+        for name in entries.into_iter().map(|entry| entry.name) {
             let path = path.join(&name);
             let on = |e| Refusal::Io(path.clone(), e);
             let stat = dir.stat(&name).map_err(on)?;
-            let kind = match stat.file_type {
-                FileType::Directory => {
+            let kind = match stat.kind {
+                _ if stat.is_whiteout() => Kind::Whiteout,
+                FileKind::Dir => {
                     let below = dir.open_dir(&name).map_err(on)?;
                     self.directory(&below, &path)?;
                     Kind::Directory
                 }
-                FileType::File => self.file(dir, &name, &stat, &path)?,
-                FileType::Symlink => Kind::Symlink { target: dir.read_link(&name).map_err(on)? },
-                FileType::CharDevice if stat.rdev == 0 => Kind::Whiteout,
+                FileKind::File => self.file(dir, &name, &stat, &path)?,
+                FileKind::Link => {
+                    let target = dir.read_link(&name).map_err(on)?;
+                    Kind::Symlink { target: target.into_vec() }
+                }
                 other => return Err(self.special(other, &path)),
             };
             let kind = self.attributes(dir, &name, &path, kind)?;
             self.check_mode(&stat, &kind, &path)?;
             if kind != Kind::Whiteout {
-                dir.set_mtime(&name, self.task.epoch).map_err(on)?;
+                dir.set_mtime(&name, self.task.epoch, 0).map_err(on)?;
             }
             let links = (stat.nlink > 1 && matches!(kind, Kind::File { .. }))
                 .then_some((stat.dev, stat.ino));
@@ -179,14 +184,14 @@ impl Walk<'_> {
     /// overlayfs also marks brand-new directories opaque to save itself look-ups; stacked on another
     /// output with the same directory, such a mark would hide that one's files.
     fn replaces(&self, path: &Path) -> bool {
-        self.lower.iter().any(|layer| layer.open_dir_beneath(path).is_ok())
+        self.lower.iter().any(|layer| layer.open_dir(path).is_ok())
     }
 
-    fn special(&self, file_type: FileType, path: &Path) -> Refusal {
-        let what = match file_type {
-            FileType::CharDevice | FileType::BlockDevice => "device node",
-            FileType::Fifo => "named pipe",
-            FileType::Socket => "socket",
+    fn special(&self, kind: FileKind, path: &Path) -> Refusal {
+        let what = match kind {
+            FileKind::CharDevice | FileKind::BlockDevice => "device node",
+            FileKind::Fifo => "named pipe",
+            FileKind::Socket => "socket",
             _ => "special file",
         };
         // Inside a user namespace mknod is refused, so even a declared device cannot arrive here.
@@ -236,7 +241,7 @@ fn listed(list: &[String], path: &Path) -> bool {
 }
 
 fn entry(path: &Path, stat: &Stat, kind: Kind) -> Entry {
-    let path = std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()).to_vec();
+    let path = path.as_os_str().as_bytes().to_vec();
     let (mode, uid, gid) = match kind {
         Kind::Directory | Kind::Opaque | Kind::File { .. } => {
             (stat.mode & 0o7777, stat.uid, stat.gid)

