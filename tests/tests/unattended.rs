@@ -5,11 +5,8 @@ use minos_tests::{Recipes, Root, daemon};
 
 /// Exit status and output of an unattended run on `root`.
 fn unattended(root: &Root, target: &str) -> (Option<i32>, String) {
-    let mut process = root
-        .command()
-        .args(["--build", target, "--then", "exit"])
-        .spawn()
-        .expect("pkgd starts");
+    let mut process =
+        root.command().args(["--build", target, "--then", "exit"]).spawn().expect("pkgd starts");
     let status = process.wait().expect("pkgd ends");
     (status.code(), daemon::all_output(&mut process))
 }
