@@ -8,7 +8,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 pub const TESTS: &[Test] = &[
@@ -70,14 +70,16 @@ fn swap_race() {
     let canary = Canary::new(&rig);
     let tree = rig.private("tree");
     let top = Dir::open(rig.dir()).unwrap();
-    let done = AtomicBool::new(false);
+    let (done, swapped) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
-                swap(&tree, &canary.0);
+                swapped.fetch_add(swap(&tree, &canary.0).into(), Ordering::Relaxed);
             }
         });
-        for _ in 0..ROUNDS {
+        let mut rounds = 0;
+        while rounds < ROUNDS || swapped.load(Ordering::Relaxed) < ROUNDS {
+            rounds += 1;
             match Dir::open(&tree).and_then(|dir| dir.remove_tree(OsStr::new("victim"))) {
                 Ok(()) => {}
                 // Lost the race for ever: honest.
@@ -93,8 +95,8 @@ fn swap_race() {
 }
 
 /// Makes a directory, and puts a link in its place. Never writes below a name that may be the link by
-/// now. Whatever fails has been removed under us.
-fn swap(tree: &Path, outside: &Path) {
+/// now. Whatever fails has been removed under us; true if the link got there.
+fn swap(tree: &Path, outside: &Path) -> bool {
     let (fresh, inner) = (tree.join("fresh"), tree.join("victim/inner"));
     let (link, aside) = (tree.join("link"), tree.join("aside"));
     let _ = fs::create_dir(tree.join("victim"));
@@ -103,8 +105,9 @@ fn swap(tree: &Path, outside: &Path) {
     let _ = symlink(outside, &link);
     let _ = fs::rename(&fresh, &inner);
     let _ = fs::rename(&inner, &aside);
-    let _ = fs::rename(&link, &inner);
+    let swapped = fs::rename(&link, &inner).is_ok();
     let _ = fs::remove_dir_all(&aside);
+    swapped
 }
 
 fn resisting() {

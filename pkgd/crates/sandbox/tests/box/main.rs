@@ -1,7 +1,7 @@
 //! Attempts to get out of a box, and what is left when one has ended. Needs root and a static busybox.
 //!
 //! This program plays every part: the tests; the helper that [`minos_sandbox::spawn`] starts; the
-//! attacker inside (`/bin/attack`); and a parent that is killed. See docs/SANDBOX.md.
+//! attacker inside (`/bin/attack`); a parent that is killed; and one that has no cgroups. See docs/SANDBOX.md.
 
 mod attack;
 mod files;
@@ -28,6 +28,7 @@ fn main() -> ExitCode {
     match Path::new(&name).file_name().and_then(|name| name.to_str()) {
         Some(attack::ARGV0) => return attack::main(),
         Some(life::PARENT) => return life::parent(),
+        Some(limits::BARE) => return limits::bare(),
         _ => {}
     }
     let groups: [&[Test]; 8] = [

@@ -3,10 +3,11 @@
 use crate::Test;
 use crate::rig::{Rig, line};
 use minos_sandbox::Network;
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::net::{TcpListener, UdpSocket};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
+use std::path::Path;
 
 pub const TESTS: &[Test] = &[
     ("a_build_reaches_nobody", no_network),
@@ -71,12 +72,7 @@ fn loopback() {
     let mut rig = Rig::new();
     rig.spec.network = Network::Loopback;
     let listeners = Listeners::new(&mut rig);
-    // busybox's nc, as listener and as client, and then towards the host.
-    let script = "nc=/bin/busybox; ($nc nc -l -p 4000 > heard) & sleep 0.2
-        echo hello | $nc nc 127.0.0.1 4000; wait; cat heard
-        echo hello | $nc nc 127.0.0.1 $PORT && echo ESCAPED; true";
-    let text = rig.shell(script).expect_success();
-    assert!(text.contains("hello") && !text.contains("ESCAPED"), "{text}");
+    rig.attack("loopback");
     listeners.heard_nothing();
     assert!(listeners.tcp.accept().is_err());
 }
@@ -91,23 +87,25 @@ fn host_network() {
     assert!(listeners.tcp.accept().is_ok(), "not on the host's network");
 }
 
-/// A listener on a path that the box can see: made by the host in the upper of `/build`.
+/// A listener of the host on a path that the box can see, in a layer of `/` and in one of `/build`.
 fn pass_out() {
     let mut rig = Rig::new();
-    let (child, mut reader) = rig.start(&[
-        "/bin/sh",
-        "-c",
-        "echo ready; sleep 0.3; \
-         attack send-descriptor /build/s",
-    ]);
-    assert_eq!(line(&mut reader), "ready");
-    let listener = UnixListener::bind(rig.spec.build.upper.tree().join("s")).unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let mut text = String::new();
-    reader.read_to_string(&mut text).unwrap();
-    child.wait().unwrap();
-    assert!(text.contains("send-descriptor: "), "{text}");
-    assert_eq!(listener.accept().err().map(|e| e.kind()), Some(ErrorKind::WouldBlock));
+    let build = rig.private("earlier");
+    let listen = |dir: &Path| {
+        let listener = UnixListener::bind(dir.join("s")).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        listener
+    };
+    let listeners = [listen(&rig.layer()), listen(&build)];
+    rig.spec.build.layers = vec![build];
+    for path in ["/s", "/build/s"] {
+        let outcome = rig.shell(&format!("ls {path}; attack send-descriptor {path}"));
+        let want = format!("{path}\nsend-descriptor: Connection refused");
+        assert!(outcome.text.starts_with(&want), "{}", outcome.text);
+    }
+    for listener in listeners {
+        assert_eq!(listener.accept().err().map(|e| e.kind()), Some(ErrorKind::WouldBlock));
+    }
 }
 
 /// The other way round: the socket's file is in the upper, but its owner listens on another inode.

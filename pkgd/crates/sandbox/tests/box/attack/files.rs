@@ -12,6 +12,7 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::time::SystemTime;
 
+/// Also holds where a step may install, outside its prefix.
 pub const ACTS: &[Act] = &[
     Act("chmod a layer's file", READ_ONLY, || chmod("/canary")),
     Act("chown a layer's file", READ_ONLY, || chown("/canary", Some(1), Some(1))),

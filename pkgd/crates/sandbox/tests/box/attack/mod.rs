@@ -39,6 +39,7 @@ fn group(name: &str) -> ExitCode {
     let acts = match name {
         "fence" => fence::ACTS,
         "files" => files::ACTS,
+        "loopback" => net::LOOPBACK_ACTS,
         "no-network" => net::ACTS,
         "host-network" => net::HOST_ACTS,
         "proc" => proc::ACTS,

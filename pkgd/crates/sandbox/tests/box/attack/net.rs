@@ -5,7 +5,7 @@ use crate::sys::{adopt, call};
 use nix::errno::Errno;
 use std::env;
 use std::fs;
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
@@ -40,6 +40,26 @@ pub const HOST_ACTS: &[Act] = &[
         UnixDatagram::unbound()?.send_to_addr(b"x", &abstract_name("-d")?).map(drop)
     }),
     Act("reach a listener by TCP", &[], || TcpStream::connect(host()).map(drop)),
+];
+
+/// In a box with a loopback of its own.
+pub const LOOPBACK_ACTS: &[Act] = &[
+    Act("talk to itself by TCP", &[], || {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let mut client = TcpStream::connect(listener.local_addr()?)?;
+        let mut server = listener.accept()?.0;
+        client.write_all(b"x")?;
+        server.read_exact(&mut [0])
+    }),
+    Act("connect to the host by TCP", &[Errno::ECONNREFUSED], || {
+        TcpStream::connect(host()).map(drop)
+    }),
+    Act("send to the host by UDP", &[], udp_to_host),
+    Act("connect to the world", &[Errno::ENETUNREACH], || {
+        TcpStream::connect("192.0.2.1:9").map(drop)
+    }),
+    Act("see only the loopback", &[], only_loopback),
+    Act("reach an abstract socket", &[Errno::ECONNREFUSED, Errno::EPERM], abstract_stream),
 ];
 
 const NO_FAMILY: &[Errno] = &[Errno::EAFNOSUPPORT];

@@ -2,6 +2,7 @@
 
 use crate::sys::{call, fork};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Gid, Uid, setgid, setsid, setuid};
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -82,9 +83,9 @@ fn forks() -> io::Result<()> {
         }
     }
     println!("{made}");
-    // The test looks at us while all of them are there.
-    thread::sleep(Duration::from_millis(300));
-    Ok(())
+    loop {
+        thread::sleep(Duration::from_secs(1000));
+    }
 }
 
 fn eat() -> io::Result<()> {
@@ -103,8 +104,9 @@ fn spin() -> io::Result<()> {
 
 /// Leaves a sleeper behind that has its own session and holds on to the working directory.
 fn daemon() -> io::Result<()> {
-    if let ForkResult::Parent { .. } = fork()? {
-        thread::sleep(Duration::from_millis(50));
+    if let ForkResult::Parent { child } = fork()? {
+        // When it has gone, the sleeper is there.
+        waitpid(child, None)?;
         return Ok(());
     }
     setsid()?;
