@@ -75,7 +75,7 @@ pub const ACTS: &[Act] = &[
     must("write in /tmp", || fs::write("/tmp/file", "x")),
     must("write in a writable directory", || fs::write("/writable/file", "x")),
     must("link across writable directories", link_across),
-    must("replace a file of a layer below /build", || fs::rename("/build/file", "/build/other")),
+    must("rename in /build", || fs::rename("/build/file", "/build/other")),
     fence("make a file outside", UNWRITABLE, || File::create("/outside").map(drop)),
     fence("open a layer's file for writing", UNWRITABLE, || append("/canary")),
     fence("truncate a layer's file", UNWRITABLE, || Ok(truncate("/canary", 0)?)),
