@@ -6,7 +6,7 @@ use minos_sandbox::{Error, Stage, Status, spawn};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
@@ -20,6 +20,7 @@ pub const TESTS: &[Test] = &[
     ("dropping_a_box_kills_it", dropped),
     ("the_death_of_the_parent_kills_the_tree", parent_killed),
     ("the_death_of_the_helper_kills_the_tree", helper_killed),
+    ("the_death_of_parent_and_helper_kills_the_tree", both_killed),
     ("nothing_is_left_on_the_host", nothing_left),
     ("a_missing_program_is_a_setup_error", missing_program),
     ("a_used_upper_is_refused", used_upper),
@@ -86,25 +87,36 @@ pub fn parent() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn parent_killed() {
+/// A parent with its box, and the processes below it, the helper first.
+fn parent_and_tree() -> (std::process::Child, Vec<u32>, String) {
     let mut command = Command::new("/proc/self/exe");
     let mut parent = command.arg0(PARENT).stdout(Stdio::piped()).spawn().unwrap();
-    let mut text = [0; 200];
-    let stdout = parent.stdout.as_mut().unwrap();
-    let mut length = 0;
-    while text[..length].iter().filter(|byte| **byte == b'\n').count() < 2 {
-        let got = stdout.read(&mut text[length..]).unwrap();
-        assert!(got > 0, "the parent could not make its box");
-        length += got;
-    }
-    let lines = std::str::from_utf8(&text[..length]).unwrap();
-    let dir = lines.lines().nth(1).unwrap().to_owned();
+    let mut lines = BufReader::new(parent.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "ready");
+    let dir = lines.next().unwrap().unwrap();
     let tree = descendants(parent.id());
     assert!(tree.len() > 5, "{tree:?}");
+    (parent, tree, dir)
+}
+
+fn parent_killed() {
+    let (mut parent, tree, dir) = parent_and_tree();
     parent.kill().unwrap();
     parent.wait().unwrap();
     tree.iter().for_each(|pid| wait_gone(*pid));
     fs::remove_dir_all(dir).unwrap();
+}
+
+/// Nobody is left to give the order: the kernel must do it alone.
+fn both_killed() {
+    let (mut parent, tree, dir) = parent_and_tree();
+    kill(Pid::from_raw(parent.id().cast_signed()), Signal::SIGSTOP).unwrap();
+    kill(Pid::from_raw(tree[0].cast_signed()), Signal::SIGKILL).unwrap();
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    tree.iter().for_each(|pid| wait_gone(*pid));
+    fs::remove_dir_all(dir).unwrap();
+    minos_sandbox::sweep();
 }
 
 fn descendants(pid: u32) -> Vec<u32> {
