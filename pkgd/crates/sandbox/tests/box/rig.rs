@@ -39,8 +39,8 @@ impl Outcome {
 /// A range of ids for each box of a test run.
 fn ids() -> IdRange {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let number = (id() << 4).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) & 0x1fff;
-    IdRange { first: 0x7000_0000 + (number << 16), count: 1 << 16 }
+    let number = (id() << 4).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) & 0xfff;
+    IdRange { first: 0x6000_0000 + (number << 16), count: 1 << 16 }
 }
 
 fn busybox() -> &'static Path {
