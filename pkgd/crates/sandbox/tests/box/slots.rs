@@ -97,7 +97,10 @@ fn other_slot() {
     for uid in [uid, two.spec.ids.first] {
         refused(uid, "read", &secret.display().to_string());
         refused(uid, "write", &secret.display().to_string());
-        refused(uid, "read", "/etc/shadow");
+        // The appliance has none.
+        if Path::new("/etc/shadow").exists() {
+            refused(uid, "read", "/etc/shadow");
+        }
     }
     child.kill();
     child.wait().unwrap();
