@@ -34,12 +34,16 @@ struct Calls {
     absent: &'static [u32],
 }
 
-/// keyctl, add_key, request_key, bpf, userfaultfd, perf_event_open, io_uring_{setup,enter,register}.
+/// keyctl, add_key, request_key, bpf, userfaultfd, perf_event_open, io_uring_{setup,enter,register}, and
+/// syslog, which shows the machine's kernel log to anybody unless a sysctl says otherwise.
 const NATIVE: Calls =
-    Calls { socket: 41, ioctl: 16, absent: &[250, 248, 249, 321, 323, 298, 425, 426, 427] };
+    Calls { socket: 41, ioctl: 16, absent: &[250, 248, 249, 321, 323, 298, 425, 426, 427, 103] };
 /// The same of i386, and socketcall, whose arguments a filter cannot see.
-const COMPAT: Calls =
-    Calls { socket: 359, ioctl: 54, absent: &[288, 286, 287, 357, 374, 336, 425, 426, 427, 102] };
+const COMPAT: Calls = Calls {
+    socket: 359,
+    ioctl: 54,
+    absent: &[288, 286, 287, 357, 374, 336, 425, 426, 427, 103, 102],
+};
 
 const fn statement(code: u32, k: u32) -> sock_filter {
     sock_filter { code: code as u16, jt: 0, jf: 0, k }

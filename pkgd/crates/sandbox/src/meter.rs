@@ -145,6 +145,23 @@ mod tests {
     }
 
     #[test]
+    fn the_files_of_a_cgroup_are_preferred() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            fs::write(dir.path().join(name), text).unwrap();
+            Some(dir.path().join(name))
+        };
+        let meter = Meter {
+            first: 0,
+            cpu: file("cpu.stat", "usage_usec 1500000\nuser_usec 1\nsystem_usec 2\n"),
+            memory: file("memory.current", "4096\n"),
+            processes: file("pids.current", "7\n"),
+        };
+        let cpu = Duration::from_millis(1500);
+        assert_eq!(meter.read(), Usage { cpu, memory: 4096, processes: 7 });
+    }
+
+    #[test]
     fn nothing_known_is_nothing_used() {
         assert_eq!(Meter::default().read(), Usage::default());
     }

@@ -28,8 +28,10 @@ pub struct Spec {
     pub env: Vec<(OsString, OsString)>,
     /// Working directory inside the box.
     pub cwd: PathBuf,
-    /// Directories inside the box below which Landlock allows writing, besides `/build`, `/tmp`,
-    /// `/run` and `/dev`. Made (empty, in no layer) if no layer has them.
+    /// Directories inside the box that may be written, besides `/build`, `/tmp`, `/run` and `/dev`: by
+    /// Landlock, and because all else of `/` is mounted read-only. Useless without [`Spec::upper`]. Made
+    /// (empty, in no layer) if no layer has them; no part may be a symbolic link. Each is a mount of its
+    /// own, so that files are copied, not moved, from one to another.
     pub writable: Vec<PathBuf>,
     /// The users of the box, as the host sees them.
     pub ids: IdRange,

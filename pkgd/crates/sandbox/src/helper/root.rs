@@ -5,7 +5,8 @@ use super::layers::{Layer, Plan, Views};
 use crate::error::{Context, Failure, Stage};
 use crate::spec::{Bind, Spec};
 use crate::sys::mount::{
-    FsContext, NODEV, NOEXEC, NOSUID, RDONLY, attach, clone_tree, set_attributes,
+    FsContext, NODEV, NOEXEC, NOSUID, RDONLY, attach, clone_of, clone_tree, make_writable,
+    set_attributes,
 };
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -45,6 +46,7 @@ pub fn assemble(spec: &Spec, plan: &Plan, views: &Views) -> Result<(), Failure> 
     stage(views)?;
     let binds = bind_points(spec, views)?;
     let root = root_overlay(spec, plan, &binds)?;
+    open_writable(spec, root.as_fd())?;
     mount_build(spec, plan, &binds, root.as_fd())?;
     mount_tmp(spec, &binds, root.as_fd())?;
     mount_dev(spec, root.as_fd(), &nodes)?;
@@ -106,6 +108,23 @@ fn bind_points<'a>(spec: &'a Spec, views: &Views) -> Result<Vec<Point<'a>>, Fail
         Ok((bind.target.as_path(), kind == SFlag::S_IFDIR))
     };
     spec.binds.iter().zip(&views.binds).map(point).collect()
+}
+
+/// Makes the writable directories mounts of their own on a root that is read-only otherwise: Landlock
+/// does not govern chmod, chown and extended attributes, a read-only mount does.
+fn open_writable(spec: &Spec, root: BorrowedFd) -> Result<(), Failure> {
+    let all = Path::new("/");
+    if spec.upper.is_none() || spec.writable.iter().any(|dir| dir == all) {
+        return Ok(());
+    }
+    set_attributes(root, RDONLY, None).at(Stage::Root)?;
+    for dir in spec.writable.iter().filter(|dir| !POINTS.iter().any(|own| dir.starts_with(own))) {
+        let point = beneath(root, dir).on(Stage::Root, dir)?;
+        let mount = clone_of(point.as_fd()).on(Stage::Root, dir)?;
+        make_writable(mount.as_fd()).on(Stage::Root, dir)?;
+        attach(mount.as_fd(), point.as_fd()).on(Stage::Root, dir)?;
+    }
+    Ok(())
 }
 
 /// The overlay on `/`: read-only unless the specification has an upper.
@@ -199,13 +218,17 @@ fn path_fd(path: &Path) -> nix::Result<OwnedFd> {
 
 /// Attaches a mount at a path of the new root. No link of a layer can lead it elsewhere.
 fn place(root: BorrowedFd, target: &Path, mount: BorrowedFd) -> io::Result<()> {
+    attach(mount, beneath(root, target)?.as_fd())
+}
+
+/// Opens a path of the new root as a mount point; no part of it may be a link.
+fn beneath(root: BorrowedFd, target: &Path) -> nix::Result<OwnedFd> {
     let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(
         ResolveFlag::RESOLVE_BENEATH
             | ResolveFlag::RESOLVE_NO_SYMLINKS
             | ResolveFlag::RESOLVE_NO_MAGICLINKS,
     );
-    let point = openat2(root, target.strip_prefix("/").unwrap_or(target), how)?;
-    attach(mount, point.as_fd())
+    openat2(root, target.strip_prefix("/").unwrap_or(target), how)
 }
 
 fn mount_tmp(spec: &Spec, binds: &[Point], root: BorrowedFd) -> Result<(), Failure> {

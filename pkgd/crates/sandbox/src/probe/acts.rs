@@ -10,12 +10,14 @@ use nix::sys::signal::kill;
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket,
 };
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, getppid, truncate};
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 
 /// Name of the probe program, in the root of its box.
 pub const ARGV0: &str = "minos-sandbox-probe";
@@ -46,6 +48,8 @@ impl Act {
 }
 
 const DENIED: &[Errno] = &[Errno::EACCES];
+/// The read-only mount or Landlock, whichever is asked first.
+const UNWRITABLE: &[Errno] = &[Errno::EACCES, Errno::EROFS];
 const MOVED: &[Errno] = &[Errno::EACCES, Errno::EXDEV];
 const FORBIDDEN: &[Errno] = &[Errno::EPERM];
 
@@ -71,13 +75,30 @@ pub const ACTS: &[Act] = &[
     must("write in /tmp", || fs::write("/tmp/file", "x")),
     must("write in a writable directory", || fs::write("/writable/file", "x")),
     must("link across writable directories", link_across),
-    must("replace a file of a layer below /build", || fs::rename("/build/file", "/build/other")),
-    landlock("make a file outside", DENIED, || File::create("/outside").map(drop)),
-    landlock("make a directory outside", DENIED, || fs::create_dir("/outside")),
-    landlock("open a layer's file for writing", DENIED, open_canary),
-    landlock("truncate a layer's file", DENIED, || Ok(truncate("/canary", 0)?)),
-    landlock("remove a layer's file", DENIED, || fs::remove_file("/canary")),
-    landlock("move a layer's file", MOVED, || fs::rename("/canary", "/writable/canary")),
+    must("rename in /build", || fs::rename("/build/file", "/build/other")),
+    fence("make a file outside", UNWRITABLE, || File::create("/outside").map(drop)),
+    fence("open a layer's file for writing", UNWRITABLE, || append("/canary")),
+    fence("truncate a layer's file", UNWRITABLE, || Ok(truncate("/canary", 0)?)),
+    fence("remove a layer's file", UNWRITABLE, || fs::remove_file("/canary")),
+    fence("change the mode of a layer's file", &[Errno::EROFS], || {
+        fs::set_permissions("/canary", Permissions::from_mode(0o777))
+    }),
+    // Linux 6.18.44 denies it as a device; 6.12.117 has Landlock treat it as a file, which may be made here,
+    // and leaves the refusal to overlayfs.
+    fence("make a whiteout", &[Errno::EACCES, Errno::EPERM], || {
+        Ok(mknod("/build/whiteout", SFlag::S_IFCHR, Mode::empty(), makedev(0, 0))?)
+    }),
+    landlock("nested: make a file", DENIED, || {
+        no_files(|| File::create("/writable/new").map(drop))
+    }),
+    landlock("nested: make a directory", DENIED, || no_files(|| fs::create_dir("/writable/new"))),
+    landlock("nested: open a file for writing", DENIED, || no_files(|| append("/writable/file"))),
+    landlock("nested: truncate a file", DENIED, || no_files(|| Ok(truncate("/writable/file", 0)?))),
+    landlock("nested: remove a file", DENIED, || no_files(|| fs::remove_file("/writable/file"))),
+    landlock("nested: move a file", MOVED, || {
+        no_files(|| fs::rename("/writable/a/file", "/writable/moved"))
+    }),
+    landlock("nested: read a file", DENIED, || no_files(|| File::open("/canary").map(drop))),
     landlock("bind a TCP port", DENIED, || TcpListener::bind("127.0.0.1:0").map(drop)),
     landlock("connect by TCP", DENIED, || TcpStream::connect("127.0.0.1:9").map(drop)),
     landlock("signal a process outside the domain", FORBIDDEN, || {
@@ -119,8 +140,8 @@ fn link_across() -> io::Result<()> {
     fs::hard_link("/writable/a/file", "/writable/b/file")
 }
 
-fn open_canary() -> io::Result<()> {
-    File::options().append(true).open("/canary").map(drop)
+fn append(path: &str) -> io::Result<()> {
+    File::options().append(true).open(path).map(drop)
 }
 
 fn mount_tmpfs() -> io::Result<()> {
@@ -147,6 +168,13 @@ fn nested(ruleset: Ruleset, act: impl Fn() -> io::Result<()>) -> io::Result<()> 
 
 fn strict() -> Ruleset {
     Ruleset::default().set_compatibility(CompatLevel::HardRequirement)
+}
+
+/// In a domain that may do nothing with files: since the box is held by read-only mounts as well, only
+/// there can be seen what Landlock does.
+fn no_files(act: impl Fn() -> io::Result<()>) -> io::Result<()> {
+    let ruleset = strict().handle_access(AccessFs::from_all(ABI::V6)).map_err(io::Error::other)?;
+    nested(ruleset, act)
 }
 
 fn signal_parent() -> io::Result<()> {

@@ -28,6 +28,19 @@ pub fn clone_tree_recursive(path: &Path) -> io::Result<OwnedFd> {
     open_tree(path, libc::AT_RECURSIVE.cast_unsigned())
 }
 
+/// A detached copy of the mount that `dir` is open on, with `dir` as its root.
+pub fn clone_of(dir: BorrowedFd) -> io::Result<OwnedFd> {
+    let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC;
+    let flags = flags | libc::AT_EMPTY_PATH.cast_unsigned();
+    // SAFETY: the empty path is a static string; the descriptor is borrowed for the call.
+    owned(unsafe { libc::syscall(libc::SYS_open_tree, dir.as_raw_fd(), c"".as_ptr(), flags) })
+}
+
+/// Makes a read-only mount writable.
+pub fn make_writable(mount: BorrowedFd) -> io::Result<()> {
+    change(mount, libc::mount_attr { attr_set: 0, attr_clr: RDONLY, propagation: 0, userns_fd: 0 })
+}
+
 fn open_tree(path: &Path, flags: libc::c_uint) -> io::Result<OwnedFd> {
     let path = cstr(path)?;
     let flags = flags | libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC;
@@ -45,6 +58,10 @@ pub fn set_attributes(mount: BorrowedFd, set: u64, userns: Option<BorrowedFd>) -
         propagation: 0,
         userns_fd: userns.map_or(0, |fd| fd.as_raw_fd() as u64),
     };
+    change(mount, attr)
+}
+
+fn change(mount: BorrowedFd, attr: libc::mount_attr) -> io::Result<()> {
     // SAFETY: `attr` is a valid mount_attr of the size given; the empty path names `mount` itself.
     check(unsafe {
         libc::syscall(
