@@ -1,3 +1,9 @@
-//! Makes kernel, initramfs, seed, sources and disks, deterministically
+//! `minos-image`: makes what the appliance boots from. `minos-image --help` lists the commands.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main(argh::from_env())
+}

@@ -1,3 +1,13 @@
-//! The command line and console shell of MinOS
+//! `pkgctl`: see the library `minos_pkgctl`.
 
-fn main() {}
+use std::process::ExitCode;
+
+use minos_pkgctl::{cli, context::Terminal, sys};
+
+fn main() -> ExitCode {
+    sys::catch_interrupts();
+    let words: Vec<String> =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let terminal = Terminal::of_process();
+    cli::run(&words, terminal, &mut std::io::stdout().lock()).into()
+}

@@ -1,3 +1,148 @@
-//! The package daemon: wires plan, exec and store together and serves requests
+//! The package daemon of MinOS.
+//!
+//! Wires the crates together and nothing more: one engine thread owns all writes to the state, one
+//! thread per connection answers requests from snapshots, one thread per running step drives a
+//! sandbox. There is no orderly shutdown to get wrong: stopping is the same as being killed.
 
-fn main() {}
+mod config;
+mod doctor;
+mod engine;
+mod host;
+mod hub;
+mod seed;
+mod server;
+mod service;
+mod sources;
+mod summary;
+mod views;
+
+use std::fmt::Display;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use minos_plan::Fingerprints;
+use minos_recipe::{Lint, RecipeSet};
+use minos_sandbox::Strength;
+use minos_store::{Options, Store};
+
+use config::{Args, Sandbox};
+use engine::{Command, Engine};
+use seed::Seed;
+use service::{Live, Service};
+
+fn main() -> ExitCode {
+    minos_sandbox::run_if_helper();
+    let args: Args = argh::from_env();
+    match run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(what) => {
+            eprintln!("pkgd: {what}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Starts everything and serves until a signal asks pkgd to stop.
+fn run(mut args: Args) -> Result<(), String> {
+    // The sandbox takes absolute paths, and nothing may depend on where pkgd was started.
+    absolute(&mut args)?;
+    let store = Store::open(&args.root, now_ms(), Options::default())
+        .map_err(|e| format!("{e}\nhint: {}", e.hint()))?;
+    minos_sandbox::sweep();
+    let (recipes, lints) = load_recipes(&args.recipes)?;
+    let (to_engine, inbox) = channel();
+    let strength = match args.sandbox {
+        Sandbox::Full => Strength::Full,
+        Sandbox::Weak => Strength::Weak,
+    };
+    let mount_point = args.root.join("run/seed");
+    let service = Arc::new(Service {
+        store: Arc::new(store),
+        prints: Fingerprints::of(&recipes),
+        recipes: Arc::new(recipes),
+        lints,
+        seed: Seed::open(&args.seed, &mount_point).map_err(|e| e.to_string()),
+        sandbox: minos_sandbox::probe(strength).map_err(|e| e.to_string()),
+        hub: hub::Hub::default(),
+        live: Live::default(),
+        engine: to_engine.clone(),
+        started: Instant::now(),
+        args,
+    });
+    serve(&service, inbox, to_engine)?;
+    seed::unmount(&mount_point);
+    Ok(())
+}
+
+fn serve(
+    service: &Arc<Service>,
+    inbox: std::sync::mpsc::Receiver<Command>,
+    to_engine: std::sync::mpsc::Sender<Command>,
+) -> Result<(), String> {
+    stop_on_signals(to_engine)?;
+    let mut engine = Engine::new(Arc::clone(service), inbox);
+    engine.recover().map_err(|e| format!("{e}\nhint: {}", e.hint()))?;
+    let socket = service.args.socket();
+    let listener = server::bind(&socket).map_err(on_path)?;
+    let control = match &service.args.control {
+        Some(path) => Some(server::open_port(service, path).map_err(on_path)?),
+        None => None,
+    };
+    let connections = Arc::clone(service);
+    thread::spawn(move || server::listen(&connections, &listener));
+    if let Some(refusal) = service.refusal() {
+        eprintln!("pkgd: will not build: {refusal}");
+    }
+    host::tell_ready();
+    engine.unattended(control);
+    engine.run();
+    let _ = std::fs::remove_file(socket);
+    Ok(())
+}
+
+fn on_path((path, error): (std::path::PathBuf, std::io::Error)) -> String {
+    format!("{}: {error}", path.display())
+}
+
+fn absolute(args: &mut Args) -> Result<(), String> {
+    let paths = [&mut args.root, &mut args.seed, &mut args.recipes];
+    for path in paths.into_iter().chain(&mut args.sources) {
+        *path = std::path::absolute(&*path).map_err(|e| format!("{}: {e}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn load_recipes(path: &Path) -> Result<(RecipeSet, Vec<Lint>), String> {
+    let on = |e: &dyn Display| format!("recipes {}: {e}", path.display());
+    if path.is_dir() {
+        return RecipeSet::load(path).map_err(|e| on(&e));
+    }
+    let bytes = std::fs::read(path).map_err(|e| on(&e))?;
+    // A compiled index was linted when it was made, and holds nothing with errors.
+    RecipeSet::from_compiled(&bytes).map(|set| (set, Vec::new())).map_err(|e| on(&e))
+}
+
+fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A thread that waits for TERM or INT. The signals are blocked before any thread starts others, so
+/// that no thread takes them by default action.
+fn stop_on_signals(engine: std::sync::mpsc::Sender<Command>) -> Result<(), String> {
+    use nix::sys::signal::{SigSet, Signal};
+    let mut set = SigSet::empty();
+    set.add(Signal::SIGTERM);
+    set.add(Signal::SIGINT);
+    set.thread_block().map_err(|e| format!("signals cannot be blocked: {e}"))?;
+    thread::spawn(move || {
+        if set.wait().is_ok() {
+            let _ = engine.send(Command::Stop);
+        }
+    });
+    Ok(())
+}

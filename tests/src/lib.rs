@@ -1,1 +1,14 @@
-//! System tests and benchmarks over the real binaries
+//! What the system tests share: the real binaries, small recipes, a running pkgd.
+//!
+//! Everything the tests need is named by an environment variable and has a default below `out/`, where
+//! `tests/run` puts it. What is missing is a failure that names the command that makes it.
+
+pub mod appliance;
+pub mod artefacts;
+pub mod bare;
+pub mod bench;
+pub mod daemon;
+pub mod recipes;
+
+pub use daemon::{Daemon, Outcome, Root};
+pub use recipes::Recipes;

@@ -29,6 +29,8 @@ pub const HEADER: &str = "minos-manifest 1";
 pub enum Kind {
     /// A directory.
     Directory,
+    /// A directory that hides whatever the layers below have at its path (overlayfs opaque).
+    Opaque,
     /// A regular file: its length in bytes and the digest of its content.
     File {
         /// Length in bytes.
@@ -145,6 +147,7 @@ impl fmt::Display for Manifest {
             let path = escape(path);
             match kind {
                 Kind::Directory => writeln!(f, "d {mode:o} {uid} {gid} {path}")?,
+                Kind::Opaque => writeln!(f, "o {mode:o} {uid} {gid} {path}")?,
                 Kind::File { size, digest } => {
                     writeln!(f, "f {mode:o} {uid} {gid} {size} {digest} {path}")?;
                 }
@@ -161,9 +164,10 @@ fn parse_line(line: &str) -> Option<Entry> {
     let mut words = line.split(' ');
     let mut next = || words.next();
     let entry = match next()? {
-        "d" => {
+        letter @ ("d" | "o") => {
             let (mode, uid, gid) = (octal(next()?)?, decimal(next()?)?, decimal(next()?)?);
-            Entry { mode, uid, gid, kind: Kind::Directory, path: unescape(next()?)? }
+            let kind = if letter == "d" { Kind::Directory } else { Kind::Opaque };
+            Entry { mode, uid, gid, kind, path: unescape(next()?)? }
         }
         "f" => {
             let (mode, uid, gid) = (octal(next()?)?, decimal(next()?)?, decimal(next()?)?);
@@ -282,6 +286,7 @@ mod tests {
     fn kind() -> impl Strategy<Value = Kind> {
         prop_oneof![
             Just(Kind::Directory),
+            Just(Kind::Opaque),
             Just(Kind::Whiteout),
             any::<(u64, [u8; 32])>()
                 .prop_map(|(size, d)| Kind::File { size, digest: Digest::from_bytes(d) }),
@@ -296,7 +301,9 @@ mod tests {
             (kind(), 0u32..0o10000, any::<(u32, u32)>()), 0..20))
         {
             let entries = paths.into_iter().map(|(path, (kind, mode, (uid, gid)))| match kind {
-                Kind::Directory | Kind::File { .. } => Entry { path, mode, uid, gid, kind },
+                Kind::Directory | Kind::Opaque | Kind::File { .. } => {
+                    Entry { path, mode, uid, gid, kind }
+                }
                 Kind::Symlink { .. } => Entry { path, mode: 0, uid, gid, kind },
                 _ => Entry { path, mode: 0, uid: 0, gid: 0, kind },
             });

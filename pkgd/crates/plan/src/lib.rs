@@ -1,1 +1,22 @@
-//! The build graph: order, cycles, critical path, rebuild reasons
+//! From recipes and a target to a plan: what is built, in which order, why, and how long it takes.
+//!
+//! Pure: what the cache holds, how long steps took and which seed is used are passed in.
+//!
+//! * [`Plan`]: the steps a target needs, in an order that respects dependencies.
+//! * [`Fingerprints`], [`KeyParts`]: the task key and, part by part, why it changed.
+//! * [`Weights`], [`Estimates`]: expected time, critical path, ETA.
+//! * [`Queue`]: which step is next while steps finish and fail.
+
+mod error;
+mod estimate;
+pub mod key;
+mod outlook;
+mod plan;
+mod queue;
+
+pub use error::PlanError;
+pub use estimate::{Estimates, Weights};
+pub use key::{Change, Fingerprints, KeyParts, World};
+pub use outlook::{Outlook, outlook};
+pub use plan::{Plan, Step};
+pub use queue::Queue;

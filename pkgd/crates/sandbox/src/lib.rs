@@ -1,1 +1,30 @@
-//! Namespaces, Landlock, capabilities, limits and a cgroup around one process
+//! Namespaces, Landlock, capabilities, limits and a cgroup around one process.
+//!
+//! [`spawn`] makes a box from a [`Spec`] and runs a program in it; [`Child::wait`] returns when all of it
+//! is dead. What a box holds back, and by which means, is in `docs/SANDBOX.md`.
+//!
+//! A box is made by a helper process: this very binary, started again under the name `minos-sandbox`,
+//! because a process with threads must not do more than `execve` after a fork. The program therefore
+//! calls [`run_if_helper`] before anything else in `main`.
+
+mod cgroup;
+mod child;
+mod confine;
+mod error;
+mod filter;
+mod helper;
+mod spec;
+mod sys;
+pub mod tree;
+mod wire;
+
+/// Removes what boxes of a killed pkgd left in the cgroup tree; to be called once at start. Boxes that
+/// still run are not touched.
+pub fn sweep() {
+    cgroup::Place::find().sweep();
+}
+
+pub use child::{Child, Denial, Exit, Killer, Status, spawn};
+pub use error::{Error, Failure, Stage};
+pub use helper::run_if_helper;
+pub use spec::{Bind, Build, IdRange, Limits, MAX_LAYERS, Network, Spec, Strength, Upper};

@@ -1,1 +1,53 @@
-//! Durable state (redb), outputs, logs
+//! The durable state of pkgd: what was asked, what was tried, what exists.
+//!
+//! Principles
+//! 1. **Bytes before rows.** A row that names a tree or a log is committed only after the bytes it
+//!    names were placed and synced; nothing else is ever believed. See [`Store::place_output`] for
+//!    the order the caller keeps.
+//! 2. **One write, one commit.** Everything that belongs together is done in one closure given to
+//!    [`Store::write`]; either all of it survives a power cut or none.
+//! 3. **One owner.** pkgd's engine thread makes all writes. [`Store`] may be shared between threads
+//!    and stays correct (a second writer waits), but two writers would make each other slow.
+//!    Readers take a [`Snapshot`] on any thread and never wait.
+//! 4. **First error ends it.** After an I/O error every further write returns
+//!    [`StoreError::Latched`] with the first cause; the way out is to repair the cause and restart.
+//! 5. **Nothing is overwritten.** Logs are made with `create_new`, outputs are moved into place under
+//!    their digest, and what is no longer named goes to `trash/` before it is deleted.
+//!
+//! The crate reads no clock and no environment: every time is passed in, in milliseconds since the
+//! Unix epoch. Layout of the folder and of every row: `docs/formats/state.md`.
+
+mod audit;
+mod build;
+mod check;
+mod db;
+mod error;
+mod guard;
+mod jobs;
+mod journal;
+mod layout;
+mod lock;
+pub mod log;
+mod outputs;
+mod rows;
+mod schema;
+mod snapshot;
+mod sweep;
+mod table;
+mod write;
+
+pub use audit::{AuditEntry, Peer};
+pub use build::{AttemptEnd, CommitOutput, Committed, Finish, PhaseDone};
+pub use check::CheckReport;
+pub use db::{Options, Store};
+pub use error::StoreError;
+pub use layout::Layout;
+pub use log::{LogReader, LogWriter};
+pub use outputs::Placed;
+pub use rows::{
+    AttemptRow, AuditRow, CacheRow, CheckpointRow, EventRow, HistoryRow, JobRow, Layer, OutputRow,
+    Sample, StepRow,
+};
+pub use snapshot::Snapshot;
+pub use sweep::SweepReport;
+pub use write::Write;

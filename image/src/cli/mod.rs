@@ -1,0 +1,93 @@
+//! The command line: arguments to requests, results to text or JSON.
+
+mod args;
+mod output;
+mod size;
+mod terminal;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use minos_image::cache::Cache;
+use minos_image::{Error, Layout, Progress, Result};
+use minos_image::{
+    all, disk, initramfs, kernel, programs, recipes, seed, sizes, sources, sources_image,
+    state_disk,
+};
+
+pub use args::Args;
+use args::Command;
+use output::Output;
+use terminal::Terminal;
+
+/// Runs one command; the exit status is 0, or 1 after an error was printed.
+pub fn main(args: Args) -> ExitCode {
+    let json = args.command.json();
+    let terminal = Terminal::new();
+    let result = layout(&args).and_then(|layout| run(args.command, &layout, &terminal));
+    terminal.end();
+    output::print(&result, json);
+    if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn layout(args: &Args) -> Result<Layout> {
+    let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let cache = Cache::from_env(variable("XDG_CACHE_HOME"), variable("HOME"))?;
+    let here = std::env::current_dir().map_err(Error::io("find", "the current directory"))?;
+    let start = args.tree.as_ref().map_or(here.clone(), |tree| here.join(tree));
+    let layout = Layout::find(&start, cache)?;
+    Ok(match &args.out {
+        Some(out) => layout.with_out(here.join(out)),
+        None => layout,
+    })
+}
+
+fn run(command: Command, layout: &Layout, progress: &dyn Progress) -> Result<Output> {
+    let one = |artefact| Output::Artefacts(vec![artefact]);
+    Ok(match command {
+        Command::Kernel(c) => Output::Artefacts(kernel::make(layout, &c.request(), progress)?),
+        Command::CheckConfig(c) => Output::Checked(kernel::check(layout, &c.config)?),
+        Command::Seed(c) => Output::Artefacts(seed::make(layout, &c.request(), progress)?),
+        Command::FetchSources(c) => {
+            Output::Artefacts(sources::fetch(layout, &c.request(), progress)?)
+        }
+        Command::SourcesImage(c) => one(sources_image::make(layout, &c.request(), progress)?),
+        Command::CompileRecipes(c) => one(compile_recipes(layout, c.recipes.as_deref(), progress)?),
+        Command::Initramfs(c) => one(initramfs::make(layout, &initramfs(&c, layout, progress)?)?),
+        Command::StateDisk(c) => one(state_disk::make(layout, &c.request())?),
+        Command::Disk(c) => Output::Artefacts(disk::make(layout, &c.request(layout), progress)?),
+        Command::Report(c) => {
+            let programs = c.bin_dir.map_or_else(|| programs::folder(layout), Ok)?;
+            Output::Sizes(sizes::report(layout, &programs)?)
+        }
+        Command::All(c) => Output::Artefacts(all::make(layout, &c.request(), progress)?),
+    })
+}
+
+fn compile_recipes(
+    layout: &Layout,
+    dir: Option<&Path>,
+    progress: &dyn Progress,
+) -> Result<minos_image::Artefact> {
+    let dir = dir.map_or_else(|| layout.tree("pkgd/recipes"), Path::to_path_buf);
+    recipes::make(layout, &dir, progress)
+}
+
+/// Without explicit files, the programs are those cargo has built and the index is compiled now.
+fn initramfs(
+    command: &args::Initramfs,
+    layout: &Layout,
+    progress: &dyn Progress,
+) -> Result<initramfs::Request> {
+    let programs = match &command.bin_dir {
+        Some(folder) => folder.clone(),
+        None => programs::folder(layout)?,
+    };
+    let index = match &command.recipes_index {
+        Some(index) => index.clone(),
+        None => compile_recipes(layout, None, progress)?.path,
+    };
+    let mut request = initramfs::Request::of(&programs, &index);
+    request.init = command.init.clone().unwrap_or(request.init);
+    Ok(request)
+}

@@ -1,0 +1,217 @@
+//! Finds disks by name, never by the order in which they appeared.
+//!
+//! A name is, in this order: the serial number of a virtio disk, the name of a GPT partition, the
+//! label of an ext4 file system. All three are set to the same string by whoever makes the disk.
+
+use heapless::{String, Vec};
+
+use crate::kernel::{Result, Sys};
+
+/// The default names.
+pub mod name {
+    /// ext4, writable, at `/state`.
+    pub const STATE: &str = "minos-state";
+    /// squashfs with the host tools, at `/seed`.
+    pub const SEED: &str = "minos-seed";
+    /// squashfs with source archives, at `/sources`; may be missing.
+    pub const SOURCES: &str = "minos-sources";
+}
+
+/// A block device's name below `/dev` and `/sys/class/block`.
+pub type Name = String<32>;
+
+/// More devices than this are not looked at.
+const MAX_DEVICES: usize = 64;
+
+/// How a disk was recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// By its serial number.
+    Serial,
+    /// By the name of its GPT partition.
+    PartName,
+    /// By the label of its ext4 file system.
+    Label,
+}
+
+impl By {
+    /// The word in log lines.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Serial => "serial number",
+            Self::PartName => "partition name",
+            Self::Label => "ext4 label",
+        }
+    }
+}
+
+/// A disk that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disk {
+    /// Its name.
+    pub name: Name,
+    /// How it was recognised.
+    pub by: By,
+    /// The device itself cannot be written to.
+    pub read_only: bool,
+}
+
+/// Looks once through all block devices.
+///
+/// # Errors
+/// When `/sys/class/block` cannot be read. A device that cannot be read is passed over.
+pub fn find(sys: &mut dyn Sys, wanted: &str) -> Result<Option<Disk>> {
+    let mut names: Vec<Name, MAX_DEVICES> = Vec::new();
+    sys.list("/sys/class/block", &mut |name| {
+        if !name.starts_with("loop") && !name.starts_with("ram") {
+            // Devices over the limit are passed over.
+            let _ = Name::try_from(name).map(|n| names.push(n));
+        }
+    })?;
+    names.sort_unstable();
+    for by in [By::Serial, By::PartName, By::Label] {
+        for name in &names {
+            if is_called(sys, name, by, wanted) {
+                let read_only =
+                    attribute::<4>(sys, name, "ro").is_some_and(|v| v.trim_end() == "1");
+                return Ok(Some(Disk { name: name.clone(), by, read_only }));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn is_called(sys: &mut dyn Sys, name: &str, by: By, wanted: &str) -> bool {
+    match by {
+        // The kernel keeps 20 bytes of a virtio serial number; so does the comparison.
+        By::Serial => attribute::<32>(sys, name, "serial")
+            .is_some_and(|v| !v.trim().is_empty() && v.trim() == clip(wanted, 20)),
+        By::PartName => {
+            attribute::<512>(sys, name, "uevent").is_some_and(|v| part_name(&v) == Some(wanted))
+        }
+        By::Label => superblock(sys, name)
+            .is_some_and(|s| !wanted.is_empty() && s.label() == clip(wanted, LABEL)),
+    }
+}
+
+fn clip(text: &str, bytes: usize) -> &str {
+    text.get(..bytes).unwrap_or(text)
+}
+
+fn attribute<const N: usize>(sys: &mut dyn Sys, name: &str, file: &str) -> Option<String<N>> {
+    let mut path: String<96> = String::new();
+    for part in ["/sys/class/block/", name, "/", file] {
+        path.push_str(part).ok()?;
+    }
+    let mut bytes = Vec::<u8, N>::new();
+    bytes.resize_default(N).ok()?;
+    let n = sys.read_file(&path, 0, &mut bytes).ok()?;
+    bytes.truncate(n);
+    String::from_utf8(bytes).ok()
+}
+
+/// The partition's name in a block device's `uevent` file.
+pub fn part_name(uevent: &str) -> Option<&str> {
+    uevent.lines().find_map(|line| line.strip_prefix("PARTNAME="))
+}
+
+/// Bytes of an ext4 label.
+const LABEL: usize = 16;
+/// Offset of the superblock on the device.
+const SUPERBLOCK_AT: u64 = 1024;
+/// As much of the superblock as is looked at.
+const SUPERBLOCK: usize = 0x88;
+
+/// What the superblock of an ext4 file system says (Linux `Documentation/filesystems/ext4`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ext4 {
+    label: [u8; LABEL],
+    /// The journal holds changes: it was not unmounted. Mounting replays them.
+    pub needs_recovery: bool,
+    /// The kernel has found damage in it before.
+    pub has_errors: bool,
+}
+
+impl Ext4 {
+    /// Reads the first bytes of a superblock; `None` when it is not ext2, 3 or 4.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let half = |at: usize| Some(u16::from_le_bytes([*bytes.get(at)?, *bytes.get(at + 1)?]));
+        if half(0x38)? != 0xef53 {
+            return None;
+        }
+        let mut label = [0; LABEL];
+        label.copy_from_slice(bytes.get(0x78..0x78 + LABEL)?);
+        Some(Self {
+            label,
+            needs_recovery: half(0x60)? & 0x4 != 0,
+            has_errors: half(0x3a)? & 0x2 != 0,
+        })
+    }
+
+    /// The label; empty when there is none or it is not UTF-8.
+    pub fn label(&self) -> &str {
+        let end = self.label.iter().position(|b| *b == 0).unwrap_or(LABEL);
+        str::from_utf8(&self.label[..end]).unwrap_or_default()
+    }
+}
+
+/// The superblock on a device, if it has one.
+pub fn superblock(sys: &mut dyn Sys, name: &str) -> Option<Ext4> {
+    let mut bytes = [0; SUPERBLOCK];
+    let n = sys.read_file(&device(name), SUPERBLOCK_AT, &mut bytes).ok()?;
+    Ext4::parse(bytes.get(..n)?)
+}
+
+/// The path of a device.
+pub fn device(name: &str) -> String<{ crate::kernel::PATH }> {
+    let mut path = String::new();
+    // A name is at most 32 bytes.
+    let _ = path.push_str("/dev/").and_then(|()| path.push_str(name));
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, prop_assert, proptest};
+
+    use super::{Ext4, device, part_name};
+
+    fn image(label: &[u8], incompat: u16, state: u16) -> Vec<u8> {
+        let mut b = vec![0u8; 1024];
+        b[0x38..0x3a].copy_from_slice(&[0x53, 0xef]);
+        b[0x3a..0x3c].copy_from_slice(&state.to_le_bytes());
+        b[0x60..0x62].copy_from_slice(&incompat.to_le_bytes());
+        b[0x78..0x78 + label.len()].copy_from_slice(label);
+        b
+    }
+
+    #[test]
+    fn superblocks_are_read() {
+        let clean = Ext4::parse(&image(b"minos-state", 0x2c2, 1)).unwrap();
+        assert_eq!(
+            (clean.label(), clean.needs_recovery, clean.has_errors),
+            ("minos-state", false, false)
+        );
+        let dirty = Ext4::parse(&image(b"sixteen-bytes-ok", 0x2c6, 3)).unwrap();
+        assert_eq!(dirty.label(), "sixteen-bytes-ok");
+        assert!(dirty.needs_recovery && dirty.has_errors);
+        assert_eq!(Ext4::parse(&image(b"\xff\xfe", 0, 0)).unwrap().label(), "");
+        assert_eq!(Ext4::parse(b"hsqs"), None);
+    }
+
+    #[test]
+    fn partition_names_are_read() {
+        let uevent =
+            "MAJOR=254\nMINOR=1\nDEVNAME=vda1\nDEVTYPE=partition\nPARTN=1\nPARTNAME=minos-state\n";
+        assert_eq!(part_name(uevent), Some("minos-state"));
+        assert_eq!(part_name("DEVTYPE=disk\n"), None);
+        assert_eq!(device("vda1"), "/dev/vda1");
+    }
+
+    proptest! {
+        #[test]
+        fn no_superblock_panics(bytes in proptest::collection::vec(any::<u8>(), 0..1100)) {
+            prop_assert!(Ext4::parse(&bytes).is_none_or(|s| s.label().len() <= 16));
+        }
+    }
+}

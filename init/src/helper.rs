@@ -1,0 +1,38 @@
+//! What a forked helper does. PID 1 itself never makes a call that a dying disk could block: it
+//! waits for the helper's end with a deadline, among all the other things it waits for.
+
+use crate::kernel::{Errno, Job, Result, Sys};
+use crate::mounts::unmount_all;
+
+/// Does the job; the exit status: 0, or the errno. (Linux's errno numbers fit in a byte.)
+pub fn run(sys: &mut dyn Sys, job: &Job) -> u8 {
+    match work(sys, job) {
+        Ok(()) => 0,
+        Err(e) => u8::try_from(e as i32).unwrap_or(u8::MAX),
+    }
+}
+
+fn work(sys: &mut dyn Sys, job: &Job) -> Result<()> {
+    match job {
+        Job::Mount(mount) => {
+            sys.mkdir(mount.target)?;
+            sys.mount(mount)
+        }
+        Job::WriteRecord { path, offset, bytes } => {
+            if let Some((directory, _)) = path.rsplit_once('/') {
+                sys.mkdir(directory)?;
+            }
+            sys.write_durable(path, *offset, bytes)
+        }
+        // kill(-1) can block for as long as a process sits in an uninterruptible sleep.
+        Job::KillAll => match sys.kill_all(libc::SIGKILL) {
+            Err(Errno::ESRCH) => Ok(()),
+            done => done,
+        },
+        Job::Unmount => unmount_all(sys),
+        Job::Sync => {
+            sys.sync();
+            Ok(())
+        }
+    }
+}

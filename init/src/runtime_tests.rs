@@ -1,0 +1,463 @@
+//! Whole boots and whole ways down, on a kernel made of memory.
+
+use std::collections::VecDeque;
+
+use minos_proto::{BootEvent, BootPhase, frame};
+
+use super::{Mode, Off, Runtime};
+use crate::bootrec::{Reason, Record, SLOT, SLOT_STRIDE, choose};
+use crate::fake::{Behaviour, Fake, Fault};
+use crate::kernel::{Errno, Job};
+use crate::machine::End;
+use crate::phase::{boot_bound_ms, stop_bound_ms};
+use crate::record;
+use crate::services::Paths;
+use crate::sup::Exit;
+
+fn start(fake: &Fake) -> Runtime<Fake> {
+    let mut runtime = Runtime::new(fake.clone(), Mode::Machine, Paths::default());
+    runtime.begin();
+    runtime
+}
+
+/// Turns the loop for this long, or until the machine is off.
+fn run_for(runtime: &mut Runtime<Fake>, fake: &Fake, ms: u64) -> Option<Off> {
+    let end = fake.world().now + ms;
+    fake.world().at.push((end, 0));
+    let mut turns = 0;
+    while fake.world().now < end {
+        if let Some(off) = runtime.turn() {
+            return Some(off);
+        }
+        turns += 1;
+        assert!(
+            turns < 1_000_000,
+            "busy loop: {:?}",
+            fake.world().log.iter().rev().take(20).collect::<Vec<_>>()
+        );
+    }
+    None
+}
+
+fn boot(fake: &Fake) -> Runtime<Fake> {
+    let mut runtime = start(fake);
+    assert_eq!(run_for(&mut runtime, fake, 2_000), None);
+    runtime
+}
+
+fn boot_with(cmdline: &str) -> (Fake, Runtime<Fake>) {
+    let fake = Fake::machine();
+    fake.world().files.insert("/proc/cmdline".into(), cmdline.into());
+    let runtime = boot(&fake);
+    (fake, runtime)
+}
+
+fn go_down(runtime: &mut Runtime<Fake>, fake: &Fake, signal: i32) -> Off {
+    fake.world().signals.push_back(signal);
+    run_for(runtime, fake, stop_bound_ms() + 1_000).expect("must be off within the bound")
+}
+
+fn record(fake: &Fake) -> Option<Record> {
+    let w = fake.world();
+    let file = w.files.get(record::PATH)?;
+    let mut slots = [[0; SLOT]; 2];
+    for (slot, at) in slots.iter_mut().zip([0, SLOT_STRIDE as usize]) {
+        if let Some(bytes) = file.get(at..at + SLOT) {
+            slot.copy_from_slice(bytes);
+        }
+    }
+    choose(&slots).record
+}
+
+fn events(fake: &Fake) -> Vec<BootEvent> {
+    let port = fake.world().port.clone();
+    let mut reader = frame::Reader::strict(&port[..], frame::MAX_REQUEST);
+    let mut list = vec![];
+    while let Ok(f) = reader.next_frame() {
+        list.push(f.decode().unwrap());
+    }
+    list
+}
+
+#[test]
+fn a_machine_boots_and_tells_the_host_everything_from_the_first_line_on() {
+    let fake = Fake::machine();
+    let runtime = boot(&fake);
+    assert_eq!(runtime.machine().name(), "running");
+    assert_eq!(fake.world().mounted[7..], ["/state", "/seed"]);
+    let phases: Vec<_> = events(&fake)
+        .into_iter()
+        .filter_map(|e| if let BootEvent::Phase { phase, .. } = e { Some(phase) } else { None })
+        .collect();
+    use BootPhase::{Disks, Mounted, Ready, Recorded, Services, Start};
+    assert_eq!(phases, [Start, Mounted, Disks, Recorded, Services, Ready]);
+    let w = fake.world();
+    assert_eq!(w.spawned[0].1[0], "/bin/pkgd");
+    assert!(w.spawned[0].1.windows(2).any(|a| a == ["--control", "/dev/vport1p2"]));
+    assert_eq!(w.spawned[1].1[0], "/bin/pkgctl");
+}
+
+#[test]
+fn the_record_is_on_disk_before_pkgd_is_started() {
+    let fake = Fake::machine();
+    let _runtime = boot(&fake);
+    let w = fake.world();
+    let at = |what: &str| w.log.iter().position(|l| l.starts_with(what)).unwrap();
+    assert!(at("write_durable /state/boot/record") < at("spawn /bin/pkgd"));
+}
+
+#[test]
+fn the_next_boot_knows_a_power_cut_from_an_orderly_end() {
+    let fake = Fake::machine();
+    let runtime = boot(&fake);
+    assert_eq!(record(&fake).unwrap().reason, Reason::InProgress);
+    assert_eq!(record(&fake).unwrap().phase, BootPhase::Ready);
+    drop(runtime); // the power is cut
+    let mut runtime = boot(&fake);
+    assert!(
+        fake.world().console_text().contains("boot 1 was cut off"),
+        "{}",
+        fake.world().console_text()
+    );
+    let off = go_down(&mut runtime, &fake, libc::SIGUSR2);
+    assert_eq!((off.ending.end, off.clean), (End::PowerOff, true));
+    assert_eq!(record(&fake).unwrap().reason, Reason::PowerOff);
+    fake.world().console.clear();
+    let _runtime = boot(&fake);
+    assert!(fake.world().console_text().contains("boot 2 ended by power-off, as asked"));
+    let told = &fake.world().spawned.last().unwrap().1.clone();
+    assert!(
+        fake.world().spawned.iter().any(|s| s.1.iter().any(|a| a.starts_with("boot 2 ended"))),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn every_signal_has_its_end() {
+    for (signal, end, reason) in [
+        (libc::SIGUSR2, End::PowerOff, Reason::PowerOff),
+        (libc::SIGUSR1, End::Halt, Reason::Halt),
+        (libc::SIGTERM, End::Reboot, Reason::Reboot),
+        (libc::SIGINT, End::Reboot, Reason::CtrlAltDel),
+    ] {
+        let fake = Fake::machine();
+        let mut runtime = boot(&fake);
+        let off = go_down(&mut runtime, &fake, signal);
+        assert_eq!((off.ending.end, off.ending.reason), (end, reason));
+        assert!(matches!(
+            events(&fake).last(),
+            Some(BootEvent::Log { .. } | BootEvent::Bye { .. })
+        ));
+        assert!(events(&fake).iter().any(|e| matches!(e, BootEvent::Bye { clean: true, .. })));
+    }
+}
+
+#[test]
+fn the_way_down_kills_before_it_unmounts_and_unmounts_deepest_first() {
+    let fake = Fake::machine();
+    fake.world().pkgd.obeys_term = false;
+    let mut runtime = boot(&fake);
+    fake.world().mounted.extend(["/state/a".into(), "/state/a/b".into()]);
+    let before = fake.world().log.len();
+    assert!(go_down(&mut runtime, &fake, libc::SIGTERM).clean);
+    let w = fake.world();
+    let at =
+        |what: &str| before + w.log[before..].iter().position(|l| l.starts_with(what)).unwrap();
+    let order = [
+        "write_durable",
+        "kill 15",
+        "kill 18",
+        "kill_all 15",
+        "kill_all 18",
+        "kill_all 9",
+        "unmount /seed",
+        "unmount /state/a/b",
+        "unmount /state/a",
+        "unmount /state",
+        "sync",
+    ];
+    // The seed was mounted before the two below /state, so it goes after them.
+    let at: Vec<usize> = order.iter().filter(|o| **o != "unmount /seed").map(|o| at(o)).collect();
+    assert!(at.is_sorted(), "{at:?} {:#?}", &w.log[before..]);
+}
+
+#[test]
+fn a_file_system_that_stays_busy_becomes_read_only() {
+    let fake = Fake::machine();
+    let mut runtime = boot(&fake);
+    fake.world().busy.insert("/state".into());
+    assert!(go_down(&mut runtime, &fake, libc::SIGTERM).clean);
+    assert!(fake.world().read_only.contains(&"/state".to_owned()));
+}
+
+#[test]
+fn an_end_can_be_asked_for_while_a_mount_hangs() {
+    let fake = Fake::machine();
+    fake.world().hangs = |job| matches!(job, Job::Mount(_));
+    let mut runtime = start(&fake);
+    assert_eq!(run_for(&mut runtime, &fake, 500), None);
+    assert_eq!(runtime.machine().name(), "boot");
+    go_down(&mut runtime, &fake, libc::SIGTERM);
+}
+
+#[test]
+fn every_hanging_helper_is_cut_by_its_deadline() {
+    let hangs: [fn(&Job) -> bool; 5] = [
+        |j| matches!(j, Job::Mount(_)),
+        |j| matches!(j, Job::WriteRecord { .. }),
+        |j| matches!(j, Job::KillAll),
+        |j| matches!(j, Job::Unmount),
+        |j| matches!(j, Job::Sync),
+    ];
+    for hang in hangs {
+        let fake = Fake::machine();
+        fake.world().hangs = hang;
+        let mut runtime = start(&fake);
+        run_for(&mut runtime, &fake, boot_bound_ms());
+        assert!(["running", "rescue"].contains(&runtime.machine().name()));
+        go_down(&mut runtime, &fake, libc::SIGTERM);
+    }
+}
+
+#[test]
+fn pkgd_is_restarted_with_growing_delays_counted_and_given_up() {
+    let fake = Fake::machine();
+    fake.world().pkgd.ends_after = Some((20, Exit::Signaled { signal: 9, core: false }));
+    let mut runtime = start(&fake);
+    run_for(&mut runtime, &fake, 40_000);
+    assert_eq!(runtime.machine().name(), "rescue");
+    let starts: Vec<u64> =
+        fake.world().spawned.iter().filter(|s| s.1[0] == "/bin/pkgd").map(|s| s.0).collect();
+    assert_eq!(starts.len(), 8);
+    let gaps: Vec<u64> = starts.windows(2).map(|w| w[1] - w[0]).collect();
+    assert!(gaps.is_sorted() && gaps[0] >= 250 && gaps[6] >= 16_000, "{gaps:?}");
+    let restarts = events(&fake)
+        .into_iter()
+        .filter(|e| matches!(e, BootEvent::Restart { status: 265, .. }))
+        .count();
+    assert_eq!(restarts, 7);
+    let r = record(&fake).unwrap();
+    assert_eq!((r.pkgd_restarts, r.reason), (7, Reason::PkgdGaveUp));
+}
+
+#[test]
+fn restarts_do_not_leak_descriptors() {
+    let fake = Fake::machine();
+    let mut runtime = boot(&fake);
+    let before = fake.world().open_fds();
+    fake.world().pkgd =
+        Behaviour { ends_after: Some((61_000, Exit::Exited(1))), ..Behaviour::default() };
+    for _ in 0..20 {
+        fake.world().orphan(5, Exit::Exited(0));
+        run_for(&mut runtime, &fake, 70_000);
+    }
+    assert!(fake.world().open_fds() <= before, "{} > {before}", fake.world().open_fds());
+}
+
+#[test]
+fn the_rescue_prompt_answers_and_times_out_into_a_reboot() {
+    let (fake, mut runtime) = boot_with("console=ttyS0 minos.rescue");
+    assert_eq!(runtime.machine().name(), "rescue");
+    assert!(fake.world().spawned.is_empty(), "services must wait");
+    fake.world().typed.extend(b"help\nlog\nmounts\nnonsense\n");
+    run_for(&mut runtime, &fake, 1_000);
+    let text = fake.world().console_text();
+    for word in ["RESCUE: minos.rescue", "poweroff", "/proc proc", "not a word"] {
+        assert!(text.contains(word), "{word} in {text}");
+    }
+    let off = run_for(&mut runtime, &fake, 400_000).expect("the prompt must time out");
+    assert_eq!((off.ending.end, off.ending.reason), (End::Reboot, Reason::RescueTimeout));
+}
+
+#[test]
+fn retry_leads_from_rescue_to_running() {
+    let (fake, mut runtime) = boot_with("minos.rescue");
+    fake.world().typed.extend(b"retry\n");
+    run_for(&mut runtime, &fake, 2_000);
+    assert_eq!(runtime.machine().name(), "running");
+    assert!(record(&fake).is_some());
+}
+
+#[test]
+fn a_shell_at_the_prompt_stops_the_clock() {
+    let (fake, mut runtime) = boot_with("minos.rescue");
+    fake.world().shell.ends_after = Some((3_600_000, Exit::Exited(0)));
+    fake.world().typed.extend(b"shell\n");
+    assert_eq!(run_for(&mut runtime, &fake, 3_500_000), None);
+    assert_eq!(fake.world().spawned[0].1[0], "/bin/sh");
+    assert!(
+        run_for(&mut runtime, &fake, 500_000).is_some(),
+        "the clock runs again after the shell"
+    );
+}
+
+/// Seen in the machine: after `exit` of the prompt's shell nothing typed was taken any more. The
+/// kernel hangs a terminal up when the session leader ends; descriptors opened before are dead.
+#[test]
+fn the_prompt_survives_the_end_of_its_shell_and_of_the_console() {
+    let (fake, mut runtime) = boot_with("minos.rescue");
+    fake.world().shell.ends_after = Some((100, Exit::Exited(0)));
+    fake.world().typed.extend(b"shell\n");
+    run_for(&mut runtime, &fake, 1_000);
+    fake.world().hang_up("/dev/ttyS0");
+    fake.world().typed.extend(b"retry\n");
+    run_for(&mut runtime, &fake, 2_000);
+    assert_eq!(runtime.machine().name(), "running");
+}
+
+/// The same for the log, where `minos.console=` names the terminal itself.
+#[test]
+fn the_log_survives_a_hang_up_of_its_terminal() {
+    let (fake, mut runtime) = boot_with("minos.console=ttyS0");
+    fake.world().hang_up("/dev/ttyS0");
+    fake.world().console.clear();
+    go_down(&mut runtime, &fake, libc::SIGTERM);
+    assert!(fake.world().console_text().contains("rebooting"), "{}", fake.world().console_text());
+}
+
+#[test]
+fn without_a_state_disk_a_person_gets_a_volatile_one_and_a_build_gets_the_rescue_prompt() {
+    let no_disk = |cmdline: &str| {
+        let fake = Fake::machine();
+        fake.world().files.remove("/sys/class/block/vda/serial");
+        fake.world().files.insert("/proc/cmdline".into(), cmdline.into());
+        let mut runtime = start(&fake);
+        run_for(&mut runtime, &fake, 45_000);
+        (fake, runtime)
+    };
+    let (fake, runtime) = no_disk("quiet");
+    assert_eq!(runtime.machine().name(), "running");
+    assert!(fake.world().console_text().contains("LOST at power-off"));
+    let (fake, mut runtime) = no_disk("minos.build=x minos.then=poweroff");
+    assert_eq!(runtime.machine().name(), "rescue");
+    assert!(fake.world().spawned.is_empty());
+    let off =
+        run_for(&mut runtime, &fake, 30_000).expect("an unattended machine does not wait long");
+    assert_eq!((off.ending.end, off.ending.reason), (End::PowerOff, Reason::RescueTimeout));
+}
+
+/// A state disk that is there and cannot be written must never be hidden behind an empty tmpfs.
+#[test]
+fn a_read_only_state_disk_opens_the_rescue_prompt() {
+    let fake = Fake::machine();
+    fake.world().files.insert("/sys/class/block/vda/ro".into(), "1\n".into());
+    let mut runtime = boot(&fake);
+    assert_eq!(runtime.machine().name(), "rescue");
+    assert!(fake.world().console_text().contains("read-only"));
+    fake.world().typed.extend(b"volatile\n");
+    run_for(&mut runtime, &fake, 2_000);
+    assert_eq!(runtime.machine().name(), "running", "the operator may decide otherwise");
+}
+
+#[test]
+fn a_disk_that_appears_late_is_waited_for() {
+    let fake = Fake::machine();
+    fake.world().files.insert("/proc/cmdline".into(), "minos.state=minos-state".into());
+    let serial = fake.world().files.remove("/sys/class/block/vda/serial").unwrap();
+    let mut runtime = start(&fake);
+    run_for(&mut runtime, &fake, 20_000);
+    assert_eq!(runtime.machine().name(), "boot");
+    fake.world().files.insert("/sys/class/block/vda/serial".into(), serial);
+    run_for(&mut runtime, &fake, 2_000);
+    assert_eq!(runtime.machine().name(), "running");
+    assert!(fake.world().mounted.contains(&"/state".into()));
+}
+
+#[test]
+fn a_stuck_console_stalls_nothing_and_says_what_it_lost() {
+    let fake = Fake::machine();
+    fake.world().console_full = true;
+    fake.world().pkgd.ends_after = Some((20, Exit::Exited(1)));
+    fake.world().files.insert("/proc/cmdline".into(), "minos.restart_limit=0".into());
+    let mut runtime = start(&fake);
+    run_for(&mut runtime, &fake, 3_600_000);
+    assert!(fake.world().spawned.len() > 100, "pkgd must be started again and again");
+    fake.world().console_full = false;
+    run_for(&mut runtime, &fake, 1_000);
+    assert!(fake.world().console_text().contains("dropped"), "{}", fake.world().console_text());
+}
+
+#[test]
+fn the_watchdog_is_fed_by_the_loop_and_disarmed_last() {
+    let fake = Fake::machine();
+    let mut runtime = boot(&fake);
+    run_for(&mut runtime, &fake, 600_000);
+    let gaps =
+        |w: &VecDeque<u64>| w.iter().zip(w.iter().skip(1)).map(|(a, b)| b - a).max().unwrap();
+    let times: VecDeque<u64> = fake.world().fed.iter().map(|f| f.0).collect();
+    assert!(gaps(&times) < 15_000, "time-out 30 s");
+    let off = go_down(&mut runtime, &fake, libc::SIGUSR2);
+    assert!(fake.world().fed.iter().all(|f| f.1 == 0), "armed until the very end");
+    runtime.leave(off);
+    assert_eq!(fake.world().fed.last().unwrap().1, b'V');
+    let mut runtime = boot(&fake);
+    let off = go_down(&mut runtime, &fake, libc::SIGTERM);
+    runtime.leave(off);
+    assert_eq!(fake.world().fed.last().unwrap().1, 0, "a reboot that hangs is cut too");
+    assert_eq!(fake.world().reboots, [End::PowerOff, End::Reboot]);
+}
+
+/// Whatever happens, the machine boots or shows the rescue prompt, and goes down when asked.
+fn survives(fault: Fault) {
+    let fake = Fake::machine();
+    fake.world().fault = fault;
+    let mut runtime = start(&fake);
+    let off = run_for(&mut runtime, &fake, boot_bound_ms());
+    let name = runtime.machine().name();
+    assert!(off.is_some() || ["running", "rescue"].contains(&name), "{fault:?}: {name}");
+    fake.world().fault = Fault::Never;
+    let off = off.unwrap_or_else(|| go_down(&mut runtime, &fake, libc::SIGTERM));
+    runtime.leave(off);
+    assert!(!fake.world().reboots.is_empty());
+}
+
+#[test]
+fn any_one_call_of_the_boot_may_fail() {
+    let fake = Fake::machine();
+    let _runtime = boot(&fake);
+    let calls = fake.world().calls;
+    assert!(calls > 100, "{calls}");
+    for n in 1..=calls {
+        for error in [Errno::EIO, Errno::EINTR, Errno::ENOMEM] {
+            survives(Fault::Once(n, error));
+        }
+    }
+}
+
+#[test]
+fn everything_may_fail_from_any_call_of_the_boot_on() {
+    let fake = Fake::machine();
+    let _runtime = boot(&fake);
+    let calls = fake.world().calls;
+    for n in (1..=calls).step_by(3) {
+        survives(Fault::From(n, Errno::EIO));
+    }
+}
+
+#[test]
+fn any_one_call_of_the_way_down_may_fail_and_so_may_all_of_them() {
+    let calls = {
+        let fake = Fake::machine();
+        let mut runtime = boot(&fake);
+        let before = fake.world().calls;
+        go_down(&mut runtime, &fake, libc::SIGTERM);
+        fake.world().calls - before
+    };
+    for n in 1..=calls {
+        for fault in [|n| Fault::Once(n, Errno::EIO), |n| Fault::From(n, Errno::ENOMEM)] {
+            let fake = Fake::machine();
+            let mut runtime = boot(&fake);
+            fake.world().signals.push_back(libc::SIGTERM);
+            let at = fake.world().calls + n;
+            fake.world().fault = fault(at);
+            let mut off = run_for(&mut runtime, &fake, stop_bound_ms() + 1_000);
+            if off.is_none() {
+                // The very call that takes the signal failed, for ever or with the signal lost.
+                assert_ne!(runtime.machine().name(), "stop", "{n} {:?}", fault(at));
+                fake.world().fault = Fault::Never;
+                off = Some(go_down(&mut runtime, &fake, libc::SIGTERM));
+            }
+            assert!(off.is_some());
+        }
+    }
+}

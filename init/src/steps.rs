@@ -1,0 +1,481 @@
+//! How each step of [`crate::phase`] is done. A step answers at once, or gives its work to a helper
+//! and answers [`Outcome::Working`].
+
+use heapless::String;
+use minos_proto::BootEvent;
+
+use crate::bootrec::{Reason, Record, SLOT, SLOT_STRIDE, choose};
+use crate::cmdline::{LogLevel, Options, cut};
+use crate::disks::{self, Disk, name};
+use crate::kernel::{Errno, Job, Mount, Open, PATH, Setting, Space, Sys};
+use crate::machine::{Event, Outcome, Policy};
+use crate::mounts::{CONTROLLERS, KERNEL_FS, VOLATILE, already_mounted};
+use crate::phase::{BOOT, DISK_WAIT_MS, DISK_WAIT_WANTED_MS, Phase, STOP, Step};
+use crate::runtime::{Mode, Runtime};
+use crate::sup::{Exit, GIVE_UP_AFTER};
+use crate::watchdog::Watchdog;
+use crate::{panic, power, record};
+
+/// A state disk with less than this free is said to be full: one build of a small package.
+const NEARLY_FULL: u64 = 64 << 20;
+
+impl<S: Sys> Runtime<S> {
+    /// Does a step, or begins it.
+    pub(crate) fn perform(&mut self, step: Step) -> Outcome {
+        if self.is_container() && !matches!(step, Step::Setup | Step::TermAll | Step::KillAll) {
+            return Outcome::Done;
+        }
+        match step {
+            Step::KernelFs => self.kernel_fs(),
+            Step::Setup => self.set_up(),
+            Step::Watchdog => self.arm_watchdog(),
+            Step::State => self.mount_state(),
+            Step::Volatile => self.mount_volatile(),
+            Step::Seed => self.mount_image(step, name::SEED, "/seed"),
+            Step::Sources => self.mount_image(step, name::SOURCES, "/sources"),
+            Step::Record => self.read_record(),
+            Step::Channels => self.find_channels(),
+            Step::RecordEnd => self.record_end(),
+            Step::TermAll => self.term_all(),
+            Step::KillAll => self.helped(step, &Job::KillAll),
+            Step::Unmount => self.helped(step, &Job::Unmount),
+            Step::Sync => self.helped(step, &Job::Sync),
+            // Walked through by the machine alone.
+            Step::RescueAsked | Step::Services | Step::StopServices => Outcome::Done,
+        }
+    }
+
+    /// Gives a job to a helper. Where no process can be made, init does it itself: the watchdog is
+    /// the deadline then.
+    fn helped(&mut self, step: Step, job: &Job) -> Outcome {
+        match self.sys.helper(job) {
+            Ok(pid) => {
+                self.helper = Some((pid, step));
+                Outcome::Working
+            }
+            Err(e) => {
+                self.say(LogLevel::Quiet, format_args!("no helper process: {e}"));
+                let status = crate::helper::run(&mut self.sys, job);
+                self.judge(step, Exit::Exited(status))
+            }
+        }
+    }
+
+    /// A helper ended: the answer for the machine.
+    pub(crate) fn helper_ended(&mut self, step: Step, exit: Exit) {
+        let outcome = self.judge(step, exit);
+        // Killing everything is over when the last child is reaped, not when the signal is sent.
+        if step != Step::KillAll {
+            self.feed(Event::Answer(step, outcome));
+        }
+    }
+
+    fn judge(&mut self, step: Step, exit: Exit) -> Outcome {
+        match exit {
+            Exit::Exited(0) => {
+                self.succeeded(step);
+                // As above; here there was no helper.
+                if step == Step::KillAll { Outcome::Working } else { Outcome::Done }
+            }
+            Exit::Exited(n) => {
+                let error = Errno::from_raw(i32::from(n));
+                self.say(LogLevel::Quiet, format_args!("{}: {error}", name_of(step)));
+                Outcome::Failed
+            }
+            Exit::Signaled { .. } => {
+                self.say(LogLevel::Quiet, format_args!("{}: the helper {exit}", name_of(step)));
+                Outcome::Failed
+            }
+        }
+    }
+
+    fn succeeded(&mut self, step: Step) {
+        if step == Step::State
+            && let Some(space) = self.checked("/state", |sys| sys.space("/state"))
+            && is_nearly_full(space)
+        {
+            let (free, total) = (space.free >> 20, space.total >> 20);
+            self.say(
+                LogLevel::Quiet,
+                format_args!("the state disk is nearly full: {free} of {total} MiB free"),
+            );
+        }
+    }
+
+    /// The deadline of a step is over.
+    pub(crate) fn abandon(&mut self, step: Step) {
+        if let Some((pid, _)) = self.helper.take_if(|(_, s)| *s == step) {
+            // It may sit in an uninterruptible sleep; whenever it ends, it is reaped as an orphan.
+            let _ = self.sys.kill(pid, libc::SIGKILL);
+        }
+    }
+
+    pub(crate) fn report(&mut self, phase: &'static Phase, outcome: Outcome) {
+        let name = phase.name;
+        match (phase.step, outcome) {
+            (Step::Sources, Outcome::Missing) => {
+                self.say(LogLevel::Debug, format_args!("no sources disk"));
+            }
+            (Step::Watchdog | Step::Channels, Outcome::Missing) => {
+                self.say(LogLevel::Debug, format_args!("no {name}"));
+            }
+            (_, Outcome::Missing) => {
+                self.say(LogLevel::Quiet, format_args!("{name}: not there"));
+            }
+            _ => self.say(LogLevel::Quiet, format_args!("{name}: FAILED")),
+        }
+    }
+
+    // ---- the machine ---------------------------------------------------------------------------
+
+    fn kernel_fs(&mut self) -> Outcome {
+        let mut outcome = Outcome::Done;
+        for fs in KERNEL_FS {
+            let made = self.sys.mkdir(fs.target).and_then(|()| self.sys.mount(&fs.mount()));
+            if let Err(e) = made
+                && !already_mounted(e)
+            {
+                self.say(LogLevel::Quiet, format_args!("{}: {e}", fs.target));
+                outcome = Outcome::Failed;
+            }
+        }
+        outcome
+    }
+
+    fn set_up(&mut self) -> Outcome {
+        self.read_options();
+        self.open_console();
+        let container = self.is_container();
+        let settings: &[Setting] = match container {
+            true => &[Setting::Umask],
+            false => &[
+                Setting::Umask,
+                Setting::NullStdio,
+                Setting::Limits,
+                Setting::Hostname,
+                Setting::Loopback,
+                Setting::CtrlAltDel,
+            ],
+        };
+        for setting in settings {
+            if let Err(e) = self.sys.apply(*setting) {
+                self.say(LogLevel::Quiet, format_args!("{setting:?}: {e}"));
+            }
+        }
+        if !container {
+            self.set_up_machine();
+        }
+        Outcome::Done
+    }
+
+    fn set_up_machine(&mut self) {
+        for controller in CONTROLLERS {
+            // One at a time: a kernel without one of them still gives the others.
+            let file = "/sys/fs/cgroup/cgroup.subtree_control";
+            if let Err(e) = self.sys.write_file(file, controller.as_bytes()) {
+                self.say(LogLevel::Quiet, format_args!("cgroup controller {controller}: {e}"));
+            }
+        }
+        // PID 1 is never the right process to end when memory runs out.
+        let _ = self.sys.write_file("/proc/self/oom_score_adj", b"-1000");
+        for directory in ["/state", "/seed", "/sources"] {
+            let _ = self.checked(directory, |sys| sys.mkdir(directory));
+        }
+        self.power = power::open(&mut self.sys);
+        let buttons = self.power.len();
+        self.say(LogLevel::Debug, format_args!("{buttons} power buttons"));
+    }
+
+    fn read_options(&mut self) {
+        let mut buffer = [0; 4096];
+        let line = match &self.mode {
+            Mode::Container { cmdline, .. } => cmdline.as_str(),
+            Mode::Machine => {
+                let n = self.sys.read_file("/proc/cmdline", 0, &mut buffer).unwrap_or(0);
+                let bytes = buffer.get(..n).unwrap_or_default();
+                let end = bytes.utf8_chunks().next().map_or("", |c| c.valid());
+                end.trim_end()
+            }
+        };
+        let options = Options::parse(line);
+        self.journal.set_level(options.log);
+        let now = self.sys.now_ms();
+        self.journal.say(now, LogLevel::Debug, format_args!("kernel command line: {line}"));
+        self.machine.set_policy(policy(&options));
+        for warning in &options.warnings {
+            let (word, problem) = (&warning.word, warning.problem);
+            self.say(LogLevel::Quiet, format_args!("{word}: {problem}; ignored"));
+        }
+        if options.more_warnings > 0 {
+            let more = options.more_warnings;
+            self.say(LogLevel::Quiet, format_args!("{more} more words ignored"));
+        }
+        self.options = options;
+    }
+
+    /// Finds the terminal: the one asked for, or the last of the kernel's consoles, which is the
+    /// one behind `/dev/console`. That itself can be written to but never be a controlling terminal.
+    fn open_console(&mut self) {
+        let (log, terminal): (String<PATH>, String<PATH>) =
+            match (&self.mode, &self.options.console) {
+                (Mode::Container { .. }, _) => {
+                    (cut("/proc/self/fd/2"), self.paths.terminal.clone())
+                }
+                (Mode::Machine, Some(name)) => (disks::device(name), disks::device(name)),
+                (Mode::Machine, None) => {
+                    let mut text = [0; 128];
+                    let file = "/sys/class/tty/console/active";
+                    let n = self.sys.read_file(file, 0, &mut text).unwrap_or(0);
+                    let text = str::from_utf8(text.get(..n).unwrap_or_default()).unwrap_or("");
+                    let name = text.split_whitespace().last().unwrap_or("console");
+                    (cut("/dev/console"), disks::device(name))
+                }
+            };
+        self.terminal = terminal;
+        self.log = log;
+        self.open_log();
+        if let Mode::Container { events: Some(path), .. } = self.mode.clone() {
+            self.open_port(&path);
+        }
+    }
+
+    /// Opens the terminal of the log, or opens it again.
+    pub(crate) fn open_log(&mut self) {
+        let path = self.log.clone();
+        if let Some(fd) = self.checked(&path, |sys| sys.open(&path, Open::Write)) {
+            panic::set_console(fd);
+            if let Some(old) = self.journal.open_terminal(fd) {
+                self.sys.close(old);
+            }
+        }
+    }
+
+    fn arm_watchdog(&mut self) -> Outcome {
+        if self.options.watchdog == 0 {
+            return Outcome::Missing;
+        }
+        match Watchdog::arm(&mut self.sys, self.options.watchdog) {
+            Ok((dog, seconds)) => {
+                self.dog = Some(dog);
+                self.say(LogLevel::Debug, format_args!("watchdog armed, {seconds} s"));
+                Outcome::Done
+            }
+            Err(Errno::ENOENT) => Outcome::Missing,
+            Err(e) => {
+                self.say(LogLevel::Quiet, format_args!("watchdog: {e}"));
+                Outcome::Failed
+            }
+        }
+    }
+
+    // ---- disks ---------------------------------------------------------------------------------
+
+    fn find_disk(&mut self, wanted: &str) -> Result<Disk, Outcome> {
+        match disks::find(&mut self.sys, wanted) {
+            Ok(Some(disk)) => {
+                let (name, by) = (&disk.name, disk.by.as_str());
+                self.say(LogLevel::Debug, format_args!("{wanted} is /dev/{name}, by its {by}"));
+                Ok(disk)
+            }
+            Ok(None) => Err(Outcome::Pending),
+            Err(e) => {
+                self.say(LogLevel::Debug, format_args!("/sys/class/block: {e}"));
+                Err(Outcome::Pending)
+            }
+        }
+    }
+
+    fn mount_state(&mut self) -> Outcome {
+        let wanted: String<{ crate::cmdline::VALUE }> =
+            self.options.state.clone().unwrap_or_else(|| cut(name::STATE));
+        let disk = match self.find_disk(&wanted) {
+            Ok(disk) => disk,
+            Err(outcome) => return outcome,
+        };
+        if disk.read_only {
+            self.say(
+                LogLevel::Quiet,
+                format_args!("the state disk /dev/{} is read-only", disk.name),
+            );
+            return Outcome::Failed;
+        }
+        if let Some(fs) = disks::superblock(&mut self.sys, &disk.name) {
+            if fs.needs_recovery {
+                self.say(
+                    LogLevel::Normal,
+                    format_args!("the state disk was not unmounted: its journal is replayed"),
+                );
+            }
+            if fs.has_errors {
+                self.say(
+                    LogLevel::Quiet,
+                    format_args!("the state disk has errors: run e2fsck on it elsewhere"),
+                );
+            }
+        }
+        let mount = Mount {
+            source: disks::device(&disk.name),
+            target: "/state",
+            fstype: "ext4",
+            read_only: false,
+            no_suid_dev: false,
+            no_exec: false,
+            data: "errors=remount-ro",
+        };
+        self.helped(Step::State, &Job::Mount(mount))
+    }
+
+    fn mount_volatile(&mut self) -> Outcome {
+        self.say(
+            LogLevel::Quiet,
+            format_args!("NO STATE DISK: what is built is LOST at power-off"),
+        );
+        let made = self.sys.mkdir(VOLATILE.target).and_then(|()| self.sys.mount(&VOLATILE.mount()));
+        match made {
+            Ok(()) => Outcome::Done,
+            Err(e) => {
+                self.say(LogLevel::Quiet, format_args!("{}: {e}", VOLATILE.target));
+                Outcome::Failed
+            }
+        }
+    }
+
+    fn mount_image(&mut self, step: Step, wanted: &'static str, target: &'static str) -> Outcome {
+        let disk = match self.find_disk(wanted) {
+            Ok(disk) => disk,
+            // By now the disks have had their time: what may be missing is not waited for.
+            Err(_) if step == Step::Sources => return Outcome::Missing,
+            Err(outcome) => return outcome,
+        };
+        let mount = Mount {
+            source: disks::device(&disk.name),
+            target,
+            fstype: "squashfs",
+            read_only: true,
+            no_suid_dev: true,
+            no_exec: step == Step::Sources,
+            data: "",
+        };
+        self.helped(step, &Job::Mount(mount))
+    }
+
+    // ---- the boot record -----------------------------------------------------------------------
+
+    fn read_record(&mut self) -> Outcome {
+        let mut slots = [[0; SLOT]; 2];
+        for (slot, at) in slots.iter_mut().zip([0, SLOT_STRIDE]) {
+            match self.sys.read_file(record::PATH, at, slot) {
+                Ok(_) | Err(Errno::ENOENT) => {}
+                Err(e) => {
+                    let path = record::PATH;
+                    self.say(LogLevel::Quiet, format_args!("{path}, slot at {at}: {e}"));
+                }
+            }
+        }
+        let found = choose(&slots);
+        let level = if found.damaged > 0 { LogLevel::Quiet } else { LogLevel::Debug };
+        self.say(level, format_args!("{found}"));
+        if let Some(last) = found.record {
+            let text = last.sentence();
+            self.say(LogLevel::Normal, format_args!("{text}"));
+            let now = self.sys.now_ms();
+            self.journal.event(now, &BootEvent::LastBoot { text: text.clone() });
+            self.last_boot = Some(text);
+        }
+        self.book.open(Record::next_boot(found.record));
+        self.write_record(Step::Record)
+    }
+
+    fn write_record(&mut self, step: Step) -> Outcome {
+        let now = self.sys.wall_s();
+        let Some(job) = self.book.job(now) else { return Outcome::Done };
+        panic::set_record(self.book.record());
+        self.helped(step, &job)
+    }
+
+    fn record_end(&mut self) -> Outcome {
+        self.write_record(Step::RecordEnd)
+    }
+
+    /// Writes a changed record in the background.
+    pub(crate) fn save_record(&mut self) {
+        if !self.book.is_due() || !self.machine.keeps_record() {
+            return;
+        }
+        let now = self.sys.wall_s();
+        let Some(job) = self.book.job(now) else { return };
+        panic::set_record(self.book.record());
+        match self.sys.helper(&job) {
+            Ok(pid) => self.book.scribe_started(pid),
+            Err(e) => self.say(LogLevel::Quiet, format_args!("boot record not written: {e}")),
+        }
+    }
+
+    pub(crate) fn scribe_ended(&mut self, exit: Exit) {
+        if exit != Exit::Exited(0) {
+            self.say(LogLevel::Quiet, format_args!("boot record not written: the helper {exit}"));
+        }
+    }
+
+    /// Says in the record what the next boot is to read if this one goes no further.
+    pub(crate) fn note(&mut self, reason: Reason) {
+        self.book.ending(reason);
+    }
+
+    // ---- the host ------------------------------------------------------------------------------
+
+    fn find_channels(&mut self) -> Outcome {
+        let found = crate::channels::find(&mut self.sys);
+        if self.journal.port_fd().is_none()
+            && let Some(path) = &found.init
+        {
+            self.open_port(path);
+        }
+        self.control = found.control;
+        match (self.journal.port_fd(), &self.control) {
+            (Some(_), Some(_)) => Outcome::Done,
+            _ if found.announced => Outcome::Pending,
+            _ => Outcome::Missing,
+        }
+    }
+
+    fn open_port(&mut self, path: &str) {
+        if let Some(fd) = self.checked(path, |sys| sys.open(path, Open::Write)) {
+            panic::set_port(fd);
+            self.journal.open_port(fd);
+        }
+    }
+
+    // ---- the way down --------------------------------------------------------------------------
+
+    fn term_all(&mut self) -> Outcome {
+        for signal in [libc::SIGTERM, libc::SIGCONT] {
+            match self.sys.kill_all(signal) {
+                // Nobody there: the machine hears of it from the reaper.
+                Ok(()) | Err(Errno::ESRCH) => {}
+                Err(e) => self.say(LogLevel::Quiet, format_args!("signal {signal} to all: {e}")),
+            }
+        }
+        Outcome::Working
+    }
+}
+
+fn name_of(step: Step) -> &'static str {
+    BOOT.iter().chain(STOP).find(|row| row.step == step).map_or("?", |row| row.name)
+}
+
+/// A small disk may well have little free; a large one has 64 MiB left when it is full.
+const fn is_nearly_full(space: Space) -> bool {
+    space.free < NEARLY_FULL && space.free < space.total / 20
+}
+
+fn policy(options: &Options) -> Policy {
+    let wanted = options.build.is_some() || options.state.is_some();
+    Policy {
+        unattended: options.build.is_some(),
+        then: options.then,
+        rescue: options.rescue,
+        disk_wait: if wanted { DISK_WAIT_WANTED_MS } else { DISK_WAIT_MS },
+        restart_limit: options.restart_limit.unwrap_or(GIVE_UP_AFTER),
+    }
+}

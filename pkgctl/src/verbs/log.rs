@@ -1,0 +1,143 @@
+//! `pkgctl log`
+
+use std::time::Duration;
+
+use argh::{ArgsInfo, FromArgs};
+use minos_model::StepId;
+use minos_proto::{Attempt, Reply, Request};
+
+use crate::client::Client;
+use crate::context::{Context, unexpected};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::render::json;
+use crate::render::log::{Decoder, Tail};
+use crate::sys::{self, Wait};
+
+/// How often the log of a running attempt is asked for more.
+const POLL: Duration = Duration::from_millis(500);
+/// Bytes read first for each line of a tail: longer lines cost a second reading.
+const BYTES_A_LINE: u64 = 200;
+
+/// Shows the log of a step's newest attempt.
+#[derive(Debug, FromArgs, ArgsInfo)]
+#[argh(subcommand, name = "log")]
+pub struct Log {
+    /// the step: NAME or NAME:PASS
+    #[argh(positional)]
+    step: StepId,
+    /// this attempt instead of the newest
+    #[argh(option, arg_name = "n")]
+    attempt: Option<u64>,
+    /// go on while the attempt runs
+    #[argh(switch)]
+    follow: bool,
+    /// only the last lines
+    #[argh(option, arg_name = "lines")]
+    tail: Option<usize>,
+}
+
+impl Log {
+    pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Error> {
+        let client = context.connect()?;
+        let mut reader = Reader { client, step: self.step, attempt: self.attempt, offset: 0 };
+        let mut printer = Printer { decoder: Decoder::default() };
+        if let Some(lines) = self.tail {
+            let (attempt, tail) = reader.tail(lines)?;
+            printer.print(context, &attempt, tail, attempt.finished_ms.is_some())?;
+        }
+        loop {
+            let (attempt, bytes, end) = reader.next()?;
+            let stuck = bytes.is_empty();
+            if !stuck || end {
+                printer.print(context, &attempt, bytes, end)?;
+            }
+            if end || (stuck && !self.follow) {
+                return Ok(Exit::Ok);
+            }
+            if stuck && sys::pause(POLL) == Wait::Interrupted {
+                return Err(Error::Interrupted);
+            }
+        }
+    }
+}
+
+/// Reads a log piece by piece. Once an attempt is known it stays the same: a newer one that begins
+/// meanwhile must not be spliced in.
+struct Reader {
+    client: Client,
+    step: StepId,
+    attempt: Option<u64>,
+    offset: u64,
+}
+
+impl Reader {
+    fn next(&mut self) -> Result<(Attempt, Vec<u8>, bool), Error> {
+        let request =
+            Request::Log { step: self.step.clone(), attempt: self.attempt, offset: self.offset };
+        let Reply::Log { attempt, bytes, end } = self.client.call(&request)? else {
+            return Err(unexpected());
+        };
+        self.attempt = Some(attempt.id);
+        self.offset += bytes.len() as u64;
+        Ok((attempt, bytes, end))
+    }
+
+    /// The last lines of what is there now.
+    fn tail(&mut self, lines: usize) -> Result<(Attempt, Vec<u8>), Error> {
+        // The length of a log that is being written is not known: it is read from its start.
+        let guess = (lines as u64).saturating_mul(BYTES_A_LINE);
+        self.offset = match self.finished_length()? {
+            Some(length) => length.saturating_sub(guess),
+            None => 0,
+        };
+        loop {
+            let start = self.offset;
+            let mut tail = Tail::new(lines);
+            let attempt = loop {
+                let (attempt, bytes, end) = self.next()?;
+                tail.push(&bytes);
+                if end || bytes.is_empty() {
+                    break attempt;
+                }
+            };
+            if start == 0 || tail.is_full() {
+                return Ok((attempt, tail.into_bytes()));
+            }
+            self.offset = 0;
+        }
+    }
+
+    fn finished_length(&mut self) -> Result<Option<u64>, Error> {
+        let reply = self.client.call(&Request::Attempts { step: self.step.clone() })?;
+        let Reply::Attempts(attempts) = reply else { return Err(unexpected()) };
+        let ours = |a: &&Attempt| self.attempt.is_none_or(|id| a.id == id);
+        let attempt = attempts.iter().find(ours);
+        Ok(attempt.filter(|a| a.finished_ms.is_some()).map(|a| a.log_bytes))
+    }
+}
+
+/// Prints pieces: as they are into a file or pipe, made harmless on a terminal.
+struct Printer {
+    decoder: Decoder,
+}
+
+impl Printer {
+    fn print(
+        &mut self,
+        context: &mut Context<'_>,
+        attempt: &Attempt,
+        bytes: Vec<u8>,
+        end: bool,
+    ) -> Result<(), Error> {
+        if context.json {
+            let reply = Reply::Log { attempt: attempt.clone(), bytes, end };
+            return context.print(&(json::reply(&reply) + "\n"));
+        }
+        if context.terminal().live {
+            return context.print(&self.decoder.push(&bytes));
+        }
+        context.out().write_all(&bytes)?;
+        Ok(context.out().flush()?)
+    }
+}

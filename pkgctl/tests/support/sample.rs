@@ -1,0 +1,203 @@
+//! Answers of a pkgd that has something to tell.
+
+use minos_model::{Digest, Failure, FailureClass, JobState, Metrics, Phase, Stage, StepState};
+use minos_proto::{
+    Attempt, Check, CheckState, Event, EventBody, JobReport, LintReport, PlanReport, PlanStep,
+    RecipeReport, Reply, Request, RunningStep, Status, StepReport,
+};
+
+use super::Wire;
+
+/// Answers every request as a healthy pkgd would; job 7 builds two steps and ends well, job 8 fails.
+pub fn healthy(request: &Request, wire: &mut Wire) {
+    match request {
+        Request::Status => wire.reply(Reply::Status(status())),
+        Request::Plan { target, .. } => wire.reply(Reply::Plan(plan(target))),
+        Request::Build { target, .. } => {
+            wire.reply(Reply::Started { job: if target == "bad" { 8 } else { 7 } });
+        }
+        Request::Retry { job } => wire.reply(Reply::Started { job: *job }),
+        Request::Jobs { .. } => {
+            wire.reply(Reply::Jobs(vec![job(8, JobState::Failed), job(7, JobState::Running)]));
+        }
+        Request::Job { job } => wire.reply(ended(job.unwrap_or(7))),
+        Request::Watch { job } => watch(wire, job.unwrap_or(7)),
+        Request::Attempts { .. } => wire.reply(Reply::Attempts(vec![attempt()])),
+        Request::Log { offset, .. } => wire.reply(log(*offset)),
+        Request::Cancel { .. } | Request::Shutdown { .. } => wire.reply(Reply::Done),
+        Request::RecipeList => wire.reply(Reply::Recipes(recipes())),
+        Request::RecipeShow { .. } => {
+            let files = vec![("recipe.toml".into(), "name = \"m4\"\n".into())];
+            wire.reply(Reply::Recipe { recipe: recipes().remove(0), files });
+        }
+        Request::RecipeLint { .. } => wire.reply(Reply::Lints(Vec::new())),
+        Request::Doctor => wire.reply(Reply::Doctor(vec![check(CheckState::Good)])),
+    }
+}
+
+pub fn status() -> Status {
+    Status {
+        server: "pkgd 0.1.0".into(),
+        kernel: "6.12.9".into(),
+        host_mode: false,
+        landlock_abi: 6,
+        refuses: None,
+        uptime_ms: 192_000,
+        active_jobs: 1,
+        outputs: 12,
+        free_bytes: 4 << 30,
+        last_boot: Some("powered off on request".into()),
+    }
+}
+
+pub fn plan(target: &str) -> PlanReport {
+    let step = PlanStep {
+        step: "m4".parse().unwrap(),
+        version: "1.4.19".parse().unwrap(),
+        stage: Stage::Demo,
+        cached: false,
+        reason: "never built before".into(),
+        expected_ms: 60_000,
+        critical: true,
+    };
+    let target = target.into();
+    PlanReport { target, steps: vec![step], expected_ms: 60_000, critical_ms: 60_000, took_us: 9 }
+}
+
+pub fn job(id: u64, state: JobState) -> JobReport {
+    JobReport {
+        id,
+        target: "lfs/demo".into(),
+        state,
+        created_ms: 1_763_696_820_000,
+        finished_ms: state.is_final().then_some(1_763_696_940_000),
+        steps: 2,
+        built: 1,
+        cached: 1,
+        failed: u32::from(state == JobState::Failed),
+        resumed: 0,
+    }
+}
+
+pub fn ended(id: u64) -> Reply {
+    let state = if id == 8 { JobState::Failed } else { JobState::Done };
+    let m4 = if id == 8 { StepState::Failed(failure()) } else { StepState::Built };
+    let step = |name: &str, state| StepReport {
+        step: name.parse().unwrap(),
+        state,
+        output: Some(Digest::of(name.as_bytes())),
+        size: 1 << 20,
+        files: 31,
+        metrics: metrics(),
+        attempt: Some(3),
+        weak_sandbox: false,
+    };
+    let steps = vec![step("zlib", StepState::Cached), step("m4", m4)];
+    Reply::Job { job: job(id, state), steps }
+}
+
+/// A watch as pkgd sends it: where the job stands, what happens, the end.
+pub fn watch(wire: &mut Wire, id: u64) {
+    wire.reply(Reply::Job { job: job(id, JobState::Running), steps: Vec::new() });
+    for (n, body) in story(id).into_iter().enumerate() {
+        wire.event(event(id, n as u64, body));
+    }
+}
+
+pub fn event(job: u64, seconds: u64, body: EventBody) -> Event {
+    Event { job, at_ms: 1_763_696_820_000 + seconds * 1000, body }
+}
+
+pub fn story(id: u64) -> Vec<EventBody> {
+    let m4 = || "m4".parse().unwrap();
+    let output = Digest::of(b"m4");
+    let (last, state) = if id == 8 {
+        (EventBody::StepFailed { step: m4(), failure: failure() }, JobState::Failed)
+    } else {
+        (EventBody::StepBuilt { step: m4(), output, metrics: metrics() }, JobState::Done)
+    };
+    vec![
+        EventBody::StepCached { step: "zlib".parse().unwrap(), output },
+        EventBody::StepStarted { step: m4(), attempt: 3 },
+        EventBody::PhaseStarted { step: m4(), phase: Phase::Build, resumed: false },
+        progress(),
+        EventBody::PhaseDone { step: m4(), phase: Phase::Build, metrics: metrics() },
+        last,
+        EventBody::JobFinished { state },
+    ]
+}
+
+pub fn progress() -> EventBody {
+    let running = RunningStep {
+        step: "m4".parse().unwrap(),
+        phase: Some(Phase::Build),
+        elapsed_ms: 30_000,
+        left_ms: Some(30_000),
+        cpu_ms: 55_000,
+        memory_kib: 100_000,
+    };
+    EventBody::Progress { done: 1, total: 2, running: vec![running], left_ms: Some(30_000) }
+}
+
+pub fn failure() -> Failure {
+    Failure {
+        class: FailureClass::OutOfMemory,
+        phase: Some(Phase::Build),
+        what: "cc1 was killed".into(),
+        hint: "give the machine more memory".into(),
+    }
+}
+
+pub fn metrics() -> Metrics {
+    Metrics { wall_ms: 61_000, user_us: 99_000_000, max_rss_kib: 51_200, ..Metrics::default() }
+}
+
+pub const LOG: &str = "configure: ok\nmake: ok\n\x1b[31mred\x1b[0m\nlast line\n";
+
+pub fn attempt() -> Attempt {
+    Attempt {
+        id: 3,
+        job: 7,
+        step: "m4".parse().unwrap(),
+        started_ms: 1_763_696_820_000,
+        finished_ms: Some(1_763_696_881_000),
+        failure: None,
+        log_bytes: LOG.len() as u64,
+        phases: Vec::new(),
+    }
+}
+
+/// The log in pieces of ten bytes.
+pub fn log(offset: u64) -> Reply {
+    let rest = &LOG.as_bytes()[(offset as usize).min(LOG.len())..];
+    let bytes = rest[..rest.len().min(10)].to_vec();
+    Reply::Log { attempt: attempt(), end: bytes.len() < 10, bytes }
+}
+
+pub fn recipes() -> Vec<RecipeReport> {
+    let recipe = |name: &str, stage| RecipeReport {
+        step: name.parse().unwrap(),
+        version: "1.4.19".parse().unwrap(),
+        stage,
+        description: "a package that is described at such length that one line cannot hold it"
+            .into(),
+        groups: vec!["lfs/demo".into()],
+        needs: Vec::new(),
+        sbu_centi: 40,
+    };
+    vec![recipe("m4", Stage::Demo), recipe("gcc:pass1", Stage::Cross)]
+}
+
+pub fn check(state: CheckState) -> Check {
+    Check { name: "landlock".into(), state, found: "ABI 6".into(), hint: "boot another".into() }
+}
+
+pub fn lint(error: bool) -> LintReport {
+    LintReport {
+        error,
+        file: "demo/m4/recipe.toml".into(),
+        line: 3,
+        what: "unknown key 'sorces'".into(),
+        hint: String::new(),
+    }
+}

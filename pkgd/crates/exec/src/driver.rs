@@ -1,0 +1,100 @@
+//! The shell text around a phase's script, and the fixed environment.
+
+use minos_model::Phase;
+
+use crate::task::Task;
+
+/// The shell's exit status when a script ended with status 0 before its last line.
+pub const EARLY_EXIT: i32 = 213;
+
+/// Where the recipe's files stand inside the sandbox.
+pub const RECIPE_DIR: &str = "/recipe";
+/// Where the sources stand inside the sandbox.
+pub const SOURCE_DIR: &str = "/sources";
+/// The build tree.
+pub const BUILD_DIR: &str = "/build";
+
+/// The command line of a phase.
+///
+/// The driver text is passed with `-c` so that no file of ours stands among the recipe's. An EXIT trap
+/// turns "status 0, but the last line was not reached" into [`EARLY_EXIT`]: a stray `exit 0`
+/// would otherwise pass for success. Subshells do not inherit the trap.
+pub fn command(phase: Phase) -> Vec<String> {
+    let text = format!(
+        "set +h; umask 022\n\
+         trap '_minos_status=$?; [ $_minos_status -ne 0 ] || [ -n \"$_minos_end\" ] || exit {EARLY_EXIT}' EXIT\n\
+         mkdir -p {BUILD_DIR}/src {BUILD_DIR}/home; cd {BUILD_DIR}/src\n\
+         set -eo pipefail\n\
+         . {RECIPE_DIR}/{phase}.sh\n\
+         _minos_end=1\n"
+    );
+    ["/bin/bash", "--noprofile", "--norc", "-c", &text, &format!("minos-{phase}")]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+/// The whole environment of a phase: nothing is inherited from pkgd.
+pub fn environment(task: &Task) -> Vec<(String, String)> {
+    let fixed = [
+        ("LC_ALL", "POSIX"),
+        ("LFS", "/lfs"),
+        ("LFS_TGT", "x86_64-lfs-linux-gnu"),
+        ("PATH", "/lfs/tools/bin:/usr/bin:/usr/sbin:/bin:/sbin"),
+        ("CONFIG_SITE", "/lfs/usr/share/config.site"),
+        ("SRC_DIR", SOURCE_DIR),
+        ("RECIPE_DIR", RECIPE_DIR),
+        ("HOME", "/build/home"),
+        ("TMPDIR", "/tmp"),
+        ("TZ", "UTC0"),
+        ("TERM", "dumb"),
+        ("USER", "root"),
+        ("SHELL", "/bin/bash"),
+    ];
+    let mut env: Vec<_> = fixed.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    env.push(("MAKEFLAGS".into(), format!("-j{}", task.jobs.max(1))));
+    env.push(("SOURCE_DATE_EPOCH".into(), task.epoch.to_string()));
+    for (key, value) in &task.env {
+        env.retain(|(k, _)| k != key);
+        env.push((key.clone(), value.clone()));
+    }
+    env
+}
+
+#[cfg(test)]
+mod tests {
+    use minos_model::Phase;
+
+    use super::command;
+
+    /// The driver's contract, tried with the real shell: (script, exit status of the shell).
+    #[test]
+    fn a_script_counts_as_done_only_at_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let cases = [
+            ("true\n", 0),
+            ("exit 0\necho never\n", super::EARLY_EXIT),
+            ("(exit 0)\ntrue\n", 0),
+            ("exit 7\n", 7),
+            ("false\ntrue\n", 1),
+            ("false | true\ntrue\n", 1),
+            ("(false)\ntrue\n", 1),
+            ("x=$(false)\ntrue\n", 1),
+            ("if false; then :; fi\ntrue\n", 0),
+            ("set -u; echo $nothing\n", 1),
+        ];
+        for (script, expected) in cases {
+            std::fs::write(dir.path().join("build.sh"), script).unwrap();
+            let words = command(Phase::Build);
+            let text = words[4]
+                .replace("/recipe/", &format!("{}/", dir.path().display()))
+                .replace("mkdir -p /build/src /build/home; cd /build/src\n", "");
+            let status = std::process::Command::new("/bin/bash")
+                .args(["--noprofile", "--norc", "-c", &text, "t"])
+                .stdout(std::process::Stdio::null())
+                .stderr(std::process::Stdio::null())
+                .status()
+                .unwrap();
+            assert_eq!(status.code(), Some(expected), "{script:?}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The directories of a step's scratch space.
+//!
+//! ```text
+//! <scratch>/recipe/    the recipe's files, bound read-only to /recipe
+//! <scratch>/<phase>/   overlay pair: what the phase changed in /build
+//! <scratch>/root/      overlay pair: what install changed outside /build, which is the package
+//! ```
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use minos_model::Phase;
+use minos_sandbox::Upper;
+
+/// Paths inside a step's scratch directory.
+#[derive(Debug, Clone)]
+pub struct Layers {
+    scratch: PathBuf,
+}
+
+impl Layers {
+    /// The layout below `scratch`.
+    pub fn new(scratch: &Path) -> Self {
+        Self { scratch: scratch.to_owned() }
+    }
+
+    /// Where the recipe's files are written.
+    pub fn recipe(&self) -> PathBuf {
+        self.scratch.join("recipe")
+    }
+
+    /// Takes what `phase` changes in the build tree.
+    pub fn build(&self, phase: Phase) -> Upper {
+        Upper { dir: self.scratch.join(phase.as_str()) }
+    }
+
+    /// Takes what install changes outside the build tree.
+    pub fn root(&self) -> Upper {
+        Upper { dir: self.scratch.join("root") }
+    }
+
+    /// The folders that `phase` alone writes: thrown away before it starts.
+    fn own(&self, phase: Phase) -> Vec<PathBuf> {
+        let mut own = vec![self.build(phase).dir];
+        if phase == Phase::Install {
+            own.push(self.root().dir);
+        }
+        own
+    }
+
+    /// Makes fresh, empty directories for `phase`; whatever a killed attempt left there is moved to
+    /// `discard`, which takes the path of a tree that is to be deleted.
+    ///
+    /// # Errors
+    /// The path and the system's error.
+    pub fn fresh(
+        &self,
+        phase: Phase,
+        discard: &mut dyn FnMut(&Path) -> io::Result<()>,
+    ) -> Result<(), (PathBuf, io::Error)> {
+        for dir in self.own(phase) {
+            if dir.symlink_metadata().is_ok() {
+                discard(&dir).map_err(|e| (dir.clone(), e))?;
+            }
+            // Not for other users of the host: the trees keep real owners and modes.
+            let made = DirBuilder::new().mode(0o700).recursive(true).create(&dir);
+            made.map_err(|e| (dir.clone(), e))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use minos_model::Phase;
+
+    use super::Layers;
+
+    #[test]
+    fn a_killed_phase_leaves_nothing_behind_and_others_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let layers = Layers::new(dir.path());
+        let mut remove = |p: &std::path::Path| fs::remove_dir_all(p);
+        layers.fresh(Phase::Configure, &mut remove).unwrap();
+        layers.fresh(Phase::Build, &mut remove).unwrap();
+        let kept = layers.build(Phase::Configure).dir.join("Makefile");
+        let half = layers.build(Phase::Build).dir.join("half.o");
+        fs::write(&kept, "x").unwrap();
+        fs::write(&half, "x").unwrap();
+        layers.fresh(Phase::Build, &mut remove).unwrap();
+        assert!(kept.exists() && !half.exists());
+    }
+
+    #[test]
+    fn install_starts_with_an_empty_package() {
+        let dir = tempfile::tempdir().unwrap();
+        let layers = Layers::new(dir.path());
+        let mut remove = |p: &std::path::Path| fs::remove_dir_all(p);
+        layers.fresh(Phase::Install, &mut remove).unwrap();
+        let half = layers.root().dir.join("half-installed");
+        fs::write(&half, "x").unwrap();
+        layers.fresh(Phase::Install, &mut remove).unwrap();
+        assert!(!half.exists() && layers.root().dir.exists());
+    }
+}

@@ -1,0 +1,289 @@
+//! Runs a step's phases, one sandbox each, from the first one that has no checkpoint.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use minos_model::{Failure, FailureClass, Metrics, Phase};
+use minos_sandbox::{
+    Bind, Build, Child, Error as SandboxError, Exit, IdRange, Killer, Network, Spec, Strength, tree,
+};
+
+use crate::capture::{Captured, capture};
+use crate::classify::{Facts, Stop, classify};
+use crate::driver::{BUILD_DIR, RECIPE_DIR, SOURCE_DIR, command, environment};
+use crate::layers::Layers;
+use crate::pump::{Host, Pumped, pump};
+use crate::task::Task;
+
+/// The first user id given to build slots; each slot has [`IDS_PER_SLOT`] of its own. Above what
+/// distributions hand out for users and containers by default (65,536 and up to 100,000 + 65,536).
+const FIRST_ID: u32 = 0x4d00_0000;
+/// As many ids as a distribution expects.
+const IDS_PER_SLOT: u32 = 1 << 16;
+
+/// What a phase uses up right now.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Progress {
+    /// Time since the phase began.
+    pub elapsed: Duration,
+    /// CPU time of the tree in milliseconds, 0 where not measured.
+    pub cpu_ms: u64,
+    /// Memory of the tree in KiB, 0 where not measured.
+    pub memory_kib: u64,
+}
+
+/// Whoever listens to a step. An error of any method stops the step with that failure.
+pub trait Observer {
+    /// A phase begins; `resumed` is set for the first one after a checkpoint.
+    ///
+    /// # Errors
+    /// A failure stops the step.
+    fn phase_started(&mut self, phase: Phase, resumed: bool) -> Result<(), Failure>;
+    /// A phase went well and its layer is complete. The observer makes the layer durable and commits
+    /// the checkpoint before it returns.
+    ///
+    /// # Errors
+    /// A failure stops the step.
+    fn phase_done(&mut self, phase: Phase, metrics: &Metrics) -> Result<(), Failure>;
+    /// Output of the phase.
+    ///
+    /// # Errors
+    /// An error stops the step with [`FailureClass::State`].
+    fn output(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// About five times a second while a phase runs.
+    fn progress(&mut self, progress: Progress);
+    /// Takes a directory tree that is to be deleted, so that deleting need not be waited for.
+    ///
+    /// # Errors
+    /// The system's error; the phase that needs the place empty cannot start.
+    fn discard(&mut self, tree: &Path) -> io::Result<()>;
+}
+
+/// Runs `task` and captures what it made.
+///
+/// # Errors
+/// The one failure that stopped it. After [`Stop::Cancelled`] the failure is not to be shown: the
+/// caller knows that it cancelled.
+pub fn run(task: &Task, observer: &mut dyn Observer) -> Result<Captured, Failure> {
+    let layers = Layers::new(&task.scratch);
+    write_scripts(task, &layers).map_err(|(path, e)| state_failure(None, &path, &e))?;
+    let mut total = Metrics::default();
+    let mut log_bytes = 0;
+    let mut resumed = !task.done.is_empty();
+    for (phase, _) in &task.scripts {
+        if *phase == Phase::Assert || task.done.contains(phase) {
+            continue;
+        }
+        observer.phase_started(*phase, std::mem::take(&mut resumed))?;
+        let mut step = PhaseRun { task, layers: &layers, phase: *phase, observer, log_bytes };
+        let metrics = step.run(None)?;
+        log_bytes = step.log_bytes;
+        total += metrics;
+        observer.phase_done(*phase, &metrics)?;
+    }
+    let captured = capture(&layers.root().tree(), task, total)?;
+    if task.scripts.iter().any(|(phase, _)| *phase == Phase::Assert) {
+        observer.phase_started(Phase::Assert, false)?;
+        let phase = Phase::Assert;
+        let mut step = PhaseRun { task, layers: &layers, phase, observer, log_bytes };
+        // No checkpoint: an assertion leaves nothing, and the output's commit follows at once.
+        step.run(Some(&captured.tree))?;
+    }
+    Ok(captured)
+}
+
+fn write_scripts(task: &Task, layers: &Layers) -> Result<(), (std::path::PathBuf, io::Error)> {
+    let dir = layers.recipe();
+    let on = |path: &Path| {
+        let path = path.to_owned();
+        move |e| (path, e)
+    };
+    fs::create_dir_all(&dir).map_err(on(&dir))?;
+    for (phase, text) in &task.scripts {
+        let path = dir.join(format!("{phase}.sh"));
+        fs::write(&path, text).map_err(on(&path))?;
+    }
+    Ok(())
+}
+
+fn state_failure(phase: Option<Phase>, path: &Path, error: &io::Error) -> Failure {
+    let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    Failure {
+        class: if full { FailureClass::DiskFull } else { FailureClass::State },
+        phase,
+        what: format!("{}: {error}", path.display()),
+        hint: match full {
+            true => "free space on the state's file system or give it a larger disk, then retry",
+            false => "check the state's file system",
+        }
+        .to_owned(),
+    }
+}
+
+/// One phase of a step.
+struct PhaseRun<'a> {
+    task: &'a Task,
+    layers: &'a Layers,
+    phase: Phase,
+    observer: &'a mut dyn Observer,
+    /// Bytes of log of the attempt so far.
+    log_bytes: u64,
+}
+
+impl PhaseRun<'_> {
+    /// Runs the phase; `output` is a finished output to put on top of the root (for assertions).
+    fn run(&mut self, output: Option<&Path>) -> Result<Metrics, Failure> {
+        let phase = self.phase;
+        let observer = &mut *self.observer;
+        self.layers
+            .fresh(phase, &mut |tree| observer.discard(tree))
+            .map_err(|(path, e)| state_failure(Some(phase), &path, &e))?;
+        let start = Instant::now();
+        let (pumped, exit) = self.box_it(&self.spec(output))?;
+        self.log_bytes += pumped.bytes;
+        if let Some(error) = &pumped.log_error {
+            return Err(state_failure(Some(phase), Path::new("the attempt's log"), error));
+        }
+        let metrics = metrics(&exit, start.elapsed());
+        match classify(&self.facts(pumped, &exit)) {
+            None => Ok(metrics),
+            Some(_) if phase == Phase::Check && !self.task.check_fatal => Ok(metrics),
+            Some(failure) => Err(failure),
+        }
+    }
+
+    fn box_it(&mut self, spec: &Spec) -> Result<(Pumped, Exit), Failure> {
+        let pipe = io::pipe().map_err(|e| self.broken("a pipe for its output", &e.to_string()))?;
+        let (reader, writer) = (File::from(OwnedFd::from(pipe.0)), OwnedFd::from(pipe.1));
+        let child = minos_sandbox::spawn(spec, writer).map_err(|e| self.sandbox(&e))?;
+        let mut host = Boxed {
+            killer: child.killer(),
+            child: &child,
+            observer: &mut *self.observer,
+            task: self.task,
+        };
+        let pumped = pump(reader, &self.task.limits, self.log_bytes, &mut host);
+        let exit = child.wait().map_err(|e| self.sandbox(&e))?;
+        Ok((pumped, exit))
+    }
+
+    fn sandbox(&self, error: &SandboxError) -> Failure {
+        self.broken("its sandbox", &error.to_string())
+    }
+
+    fn broken(&self, what: &str, why: &str) -> Failure {
+        Failure {
+            class: FailureClass::Sandbox,
+            phase: Some(self.phase),
+            what: format!("{what}: {why}"),
+            hint: "run 'pkgctl doctor'".to_owned(),
+        }
+    }
+
+    fn facts(&self, pumped: Pumped, exit: &Exit) -> Facts {
+        let denials = exit.denials.iter();
+        Facts {
+            phase: self.phase,
+            status: exit.status,
+            stop: pumped.stop,
+            oom_kills: exit.oom_kills,
+            fork_failures: 0,
+            leftover: exit.leftover,
+            disk_full: low_on_space(self.task),
+            denials: denials.map(|d| (d.path.display().to_string(), d.right.clone())).collect(),
+            tail: pumped.tail,
+        }
+    }
+
+    fn spec(&self, output: Option<&Path>) -> Spec {
+        let (task, phase) = (self.task, self.phase);
+        let install = phase == Phase::Install;
+        let earlier = task.scripts.iter().map(|(p, _)| *p).take_while(|p| *p != phase);
+        // An assertion judges the output alone: it gets an empty build tree.
+        let build_layers = match phase {
+            Phase::Assert => Vec::new(),
+            _ => earlier.map(|p| self.layers.build(p).tree()).collect::<Vec<_>>(),
+        };
+        let bind = |source: &Path, target: String| Bind {
+            source: source.to_owned(),
+            target: target.into(),
+        };
+        let mut binds = vec![bind(&self.layers.recipe(), RECIPE_DIR.to_owned())];
+        let sources = task.sources.iter();
+        binds.extend(sources.map(|(name, path)| bind(path, format!("{SOURCE_DIR}/{name}"))));
+        Spec {
+            layers: output
+                .into_iter()
+                .chain(task.layers.iter().map(|p| p.as_path()))
+                .map(Into::into)
+                .collect(),
+            upper: install.then(|| self.layers.root()),
+            build: Build {
+                layers: build_layers.into_iter().rev().collect(),
+                upper: self.layers.build(phase),
+            },
+            binds,
+            argv: command(phase).into_iter().map(Into::into).collect(),
+            env: environment(task).into_iter().map(|(k, v)| (k.into(), v.into())).collect(),
+            cwd: BUILD_DIR.into(),
+            writable: if install { vec![task.prefix.clone().into()] } else { Vec::new() },
+            ids: IdRange {
+                first: FIRST_ID + u32::from(task.slot) * IDS_PER_SLOT,
+                count: IDS_PER_SLOT,
+            },
+            limits: minos_sandbox::Limits {
+                processes: u32::try_from(task.limits.processes).ok(),
+                memory_bytes: (task.limits.memory_bytes > 0).then_some(task.limits.memory_bytes),
+                ..minos_sandbox::Limits::default()
+            },
+            hostname: "minos".to_owned(),
+            network: if phase == Phase::Check { Network::Loopback } else { Network::None },
+            strength: if task.weak { Strength::Weak } else { Strength::Full },
+        }
+    }
+}
+
+fn low_on_space(task: &Task) -> bool {
+    tree::free_space(&task.scratch).is_ok_and(|space| space.free < task.limits.reserve_bytes)
+}
+
+fn metrics(exit: &Exit, wall: Duration) -> Metrics {
+    let micros = |d: Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
+    Metrics {
+        wall_ms: micros(wall) / 1000,
+        user_us: micros(exit.user),
+        system_us: micros(exit.system),
+        max_rss_kib: exit.max_rss / 1024,
+        memory_peak_kib: exit.memory_peak.unwrap_or(0) / 1024,
+        build_tree_kib: 0,
+    }
+}
+
+/// The pump's view of a running box.
+struct Boxed<'a> {
+    killer: Killer,
+    child: &'a Child,
+    observer: &'a mut dyn Observer,
+    task: &'a Task,
+}
+
+impl Host for Boxed<'_> {
+    fn output(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.observer.output(bytes)
+    }
+
+    fn tick(&mut self, elapsed: Duration) -> Option<Stop> {
+        self.observer.progress(Progress { elapsed, cpu_ms: 0, memory_kib: 0 });
+        if self.task.cancel.requested() {
+            return Some(Stop::Cancelled);
+        }
+        low_on_space(self.task).then_some(Stop::DiskFull)
+    }
+
+    fn kill(&mut self) {
+        self.killer.kill();
+    }
+}

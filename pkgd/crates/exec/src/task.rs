@@ -1,0 +1,108 @@
+//! What a step needs to run.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use minos_model::{Phase, StepId};
+
+/// Limits of each phase of a step.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Longest time without a byte of output.
+    pub silence: Duration,
+    /// Longest time in all.
+    pub wall: Duration,
+    /// Memory of the whole tree in bytes; 0 for no limit.
+    pub memory_bytes: u64,
+    /// Processes at once.
+    pub processes: u64,
+    /// Largest log of one attempt in bytes.
+    pub log_bytes: u64,
+    /// The step is stopped when the scratch file system has less than this left.
+    pub reserve_bytes: u64,
+}
+
+impl Default for Limits {
+    /// Limits that no step of LFS comes near on a slow machine, but that end a runaway one.
+    fn default() -> Self {
+        Self {
+            silence: Duration::from_secs(30 * 60),
+            wall: Duration::from_secs(24 * 3600),
+            memory_bytes: 0,
+            processes: 4096,
+            log_bytes: 256 << 20,
+            reserve_bytes: 64 << 20,
+        }
+    }
+}
+
+/// What the recipe allows an output to carry beyond plain files, as absolute paths.
+#[derive(Debug, Clone, Default)]
+pub struct Allowed {
+    /// Files that may be setuid or setgid.
+    pub setuid: Vec<String>,
+    /// Device nodes.
+    pub devices: Vec<String>,
+    /// Files that may have extended attributes.
+    pub xattrs: Vec<String>,
+}
+
+/// A request to stop, shared with whoever may make it.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// A token nobody has used yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks for the stop. It takes effect within a fraction of a second.
+    pub fn request(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the stop was asked for.
+    pub fn requested(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One step, ready to run.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// The step.
+    pub step: StepId,
+    /// Lower layers of the root, top first: outputs of dependencies, then the seed.
+    pub layers: Vec<PathBuf>,
+    /// The step's own scratch directory. It may hold checkpoints of an earlier attempt.
+    pub scratch: PathBuf,
+    /// Phases whose layers in `scratch` are complete: they are not run again.
+    pub done: Vec<Phase>,
+    /// The phases in running order, each with the text of its script.
+    pub scripts: Vec<(Phase, String)>,
+    /// Sources by name below `/sources`, verified by the caller.
+    pub sources: Vec<(String, PathBuf)>,
+    /// Environment of the recipe, over the base environment.
+    pub env: Vec<(String, String)>,
+    /// Where `install` may write, for example `/lfs`.
+    pub prefix: String,
+    /// A failing check phase fails the step; otherwise it is only logged.
+    pub check_fatal: bool,
+    /// What the output may carry.
+    pub allowed: Allowed,
+    /// `make -j`.
+    pub jobs: u16,
+    /// Seconds since the Unix epoch that stand for "now" in the output.
+    pub epoch: i64,
+    /// Build slot: steps that run at the same time have different ones and so different user ids.
+    pub slot: u16,
+    /// Limits.
+    pub limits: Limits,
+    /// A weaker sandbox was accepted by name.
+    pub weak: bool,
+    /// Ends the step when asked.
+    pub cancel: Cancel,
+}

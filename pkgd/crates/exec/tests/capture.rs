@@ -1,0 +1,156 @@
+//! The capture of trees as scripts leave them.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+use std::process::Command;
+
+use minos_exec::{Allowed, Cancel, Limits, Task, capture};
+use minos_model::{Failure, FailureClass, Kind, Manifest, Metrics};
+
+fn task(layers: &[&Path], allowed: Allowed) -> Task {
+    Task {
+        step: "test".parse().unwrap(),
+        layers: layers.iter().map(|p| p.to_path_buf()).collect(),
+        scratch: "/nowhere".into(),
+        done: Vec::new(),
+        scripts: Vec::new(),
+        sources: Vec::new(),
+        env: Vec::new(),
+        prefix: "/".into(),
+        check_fatal: true,
+        allowed,
+        jobs: 1,
+        epoch: 1_000_000_000,
+        slot: 0,
+        limits: Limits::default(),
+        weak: false,
+        cancel: Cancel::new(),
+    }
+}
+
+fn captured(tree: &Path, layers: &[&Path], allowed: Allowed) -> Result<Manifest, Failure> {
+    capture(tree, &task(layers, allowed), Metrics::default()).map(|c| c.manifest)
+}
+
+fn plain(tree: &Path) -> Result<Manifest, Failure> {
+    captured(tree, &[], Allowed::default())
+}
+
+fn kind<'a>(manifest: &'a Manifest, path: &str) -> &'a Kind {
+    let found = manifest.entries().iter().find(|e| e.path == path.as_bytes());
+    &found.unwrap_or_else(|| panic!("{path} is not in {manifest}")).kind
+}
+
+fn set_xattr(path: &Path, name: &str, value: &str) {
+    let set = Command::new("python3")
+        .args(["-c", "import os,sys; os.setxattr(sys.argv[1], sys.argv[2], sys.argv[3].encode())"])
+        .arg(path)
+        .args([name, value])
+        .status();
+    assert!(set.unwrap().success(), "the temporary folder takes user attributes");
+}
+
+#[test]
+fn two_trees_with_the_same_content_have_the_same_digest() {
+    let make = |first: &str, second: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [first, second] {
+            fs::write(dir.path().join(name), name).unwrap();
+        }
+        fs::hard_link(dir.path().join("b"), dir.path().join("c")).unwrap();
+        symlink("b", dir.path().join("link")).unwrap();
+        let manifest = plain(dir.path()).unwrap();
+        assert_eq!(*kind(&manifest, "c"), Kind::Hardlink { to: b"b".to_vec() });
+        manifest.digest()
+    };
+    // Neither the order in which files were made nor the time may show.
+    assert_eq!(make("a", "b"), make("b", "a"));
+}
+
+#[test]
+fn capturing_twice_gives_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("a"), "x").unwrap();
+    assert_eq!(plain(dir.path()).unwrap(), plain(dir.path()).unwrap());
+    let time = fs::metadata(dir.path().join("a")).unwrap().modified().unwrap();
+    let epoch = time.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    assert_eq!(epoch, 1_000_000_000, "times are those of the task");
+}
+
+#[test]
+fn links_are_recorded_and_never_followed() {
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("secret"), "x").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    symlink(outside.path(), dir.path().join("way-out")).unwrap();
+    symlink(outside.path().join("secret"), dir.path().join("file")).unwrap();
+    let manifest = plain(dir.path()).unwrap();
+    assert_eq!(manifest.entries().len(), 2);
+    assert!(matches!(kind(&manifest, "way-out"), Kind::Symlink { .. }));
+}
+
+#[test]
+fn what_must_not_leave_a_build_is_named() {
+    let refused = |make: &dyn Fn(&Path)| {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("bin")).unwrap();
+        make(&dir.path().join("bin/tool"));
+        let failure = plain(dir.path()).unwrap_err();
+        assert_eq!(failure.class, FailureClass::Output);
+        assert!(failure.what.contains("/bin/tool"), "{failure}");
+    };
+    refused(&|path| {
+        fs::write(path, "x").unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o4755)).unwrap();
+    });
+    refused(&|path| {
+        assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    });
+    refused(&|path| {
+        fs::write(path, "x").unwrap();
+        set_xattr(path, "user.note", "hello");
+    });
+    refused(&|path| drop(std::os::unix::net::UnixListener::bind(path).unwrap()));
+}
+
+#[test]
+fn an_empty_tree_is_no_output() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(plain(dir.path()).unwrap_err().class, FailureClass::Output);
+}
+
+/// overlayfs marks every new directory below a merged one as opaque, to save itself look-ups. Kept, the
+/// mark of `/lfs/usr` in one output hid the files of every other output stacked below it.
+#[test]
+fn only_a_directory_that_replaces_another_stays_opaque() {
+    let lower = tempfile::tempdir().unwrap();
+    fs::create_dir(lower.path().join("replaced")).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["replaced", "new"] {
+        fs::create_dir(dir.path().join(name)).unwrap();
+        set_xattr(&dir.path().join(name), "user.overlay.opaque", "y");
+    }
+    set_xattr(&dir.path().join("new"), "user.overlay.impure", "y");
+    let manifest = captured(dir.path(), &[lower.path()], Allowed::default()).unwrap();
+    assert_eq!(*kind(&manifest, "replaced"), Kind::Opaque);
+    assert_eq!(*kind(&manifest, "new"), Kind::Directory);
+    let left = Command::new("python3")
+        .args(["-c", "import os,sys; print(os.listxattr(sys.argv[1]))"])
+        .arg(dir.path().join("new"))
+        .output();
+    assert_eq!(String::from_utf8_lossy(&left.unwrap().stdout).trim(), "[]");
+}
+
+#[test]
+fn declared_extras_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("su");
+    fs::write(&path, "x").unwrap();
+    set_xattr(&path, "user.note", "hello");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o4755)).unwrap();
+    let list = || vec!["/su".to_owned()];
+    let allowed = Allowed { setuid: list(), xattrs: list(), ..Allowed::default() };
+    let manifest = captured(dir.path(), &[], allowed).unwrap();
+    assert_eq!(manifest.entries()[0].mode, 0o4755);
+}

@@ -1,0 +1,171 @@
+//! `recipe.toml` as written, before scripts are read and sources looked up.
+
+use std::collections::BTreeMap;
+
+use minos_model::{Name, Phase, Stage, StepId};
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::error::{self, ParseError};
+use crate::recipe::Role;
+
+/// The file, key by key. Spans are kept where a later check has to name the line.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Draft {
+    #[expect(dead_code, reason = "checked by error::parse before")]
+    schema: u32,
+    pub name: Name,
+    #[serde(default)]
+    pub pass: Option<Name>,
+    pub version: Spanned<String>,
+    #[serde(default = "one")]
+    pub release: u32,
+    pub stage: Spanned<Stage>,
+    pub order: u32,
+    pub description: String,
+    #[serde(default)]
+    pub license: String,
+    #[serde(default, rename = "source")]
+    pub sources: Vec<DraftSource>,
+    #[serde(default)]
+    pub deps: Deps,
+    pub phases: BTreeMap<PhaseKey, Spanned<String>>,
+    #[serde(default)]
+    pub env: BTreeMap<String, Spanned<String>>,
+    #[serde(default)]
+    pub needs: DraftNeeds,
+    #[serde(default)]
+    pub limits: DraftLimits,
+    #[serde(default)]
+    pub install: DraftInstall,
+    #[serde(default)]
+    pub check: Check,
+    #[serde(default)]
+    pub group: Group,
+}
+
+/// The phases a recipe may give a script for; the assertion has its own place, `[check] assert`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PhaseKey {
+    Unpack,
+    Prepare,
+    Configure,
+    Build,
+    Check,
+    Install,
+}
+
+impl From<PhaseKey> for Phase {
+    fn from(key: PhaseKey) -> Self {
+        match key {
+            PhaseKey::Unpack => Self::Unpack,
+            PhaseKey::Prepare => Self::Prepare,
+            PhaseKey::Configure => Self::Configure,
+            PhaseKey::Build => Self::Build,
+            PhaseKey::Check => Self::Check,
+            PhaseKey::Install => Self::Install,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DraftSource {
+    pub file: Spanned<String>,
+    #[serde(default)]
+    pub role: Role,
+    #[serde(default = "one_component")]
+    pub strip: u8,
+    #[serde(default)]
+    pub into: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Deps {
+    #[serde(default)]
+    pub build: Vec<Spanned<StepId>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DraftNeeds {
+    #[serde(default)]
+    pub sbu: Option<Spanned<f64>>,
+    #[serde(default)]
+    pub disk_mb: u32,
+    #[serde(default)]
+    pub ram_mb: u32,
+    #[serde(default)]
+    pub jobs_max: u16,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DraftLimits {
+    #[serde(default)]
+    pub silence_s: Option<u32>,
+    #[serde(default)]
+    pub wall_s: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DraftInstall {
+    #[serde(default)]
+    pub prefix: Option<Spanned<String>>,
+    #[serde(default)]
+    pub setuid: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub devices: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub xattrs: Vec<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Check {
+    #[serde(default)]
+    pub assert: Option<Spanned<String>>,
+    #[serde(default = "yes")]
+    pub fatal: bool,
+}
+
+impl Default for Check {
+    fn default() -> Self {
+        Self { assert: None, fatal: true }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Group {
+    #[serde(default)]
+    pub names: Vec<Name>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn one_component() -> u8 {
+    1
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Draft {
+    /// Parses the text of a `recipe.toml`; `file` is its name in messages.
+    pub fn parse(file: &str, text: &str) -> Result<Self, ParseError> {
+        error::parse(file, text)
+    }
+
+    /// The step it describes.
+    pub fn id(&self) -> StepId {
+        StepId::new(self.name.clone(), self.pass.clone())
+    }
+}

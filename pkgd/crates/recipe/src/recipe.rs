@@ -1,0 +1,198 @@
+//! A recipe as the rest of the system sees it: checked, with its scripts and pinned sources.
+
+use std::collections::BTreeMap;
+
+use minos_model::{Digest, Name, Phase, Stage, StepId, Version};
+use serde::{Deserialize, Serialize};
+
+use crate::SCHEMA;
+
+/// What a source is to the step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Unpacked as `/build/src`, where every phase starts.
+    #[default]
+    Main,
+    /// Only readable in `$SRC_DIR`, or unpacked into a folder of the main tree (`into`).
+    Extra,
+}
+
+/// A source of a step, already looked up in the lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// File name in `$SRC_DIR` and in the lock.
+    pub file: String,
+    /// Its pinned SHA-256.
+    pub sha256: Digest,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Main or extra.
+    pub role: Role,
+    /// Leading path components that unpacking takes off.
+    pub strip: u8,
+    /// Folder of the main tree into which an extra source is unpacked.
+    pub into: Option<String>,
+}
+
+/// The text of a phase, to be sourced by bash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Script {
+    /// File name in the recipe's folder.
+    pub file: String,
+    /// What it says.
+    pub text: String,
+}
+
+/// What a step is expected to need. Only `jobs_max` can change its result.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Needs {
+    /// Hundredths of a standard build unit (binutils pass 1 = 100).
+    pub sbu_centi: u32,
+    /// Disk for build tree and output, in MB (10^6 bytes); 0 when unknown.
+    pub disk_mb: u32,
+    /// Memory in MB; 0 when unknown.
+    pub ram_mb: u32,
+    /// The most `make -j` may run; 0 sets no limit.
+    pub jobs_max: u16,
+}
+
+/// Deadlines of each phase, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// The longest time without a byte of output.
+    pub silence_s: u32,
+    /// The longest time in all; `None` leaves it to the daemon.
+    pub wall_s: Option<u32>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { silence_s: 1800, wall_s: None }
+    }
+}
+
+/// What the install phase may do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Install {
+    /// The folder below which it may write, at or below the stage's.
+    pub prefix: String,
+    /// Files that may be set-user-id or set-group-id, as absolute paths.
+    pub setuid: Vec<String>,
+    /// Device nodes that may exist.
+    pub devices: Vec<String>,
+    /// Files that may carry extended attributes.
+    pub xattrs: Vec<String>,
+}
+
+/// How to build one package in one pass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// Package and pass: the node of the build graph.
+    pub id: StepId,
+    /// Version and release.
+    pub version: Version,
+    /// The part of the book it belongs to.
+    pub stage: Stage,
+    /// Chapter and section of the book (`503` = 5.3): breaks ties, nothing else.
+    pub order: u32,
+    /// One line about the package.
+    pub description: String,
+    /// Licence as an SPDX expression.
+    pub license: String,
+    /// In the order of the file; at most one is main.
+    pub sources: Vec<Source>,
+    /// Steps whose outputs its root is made of, sorted.
+    pub build: Vec<StepId>,
+    /// The phases that have a script of their own. `Assert` runs last, on the finished output.
+    pub scripts: BTreeMap<Phase, Script>,
+    /// Additions to the fixed environment.
+    pub env: BTreeMap<String, String>,
+    /// Expected cost.
+    pub needs: Needs,
+    /// Deadlines.
+    pub limits: Limits,
+    /// What install may do.
+    pub install: Install,
+    /// A failing check phase fails the step. A failing assertion always does.
+    pub check_fatal: bool,
+    /// Groups it belongs to, without the leading `lfs/`.
+    pub groups: Vec<Name>,
+    /// Its folder below the recipes' folder.
+    pub folder: String,
+    /// `recipe.toml` as written, for people; the fields above are what counts.
+    pub text: String,
+}
+
+/// What can change the result of a step, scripts, source digests and inputs apart. The order of the
+/// fields is the format: a change of it needs a new [`SCHEMA`].
+#[derive(Serialize)]
+struct Keyed<'a> {
+    schema: u32,
+    id: &'a StepId,
+    version: &'a Version,
+    stage: Stage,
+    sources: Vec<(&'a str, Role, u8, Option<&'a str>)>,
+    env: &'a BTreeMap<String, String>,
+    jobs_max: u16,
+    install: &'a Install,
+    check_fatal: bool,
+}
+
+impl Recipe {
+    /// The script of each phase the step has, in running order: its own, or for `unpack` the one
+    /// made from its sources. Without sources and script there is no unpack phase.
+    pub fn phases(&self) -> Vec<(Phase, String)> {
+        let text = |phase| match self.scripts.get(&phase) {
+            Some(script) => Some(script.text.clone()),
+            None if phase == Phase::Unpack => self.generated_unpack(),
+            None => None,
+        };
+        Phase::ALL.iter().filter_map(|phase| Some((*phase, text(*phase)?))).collect()
+    }
+
+    /// One `tar` for each source that is to be unpacked. It runs in the empty `/build/src`.
+    /// File names and `into` are plain words (checked when parsed), so that they need no quoting.
+    fn generated_unpack(&self) -> Option<String> {
+        let mut text = String::new();
+        for source in &self.sources {
+            let into = match (source.role, source.into.as_deref()) {
+                (Role::Main, _) => ".",
+                (Role::Extra, Some(into)) => into,
+                (Role::Extra, None) => continue,
+            };
+            let Source { file, strip, .. } = source;
+            text.push_str(&format!(
+                "mkdir -p {into}\n\
+                 tar -xf \"$SRC_DIR/{file}\" -C {into} --strip-components={strip} --no-same-owner\n"
+            ));
+        }
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// The bytes that stand for this recipe's fields in its task key: the postcard encoding of every
+    /// field that can change the result. `docs/formats/task-key.md` has it field by field.
+    ///
+    /// Scripts, source digests and inputs enter the key beside this, so that a change can be named.
+    /// Comments and layout of `recipe.toml` are in neither, nor are description, licence, order,
+    /// groups, deadlines and expected cost: none of them can change what comes out.
+    pub fn canonical(&self) -> Vec<u8> {
+        // Writing to memory with derived encoders: postcard has no way to fail here.
+        postcard::to_allocvec(&self.keyed()).unwrap_or_default()
+    }
+
+    fn keyed(&self) -> Keyed<'_> {
+        let sources = self.sources.iter();
+        Keyed {
+            schema: SCHEMA,
+            id: &self.id,
+            version: &self.version,
+            stage: self.stage,
+            sources: sources.map(|s| (&*s.file, s.role, s.strip, s.into.as_deref())).collect(),
+            env: &self.env,
+            jobs_max: self.needs.jobs_max,
+            install: &self.install,
+            check_fatal: self.check_fatal,
+        }
+    }
+}

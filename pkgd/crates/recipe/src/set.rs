@@ -1,0 +1,279 @@
+//! All recipes together: look-up, groups, targets.
+
+use core::fmt;
+use std::collections::{BTreeMap, BTreeSet};
+
+use minos_model::{Stage, StepId};
+
+use crate::lint::{Lint, Rule, graph, script};
+use crate::lock::SourcesLock;
+use crate::recipe::Recipe;
+use crate::resolve::{Resolver, Scripts};
+use crate::suggest::nearest;
+use crate::{ParseError, draft::Draft};
+
+/// The name of the lock in the recipes' folder.
+pub const LOCK_FILE: &str = "sources.lock";
+
+/// All usable recipes and the lock of their sources.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecipeSet {
+    pub(crate) recipes: BTreeMap<StepId, Recipe>,
+    pub(crate) lock: SourcesLock,
+}
+
+/// A target that names nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetError {
+    /// What was asked for.
+    pub target: String,
+    /// The nearest that exists.
+    pub near: Option<String>,
+}
+
+impl fmt::Display for TargetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no group and no step is called '{}'; ", self.target.escape_debug())?;
+        match &self.near {
+            Some(near) => write!(f, "did you mean '{near}'?"),
+            None => f.write_str("'pkgctl recipe list' shows what there is"),
+        }
+    }
+}
+
+impl std::error::Error for TargetError {}
+
+/// The word before the slash in targets of this stage, beside the stage's own name.
+fn space(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Demo => "demo",
+        Stage::Cross | Stage::Temporary | Stage::Chroot | Stage::System | Stage::Boot => "lfs",
+    }
+}
+
+impl RecipeSet {
+    /// A set of these recipes, without any check: for tests and generated graphs. Of two recipes
+    /// for one step the last stays.
+    pub fn from_recipes(recipes: impl IntoIterator<Item = Recipe>, lock: SourcesLock) -> Self {
+        Self { recipes: recipes.into_iter().map(|r| (r.id.clone(), r)).collect(), lock }
+    }
+
+    /// The recipe of a step.
+    pub fn get(&self, id: &StepId) -> Option<&Recipe> {
+        self.recipes.get(id)
+    }
+
+    /// All recipes, sorted by step.
+    pub fn iter(&self) -> impl Iterator<Item = &Recipe> {
+        self.recipes.values()
+    }
+
+    /// How many recipes there are.
+    pub fn len(&self) -> usize {
+        self.recipes.len()
+    }
+
+    /// There is no recipe.
+    pub fn is_empty(&self) -> bool {
+        self.recipes.is_empty()
+    }
+
+    /// The lock of the sources.
+    pub fn lock(&self) -> &SourcesLock {
+        &self.lock
+    }
+
+    /// The groups and their members, by the name a target has: `lfs/toolchain`.
+    pub fn groups(&self) -> BTreeMap<String, Vec<StepId>> {
+        let mut groups: BTreeMap<String, Vec<StepId>> = BTreeMap::new();
+        for recipe in self.iter() {
+            for name in &recipe.groups {
+                let key = format!("{}/{name}", space(recipe.stage));
+                groups.entry(key).or_default().push(recipe.id.clone());
+            }
+        }
+        groups
+    }
+
+    /// The steps that `target` names: a group (`lfs/toolchain`), a step (`gcc:pass1`), or a step
+    /// with its stage or space before it (`cross/glibc`, `lfs/glibc`, `demo/zlib`).
+    ///
+    /// # Errors
+    /// A target that names nothing, with the nearest that exists.
+    pub fn resolve(&self, target: &str) -> Result<Vec<StepId>, TargetError> {
+        if let Some(members) = self.groups().remove(target) {
+            return Ok(members);
+        }
+        let (place, step) = match target.split_once('/') {
+            Some((place, step)) => (Some(place), step),
+            None => (None, target),
+        };
+        let fits = |r: &&Recipe| place.is_none_or(|p| p == r.stage.as_str() || p == space(r.stage));
+        let found = step.parse().ok().and_then(|id| self.get(&id)).filter(fits);
+        match found {
+            Some(recipe) => Ok(vec![recipe.id.clone()]),
+            None => Err(self.unknown(target)),
+        }
+    }
+
+    fn unknown(&self, target: &str) -> TargetError {
+        let ids = self.iter().map(|r| r.id.to_string());
+        let full = self.iter().map(|r| format!("{}/{}", space(r.stage), r.id));
+        let staged = self.iter().map(|r| format!("{}/{}", r.stage, r.id));
+        let known: Vec<String> =
+            self.groups().into_keys().chain(ids).chain(full).chain(staged).collect();
+        let last = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
+        let step = last(target);
+        // no slips of the pen, but surely meant: `gcc` where only `gcc:pass1` exists, and the right
+        // step at the wrong place
+        let pass = |k: &&String| k.strip_prefix(target).is_some_and(|rest| rest.starts_with(':'));
+        let moved = |k: &&String| k.contains('/') && last(k) == step;
+        let near = known.iter().find(pass).or_else(|| known.iter().find(moved));
+        let near = near.map(String::as_str);
+        let near = near.or_else(|| nearest(target, known.iter().map(String::as_str)));
+        TargetError { target: target.to_owned(), near: near.map(str::to_owned) }
+    }
+
+    /// Every circle of dependencies, each starting with its smallest name (`[a, b]`: a depends on
+    /// b, b on a). Empty exactly when there is none.
+    pub fn cycles(&self) -> Vec<Vec<StepId>> {
+        graph::cycles(&self.recipes)
+    }
+
+    /// Makes a set of the files of a recipes' folder, by path below it, and says what is wrong with
+    /// them. Recipes with an error of their own are left out; those whose dependencies are missing
+    /// or run in a circle are in the set, and the plan refuses them by name.
+    ///
+    /// Findings are sorted by file, line and rule.
+    pub fn from_files(files: &BTreeMap<String, Vec<u8>>) -> (Self, Vec<Lint>) {
+        let mut lints = Vec::new();
+        let lock = read_lock(files, &mut lints);
+        let mut set = Self::default();
+        for folder in folders(files) {
+            if let Some(recipe) = read_recipe(files, &folder, lock.as_ref(), &mut lints) {
+                set.add(recipe, &mut lints);
+            }
+        }
+        lints.extend(graph::check(&set.recipes));
+        set.lock = lock.unwrap_or_default();
+        set.unused_sources(&mut lints);
+        lints.sort();
+        (set, lints)
+    }
+
+    fn add(&mut self, recipe: Recipe, lints: &mut Vec<Lint>) {
+        if let Some(first) = self.recipes.get(&recipe.id) {
+            let message = format!("step {} is already defined in {}", recipe.id, first.folder);
+            let file = format!("{}/recipe.toml", recipe.folder);
+            let hint = "give it another pass, or remove one of the two";
+            lints.push(Lint::new(Rule::DuplicateStep, &file, None, message, hint));
+        } else {
+            self.recipes.insert(recipe.id.clone(), recipe);
+        }
+    }
+
+    fn unused_sources(&self, lints: &mut Vec<Lint>) {
+        let used: BTreeSet<&str> =
+            self.iter().flat_map(|r| &r.sources).map(|s| s.file.as_str()).collect();
+        for source in self.lock.iter().filter(|s| !used.contains(s.file.as_str())) {
+            let message = format!("no recipe uses '{}'", source.file);
+            let hint = "remove the entry, or use it";
+            lints.push(Lint::new(Rule::UnusedSource, LOCK_FILE, None, message, hint));
+        }
+    }
+}
+
+/// `None` when the lock is missing or broken; the finding says so once.
+fn read_lock(files: &BTreeMap<String, Vec<u8>>, lints: &mut Vec<Lint>) -> Option<SourcesLock> {
+    let Some(bytes) = files.get(LOCK_FILE) else {
+        let message = format!("{LOCK_FILE} is missing");
+        let hint = "create it beside the stages, with 'schema = 1' in it";
+        lints.push(Lint::new(Rule::Parse, LOCK_FILE, None, message, hint));
+        return None;
+    };
+    let text = utf8(LOCK_FILE, bytes, lints)?;
+    SourcesLock::parse(LOCK_FILE, text).map_err(|error| lints.push(parse_lint(error))).ok()
+}
+
+fn parse_lint(error: ParseError) -> Lint {
+    Lint::new(Rule::Parse, &error.file, error.line, error.cause, &error.hint)
+}
+
+fn utf8<'a>(file: &str, bytes: &'a [u8], lints: &mut Vec<Lint>) -> Option<&'a str> {
+    let text = core::str::from_utf8(bytes);
+    if text.is_err() {
+        let message = "the file is not UTF-8 text".to_owned();
+        lints.push(Lint::new(Rule::TextForm, file, None, message, "convert it to UTF-8"));
+    }
+    text.ok()
+}
+
+/// The folders two levels down, `stage/step`, sorted.
+fn folders(files: &BTreeMap<String, Vec<u8>>) -> BTreeSet<String> {
+    let folder = |path: &String| Some(path.rsplit_once('/')?.0.to_owned());
+    files.keys().filter_map(folder).collect()
+}
+
+fn read_recipe(
+    files: &BTreeMap<String, Vec<u8>>,
+    folder: &str,
+    lock: Option<&SourcesLock>,
+    lints: &mut Vec<Lint>,
+) -> Option<Recipe> {
+    let file = format!("{folder}/recipe.toml");
+    let Some(bytes) = files.get(&file) else {
+        let message = format!("folder {folder} has no recipe.toml");
+        lints.push(Lint::new(Rule::Folder, folder, None, message, "add it, or remove the folder"));
+        return None;
+    };
+    let text = utf8(&file, bytes, lints)?;
+    lints.extend(script::check_toml(&file, text));
+    let draft = Draft::parse(&file, text).map_err(|error| lints.push(parse_lint(error))).ok()?;
+    let scripts = beside(files, folder, lints);
+    let mut resolver = Resolver { file: &file, text, scripts: &scripts, lock, lints: Vec::new() };
+    let recipe = resolver.recipe(draft, folder);
+    lints.append(&mut resolver.lints);
+    let recipe = recipe?;
+    lints.extend(check_folder(&recipe));
+    lints.extend(check_scripts(&recipe, &scripts));
+    Some(recipe)
+}
+
+/// The files beside a `recipe.toml`, by name.
+fn beside(files: &BTreeMap<String, Vec<u8>>, folder: &str, lints: &mut Vec<Lint>) -> Scripts {
+    let start = format!("{folder}/");
+    files
+        .range(start.clone()..)
+        .take_while(|(path, _)| path.starts_with(&start))
+        .filter(|(path, _)| {
+            path[start.len()..] != *"recipe.toml" && !path[start.len()..].contains('/')
+        })
+        .filter_map(|(path, bytes)| {
+            Some((path[start.len()..].to_owned(), utf8(path, bytes, lints)?.to_owned()))
+        })
+        .collect()
+}
+
+fn check_folder(recipe: &Recipe) -> Option<Lint> {
+    let want = format!("{}/{}", recipe.stage, recipe.id.file_stem());
+    (recipe.folder != want).then(|| {
+        let message = format!("step {} of stage {} lies in this folder", recipe.id, recipe.stage);
+        let hint = format!("move it to {want}");
+        Lint::new(Rule::Folder, &format!("{}/recipe.toml", recipe.folder), None, message, &hint)
+    })
+}
+
+fn check_scripts(recipe: &Recipe, scripts: &Scripts) -> Vec<Lint> {
+    let path = |file: &str| format!("{}/{file}", recipe.folder);
+    let mut lints = Vec::new();
+    for (phase, script) in &recipe.scripts {
+        lints.extend(script::check(&path(&script.file), *phase, &script.text));
+    }
+    let used: BTreeSet<&str> = recipe.scripts.values().map(|s| s.file.as_str()).collect();
+    for file in scripts.keys().filter(|file| !used.contains(file.as_str())) {
+        let message = "nothing in recipe.toml names this file".to_owned();
+        let hint = "name it in [phases] or [check], or remove it";
+        lints.push(Lint::new(Rule::UnusedFile, &path(file), None, message, hint));
+    }
+    lints
+}

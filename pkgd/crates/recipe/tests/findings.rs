@@ -1,0 +1,386 @@
+//! Every rule of the linter, each by a recipe that breaks it and nothing else.
+
+use std::collections::BTreeMap;
+
+use minos_recipe::{Lint, RecipeSet, Rule};
+use proptest::prelude::{any, prop, proptest};
+
+type Files = BTreeMap<String, Vec<u8>>;
+
+const LOCK: &str = "schema = 1\n\n[[source]]\nname = \"a\"\nfile = \"a-1.tar.xz\"\n\
+    sha256 = \"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"\n\
+    bytes = 3\nurl = \"https://example.org/a-1.tar.xz\"\n";
+
+const RECIPE: &str = r#"schema = 1
+name = "a"
+version = "1"
+stage = "demo"
+order = 1
+description = "A package"
+license = "MIT"
+
+[[source]]
+file = "a-1.tar.xz"
+
+[deps]
+build = ["b"]
+
+[phases]
+install = "install.sh"
+
+[check]
+assert = "assert.sh"
+
+[install]
+prefix = "/usr"
+"#;
+
+/// Two recipes without a finding: a, which depends on b.
+fn good() -> Files {
+    let b = RECIPE.replace("\"a\"", "\"b\"").replace("build = [\"b\"]\n", "");
+    let b = b.replace("[[source]]\nfile = \"a-1.tar.xz\"\n", "");
+    [
+        ("sources.lock", LOCK),
+        ("demo/a/recipe.toml", RECIPE),
+        ("demo/a/install.sh", "make install\n"),
+        ("demo/a/assert.sh", "test -x /usr/bin/a\n"),
+        ("demo/b/recipe.toml", &b),
+        ("demo/b/install.sh", "make install\n"),
+        ("demo/b/assert.sh", "test -x /usr/bin/b\n"),
+    ]
+    .map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()))
+    .into()
+}
+
+fn lints(files: &Files) -> Vec<Lint> {
+    RecipeSet::from_files(files).1
+}
+
+/// The findings after `old` was replaced by `new` in `file`.
+fn after(file: &str, old: &str, new: &str) -> Vec<String> {
+    let mut files = good();
+    let text = String::from_utf8(files[file].clone()).unwrap();
+    assert!(text.contains(old), "{old}");
+    files.insert(file.to_owned(), text.replacen(old, new, 1).into_bytes());
+    lints(&files).iter().map(ToString::to_string).collect()
+}
+
+const TOML: &str = "demo/a/recipe.toml";
+
+#[test]
+fn good_recipes_have_no_findings() {
+    assert_eq!(lints(&good()), []);
+    assert_eq!(RecipeSet::from_files(&good()).0.len(), 2);
+}
+
+#[test]
+fn each_defect_has_its_finding_with_line_and_hint() {
+    for (file, old, new, want) in [
+        (
+            TOML,
+            "license",
+            "licence",
+            "demo/a/recipe.toml:7: error: unknown key 'licence' [parse]; did you mean 'license'?",
+        ),
+        (
+            TOML,
+            "prefix",
+            "prefiks",
+            "demo/a/recipe.toml:22: error: unknown key 'prefiks' [parse]; did you mean 'prefix'?",
+        ),
+        (
+            TOML,
+            "install = ",
+            "instal = ",
+            "demo/a/recipe.toml:16: error: unknown value 'instal' [parse]; did you mean 'install'?",
+        ),
+        (
+            TOML,
+            "\"demo\"",
+            "\"dmeo\"",
+            "demo/a/recipe.toml:4: error: unknown value 'dmeo' [parse]; did you mean 'demo'?",
+        ),
+        (TOML, "\"1\"", "\"1 beta\"", "demo/a/recipe.toml:3: error: '1 beta-1' is not a version"),
+        (
+            TOML,
+            "\"MIT\"",
+            "\" \"",
+            "demo/a/recipe.toml: error: no licence is given [missing-license]",
+        ),
+        (TOML, "A package", "TODO", "demo/a/recipe.toml:6: error: placeholder 'TODO' is left in"),
+        (
+            TOML,
+            "\"a-1.tar.xz\"",
+            "\"a-2.tar.xz\"",
+            "demo/a/recipe.toml:10: error: source 'a-2.tar.xz' is not in sources.lock \
+             [source-not-locked]; did you mean 'a-1.tar.xz'?",
+        ),
+        (
+            TOML,
+            "[\"b\"]",
+            "[\"bb\"]",
+            "demo/a/recipe.toml:13: error: a depends on 'bb', and no recipe provides it \
+             [unknown-dependency]; did you mean 'b'?",
+        ),
+        (
+            TOML,
+            "[\"b\"]",
+            "[\"a\"]",
+            "demo/a/recipe.toml:13: error: a depends on itself [self-dependency]",
+        ),
+        (
+            TOML,
+            "[\"b\"]",
+            "[\"b\", \"b\"]",
+            "demo/a/recipe.toml:13: warning: dependency 'b' is listed twice [duplicate-dependency]",
+        ),
+        (
+            TOML,
+            "install.sh",
+            "instal.sh",
+            "demo/a/recipe.toml:16: error: script 'instal.sh' of phase install is missing \
+             [missing-script]; did you mean 'install.sh'?",
+        ),
+        (
+            TOML,
+            "install = \"install.sh\"",
+            "",
+            "demo/a/recipe.toml: error: no install phase: the step would have no output",
+        ),
+        (
+            TOML,
+            "\"/usr\"",
+            "\"usr\"",
+            "demo/a/recipe.toml:22: error: 'usr' is not an absolute path",
+        ),
+        (
+            TOML,
+            "\"/usr\"",
+            "\"/usr/../etc\"",
+            "demo/a/recipe.toml:22: error: '/usr/../etc' is not an absolute path",
+        ),
+        (
+            TOML,
+            "\"demo\"",
+            "\"cross\"",
+            "demo/a/recipe.toml:22: error: prefix '/usr' is outside /lfs [prefix-outside-stage]; \
+             steps of stage cross install below /lfs",
+        ),
+        (
+            TOML,
+            "[check]",
+            "[env]\nPATH = \"/bin\"\n[check]",
+            "demo/a/recipe.toml:19: error: PATH is fixed by the daemon [fixed-env]",
+        ),
+        (
+            TOML,
+            "[check]",
+            "[env]\n\"A B\" = \"\"\n[check]",
+            "demo/a/recipe.toml:19: error: 'A B' cannot be set in an environment [bad-value]",
+        ),
+        (
+            TOML,
+            "[check]",
+            "[needs]\nsbu = -1.0\n[check]",
+            "demo/a/recipe.toml:19: error: sbu = -1 is not between 0 and 10000 [bad-value]",
+        ),
+        (
+            TOML,
+            "[check]",
+            "[needs]\nsbu = nan\n[check]",
+            "demo/a/recipe.toml:19: error: sbu = NaN is not between 0 and 10000 [bad-value]",
+        ),
+        (
+            TOML,
+            "[deps]",
+            "into = \"x\"\n[deps]",
+            "demo/a/recipe.toml:12: error: 'into' on the main source [bad-value]",
+        ),
+        (
+            TOML,
+            "[deps]",
+            "role = \"extra\"\ninto = \"../x\"\n[deps]",
+            "demo/a/recipe.toml:13: error: into = '../x' is not a folder of the main source",
+        ),
+        (
+            TOML,
+            "[deps]",
+            "role = \"extra\"\ninto = \"x; id\"\n[deps]",
+            "demo/a/recipe.toml:13: error: into = 'x; id' is not a folder of the main source",
+        ),
+        (
+            TOML,
+            "[deps]",
+            "[[source]]\nfile = \"a-1.tar.xz\"\n[deps]",
+            "demo/a/recipe.toml:13: error: 'a-1.tar.xz' is a second main source [bad-value]",
+        ),
+        (
+            "demo/a/install.sh",
+            "make",
+            "sudo make",
+            "demo/a/install.sh:1: error: 'sudo' is refused in the sandbox [privileged]",
+        ),
+        (
+            "demo/a/assert.sh",
+            "\n",
+            "",
+            "demo/a/assert.sh:1: error: the last line has no newline [text-form]",
+        ),
+        ("sources.lock", "ba78", "BA78", "sources.lock:6: error: not a SHA-256 digest"),
+        (
+            "sources.lock",
+            "bytes",
+            "byte",
+            "sources.lock:7: error: unknown key 'byte' [parse]; did you mean 'bytes'?",
+        ),
+        (
+            "sources.lock",
+            "schema = 1",
+            "schema = 2",
+            "sources.lock:1: error: schema is 2, this program reads 1 [parse]",
+        ),
+    ] {
+        let found = after(file, old, new);
+        assert!(found.iter().any(|text| text.starts_with(want)), "{want}\n{}", found.join("\n"));
+    }
+}
+
+/// The recipes that have an error of their own are left out, the others stay.
+#[test]
+fn a_broken_recipe_takes_no_other_with_it() {
+    let mut files = good();
+    files.insert("demo/b/recipe.toml".to_owned(), b"schema = 1\nname = ".to_vec());
+    let (set, lints) = RecipeSet::from_files(&files);
+    assert_eq!(set.iter().map(|r| r.id.to_string()).collect::<Vec<_>>(), ["a"]);
+    assert!(lints.iter().any(|l| l.rule == Rule::Parse && l.line == Some(2)), "{lints:?}");
+}
+
+#[test]
+fn a_broken_lock_is_said_once() {
+    let mut files = good();
+    files.insert("sources.lock".to_owned(), b"schema = 1\n[[source]\n".to_vec());
+    let rules: Vec<Rule> = lints(&files).iter().map(|l| l.rule).collect();
+    assert_eq!(rules.iter().filter(|r| **r == Rule::Parse).count(), 1);
+    assert!(!rules.contains(&Rule::SourceNotLocked), "{rules:?}");
+    files.remove("sources.lock");
+    assert!(lints(&files)[0].to_string().contains("sources.lock is missing"));
+}
+
+#[test]
+fn circles_duplicates_and_leftovers() {
+    let mut files = good();
+    let b = String::from_utf8(files["demo/b/recipe.toml"].clone()).unwrap();
+    files.insert(
+        "demo/b/recipe.toml".to_owned(),
+        b.replace("[deps]", "[deps]\nbuild=[\"a\"]").into(),
+    );
+    let text = lints(&files)[0].to_string();
+    assert!(
+        text.contains("a/recipe.toml:13: error: steps depend on each other: a -> b -> a"),
+        "{text}"
+    );
+
+    let mut files = good();
+    for file in ["recipe.toml", "install.sh", "assert.sh"] {
+        let bytes = files[&format!("demo/b/{file}")].clone();
+        files.insert(format!("demo/c/{file}"), bytes);
+    }
+    files.insert("demo/a/fix.patch".to_owned(), b"x\n".to_vec());
+    files.insert("demo/empty/notes".to_owned(), b"x\n".to_vec());
+    let lock = format!("{LOCK}{}", LOCK.replace("schema = 1\n", "").replace("a-1", "b-1"));
+    files.insert("sources.lock".to_owned(), lock.into());
+    let rules: Vec<(Rule, String)> = lints(&files).into_iter().map(|l| (l.rule, l.file)).collect();
+    let want = [
+        (Rule::UnusedFile, "demo/a/fix.patch"),
+        (Rule::DuplicateStep, "demo/c/recipe.toml"),
+        (Rule::Folder, "demo/c/recipe.toml"),
+        (Rule::Folder, "demo/empty"),
+        (Rule::UnusedSource, "sources.lock"),
+    ];
+    let mut want = want.map(|(rule, file)| (rule, file.to_owned()));
+    want.sort_by(|a, b| (&a.1, a.0).cmp(&(&b.1, b.0)));
+    assert_eq!(rules, want);
+}
+
+#[test]
+fn text_that_is_no_text_is_a_finding() {
+    for file in ["sources.lock", TOML, "demo/a/install.sh"] {
+        let mut files = good();
+        files.insert(file.to_owned(), vec![0xff, 0xfe]);
+        let found = lints(&files);
+        assert!(found.iter().any(|l| l.rule == Rule::TextForm && l.file == file), "{found:?}");
+    }
+}
+
+#[test]
+fn targets_are_resolved_by_group_step_and_place() {
+    let mut files = good();
+    let a = String::from_utf8(files[TOML].clone()).unwrap();
+    let a = a.replace("name = \"a\"", "name = \"a\"\npass = \"pass1\"");
+    files.insert(TOML.to_owned(), format!("{a}\n[group]\nnames = [\"small\"]\n").into());
+    let set = RecipeSet::from_files(&files).0;
+    let resolve = |target: &str| set.resolve(target).map(|ids| ids[0].to_string());
+    for target in ["a:pass1", "demo/a:pass1", "demo/small"] {
+        assert_eq!(resolve(target).as_deref(), Ok("a:pass1"), "{target}");
+    }
+    for (target, near) in [("a", "a:pass1"), ("demo/smal", "demo/small"), ("lfs/b", "demo/b")] {
+        let error = resolve(target).unwrap_err();
+        assert_eq!(error.near.as_deref(), Some(near), "{target}");
+        assert!(error.to_string().contains("did you mean"), "{error}");
+    }
+    for target in ["", "/", "demo/", "../b", "nothing/like/it"] {
+        assert!(resolve(target).is_err(), "{target}");
+    }
+}
+
+#[test]
+fn unpack_is_made_from_the_sources() {
+    let mut files = good();
+    let a = String::from_utf8(files[TOML].clone()).unwrap();
+    let extra = "\n[[source]]\nfile = \"a-1.tar.xz\"\nrole = \"extra\"\ninto = \"lib/x\"\nstrip = 2\n\n[deps]";
+    files.insert(TOML.to_owned(), a.replace("\n[deps]", extra).into());
+    let (set, lints) = RecipeSet::from_files(&files);
+    assert_eq!(lints, []);
+    let (_, text) = &set.get(&"a".parse().unwrap()).unwrap().phases()[0];
+    let want = "mkdir -p .\n\
+        tar -xf \"$SRC_DIR/a-1.tar.xz\" -C . --strip-components=1 --no-same-owner\n\
+        mkdir -p lib/x\n\
+        tar -xf \"$SRC_DIR/a-1.tar.xz\" -C lib/x --strip-components=2 --no-same-owner\n";
+    assert_eq!(text, want);
+}
+
+#[test]
+fn layout_and_comments_do_not_reach_the_canonical_bytes() {
+    let canonical = |text: &str| {
+        let mut files = good();
+        files.insert(TOML.to_owned(), text.as_bytes().to_vec());
+        RecipeSet::from_files(&files).0.get(&"a".parse().unwrap()).unwrap().canonical()
+    };
+    let same = format!("# a comment\n\n{}", RECIPE.replace(" = ", "  =  "));
+    assert_eq!(canonical(&same), canonical(RECIPE));
+    assert_ne!(canonical(&RECIPE.replace("version = \"1\"", "version = \"2\"")), canonical(RECIPE));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_break_the_loader(
+        recipe in prop::collection::vec(any::<u8>(), 0..200),
+        lock in any::<String>(),
+        script in any::<String>(),
+    ) {
+        let mut files = good();
+        files.insert(TOML.to_owned(), recipe);
+        files.insert("sources.lock".to_owned(), lock.into());
+        files.insert("demo/b/install.sh".to_owned(), script.into());
+        let found = lints(&files);
+        assert!(found.is_sorted());
+        assert_eq!(found, lints(&files));
+    }
+
+    #[test]
+    fn no_cut_of_a_good_recipe_breaks_the_loader(at in 0..RECIPE.len()) {
+        let mut files = good();
+        files.insert(TOML.to_owned(), RECIPE.as_bytes()[..at].to_vec());
+        lints(&files);
+    }
+}

@@ -1,0 +1,83 @@
+//! The recipe index against bytes that are not one, and the loader against folders that are none.
+
+use std::fs;
+use std::path::Path;
+
+use minos_recipe::{CompiledError, RecipeSet};
+use proptest::prelude::{any, prop, prop_assert, proptest};
+
+fn index() -> Vec<u8> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
+    RecipeSet::load(&dir).unwrap().0.compile()
+}
+
+#[test]
+fn every_kind_of_damage_has_its_name() {
+    let good = index();
+    let read = |bytes: &[u8]| RecipeSet::from_compiled(bytes).unwrap_err();
+    assert_eq!(read(b""), CompiledError::NotAnIndex);
+    assert_eq!(read(b"schema = 1\n"), CompiledError::NotAnIndex);
+    let mut other = good.clone();
+    other[8] = 9;
+    assert_eq!(read(&other), CompiledError::Format(9));
+    let (expected, found) = (good.len() as u64, good.len() as u64 - 1);
+    assert_eq!(read(&good[..good.len() - 1]), CompiledError::Length { expected, found });
+    let mut longer = good.clone();
+    longer.push(0);
+    assert_eq!(read(&longer), CompiledError::Length { expected, found: expected + 1 });
+    let mut huge = good.clone();
+    huge[12..20].fill(0xff);
+    assert!(matches!(read(&huge), CompiledError::Length { expected: u64::MAX, .. }));
+    let mut flipped = good.clone();
+    flipped[100] ^= 1;
+    assert_eq!(read(&flipped), CompiledError::Checksum);
+    assert!(read(&flipped).to_string().contains("make it again"));
+}
+
+/// A body that is whole but not ours: its checksum is made to fit.
+#[test]
+fn a_foreign_body_is_refused() {
+    let mut bytes = b"MINOSRX\0".to_vec();
+    bytes.extend_from_slice(&1_u32.to_le_bytes());
+    bytes.extend_from_slice(&3_u64.to_le_bytes());
+    bytes.extend_from_slice(&[0xff, 0xff, 0xff]);
+    let checksum = minos_model::Digest::of(&bytes);
+    bytes.extend_from_slice(checksum.as_bytes());
+    assert_eq!(RecipeSet::from_compiled(&bytes), Err(CompiledError::Body));
+}
+
+proptest! {
+    #[test]
+    fn any_flipped_bit_is_seen(at in any::<prop::sample::Index>(), bit in 0..8_u32) {
+        let mut bytes = index();
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1_u8 << bit;
+        prop_assert!(RecipeSet::from_compiled(&bytes).is_err());
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_read_is_an_error_with_its_path() {
+    let dir = tempfile::tempdir().unwrap();
+    let nowhere = dir.path().join("nowhere");
+    let text = RecipeSet::load(&nowhere).unwrap_err().to_string();
+    assert!(text.contains("nowhere"), "{text}");
+    let huge = dir.path().join("demo/a");
+    fs::create_dir_all(&huge).unwrap();
+    fs::File::create(huge.join("recipe.toml")).unwrap().set_len(1 << 21).unwrap();
+    let text = RecipeSet::load(dir.path()).unwrap_err().to_string();
+    assert!(text.contains("recipe.toml: larger than"), "{text}");
+}
+
+#[test]
+fn links_and_hidden_files_are_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let step = dir.path().join("demo/a");
+    fs::create_dir_all(&step).unwrap();
+    fs::write(dir.path().join("sources.lock"), "schema = 1\n").unwrap();
+    fs::write(step.join(".recipe.toml.swp"), "x").unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", step.join("recipe.toml")).unwrap();
+    let (set, lints) = RecipeSet::load(dir.path()).unwrap();
+    assert!(set.is_empty());
+    assert!(lints.is_empty(), "a folder without visible files is as good as none: {lints:?}");
+}

@@ -1,0 +1,60 @@
+//! The recipes that MinOS ships: free of findings, and what they promise.
+
+use std::path::Path;
+
+use minos_model::{Phase, StepId};
+use minos_recipe::{RecipeSet, Role};
+
+fn shipped() -> RecipeSet {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
+    let (set, lints) = RecipeSet::load(&dir).unwrap();
+    let lints: Vec<String> = lints.iter().map(ToString::to_string).collect();
+    assert!(lints.is_empty(), "{}", lints.join("\n"));
+    set
+}
+
+fn id(text: &str) -> StepId {
+    text.parse().unwrap()
+}
+
+#[test]
+fn toolchain_is_the_five_steps_of_chapter_5() {
+    let mut steps = shipped().resolve("lfs/toolchain").unwrap();
+    steps.sort();
+    let want = ["binutils:pass1", "gcc:pass1", "glibc", "libstdcxx", "linux-headers"].map(id);
+    assert_eq!(steps, want);
+}
+
+#[test]
+fn every_recipe_has_what_a_reader_expects() {
+    for recipe in shipped().iter() {
+        let phases: Vec<Phase> = recipe.phases().into_iter().map(|(phase, _)| phase).collect();
+        assert!(phases.contains(&Phase::Install), "{}", recipe.id);
+        assert!(phases.contains(&Phase::Assert), "{}: nothing checks its output", recipe.id);
+        assert!(phases.is_sorted(), "{}", recipe.id);
+        assert_eq!(phases.contains(&Phase::Unpack), !recipe.sources.is_empty(), "{}", recipe.id);
+        let below = recipe.stage.prefix();
+        assert!(recipe.install.prefix.starts_with(below), "{}", recipe.id);
+    }
+}
+
+#[test]
+fn gcc_finds_its_three_libraries_in_its_tree() {
+    let set = shipped();
+    let gcc = set.get(&id("gcc:pass1")).unwrap();
+    let extra = gcc.sources.iter().filter(|s| s.role == Role::Extra);
+    let into: Vec<_> = extra.filter_map(|s| s.into.as_deref()).collect();
+    assert_eq!(into, ["gmp", "mpfr", "mpc"]);
+    let (_, unpack) = &gcc.phases()[0];
+    for source in &gcc.sources {
+        assert!(unpack.contains(&source.file), "{}", source.file);
+    }
+}
+
+#[test]
+fn index_round_trips_and_is_the_same_each_time() {
+    let set = shipped();
+    let bytes = set.compile();
+    assert_eq!(bytes, shipped().compile());
+    assert_eq!(RecipeSet::from_compiled(&bytes), Ok(set));
+}

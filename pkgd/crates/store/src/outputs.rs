@@ -1,0 +1,85 @@
+//! Output trees: into place, and verified.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use minos_model::{Digest, Manifest};
+
+use crate::db::Store;
+use crate::error::StoreError;
+
+/// What [`Store::place_output`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placed {
+    /// The captured tree is now the output.
+    New,
+    /// The store had this output already; the captured tree went to the trash.
+    Known,
+}
+
+impl Store {
+    /// Moves a capture into place: writes `manifest` beside `stage/tree` and renames `stage` to the
+    /// output's folder. The digest is the manifest's.
+    ///
+    /// The order of a build, from capture to row:
+    /// 1. the upper tree is renamed to `stage/tree` ([`crate::Layout::stage`]),
+    /// 2. `place_output`,
+    /// 3. one `syncfs` of the state's file system (the caller's, since it needs a system call),
+    /// 4. [`crate::Write::commit_output`].
+    ///
+    /// Killed before 4, the folder has no row and the next start's sweep takes it away.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]; [`StoreError::NoBytes`] when `stage/tree` is not there.
+    pub fn place_output(
+        &self,
+        stage: &Path,
+        manifest: &Manifest,
+    ) -> Result<(Digest, Placed), StoreError> {
+        let tree = stage.join("tree");
+        if !tree.is_dir() {
+            return Err(StoreError::NoBytes { path: tree });
+        }
+        let text = manifest.to_string();
+        let digest = Digest::of(text.as_bytes());
+        let place = self.layout.output(&digest);
+        if place.exists() {
+            if self.read()?.output(&digest)?.is_some() {
+                self.layout.discard(stage)?;
+                return Ok((digest, Placed::Known));
+            }
+            // Left by a commit that failed: not known to be whole.
+            self.layout.discard(&place)?;
+        }
+        let file = stage.join("manifest");
+        fs::write(&file, text).map_err(|e| StoreError::io("write", file, e))?;
+        fs::rename(stage, &place).map_err(|e| StoreError::io("move into place", place, e))?;
+        Ok((digest, Placed::New))
+    }
+
+    /// Reads the manifest of an output and checks that its digest is the output's name. The files of
+    /// the tree are not read.
+    ///
+    /// # Errors
+    /// [`StoreError::NoBytes`] when tree or manifest is gone; [`StoreError::Damaged`] when the
+    /// manifest is another one.
+    pub fn verify_output(&self, digest: &Digest) -> Result<Manifest, StoreError> {
+        let tree = self.layout.output_tree(digest);
+        if !tree.is_dir() {
+            return Err(StoreError::NoBytes { path: tree });
+        }
+        let path = self.layout.output_manifest(digest);
+        let damaged = |what: String| StoreError::Damaged { path: path.clone(), what };
+        let bytes = fs::read(&path).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => StoreError::NoBytes { path: path.clone() },
+            _ => StoreError::io("read", &path, e),
+        })?;
+        let found = Digest::of(&bytes);
+        if found != *digest {
+            return Err(damaged(format!("its SHA-256 is {found}")));
+        }
+        let text = String::from_utf8(bytes).map_err(|e| damaged(e.to_string()))?;
+        Manifest::parse(&text).map_err(|e| damaged(e.to_string()))
+    }
+}

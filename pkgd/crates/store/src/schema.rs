@@ -1,0 +1,187 @@
+//! The schema version and the way from an older one to the present one.
+
+use std::fs;
+
+use crate::db::Store;
+use crate::error::StoreError;
+use crate::table::{self, META};
+use crate::write::Write;
+
+/// Key of the schema version in `meta`.
+pub(crate) const SCHEMA: &[u8] = b"schema";
+/// Key of the number of the last commit.
+pub(crate) const APPLIED: &[u8] = b"applied";
+/// Key of the lowest number the first attempt of this database may have.
+pub(crate) const FIRST_ATTEMPT: &[u8] = b"first-attempt";
+/// Key of the time at which the database was made.
+const CREATED: &[u8] = b"created";
+
+/// A step from one schema version to the next, inside the one commit of the whole migration.
+pub(crate) type Migration = fn(&mut Write<'_>) -> Result<(), StoreError>;
+
+/// A schema: its version and how older ones are brought up to it.
+pub(crate) struct Schema {
+    /// The version, from 1.
+    pub(crate) version: u32,
+    /// `(version it starts from, what to do)`, one for every version that can be migrated.
+    pub(crate) migrations: &'static [(u32, Migration)],
+}
+
+/// What this program writes.
+pub(crate) const CURRENT: Schema = Schema { version: 1, migrations: &[] };
+
+/// Makes the tables of a new database, migrates an older one, refuses a newer one.
+pub(crate) fn prepare(store: &Store, schema: &Schema, now_ms: u64) -> Result<(), StoreError> {
+    match store.read()?.schema()? {
+        None => {
+            store.write(|w| create(w, schema.version))?;
+            // The first commit through the journal ends the making of the database.
+            store.write(|w| w.put(META, CREATED, &now_ms))
+        }
+        Some(found) if found == schema.version => Ok(()),
+        Some(found) if found > schema.version => Err(StoreError::NewerSchema {
+            path: store.layout.database(),
+            found,
+            known: schema.version,
+        }),
+        Some(found) => migrate(store, schema, found),
+    }
+}
+
+fn create(w: &mut Write<'_>, version: u32) -> Result<(), StoreError> {
+    w.make_durable();
+    table::ALL.iter().try_for_each(|definition| w.make_table(*definition))?;
+    let first = highest_log(w.store()) + 1;
+    w.put(META, FIRST_ATTEMPT, &first)?;
+    w.put(META, SCHEMA, &u64::from(version))
+}
+
+/// The highest attempt number among the logs. A database made anew beside old logs (the old one was
+/// moved aside as damaged) must not give out their numbers again.
+fn highest_log(store: &Store) -> u64 {
+    let entries = |dir| fs::read_dir(dir).into_iter().flatten().flatten();
+    entries(store.layout.logs())
+        .flat_map(|bucket| entries(bucket.path()))
+        .filter_map(|log| log.file_name().to_str()?.split('-').next()?.parse().ok())
+        .max()
+        .unwrap_or(0)
+}
+
+/// Copies database and journal beside themselves, as `state.redb.schema0` and `state.log.schema0`.
+fn keep_copy(store: &Store, found: u32) -> Result<(), StoreError> {
+    for path in [store.layout.database(), store.layout.journal()] {
+        let mut copy = path.clone().into_os_string();
+        copy.push(format!(".schema{found}"));
+        if path.exists() {
+            fs::copy(&path, &copy).map_err(|e| StoreError::io("copy the old state to", copy, e))?;
+        }
+    }
+    Ok(())
+}
+
+fn migrate(store: &Store, schema: &Schema, found: u32) -> Result<(), StoreError> {
+    let path = store.layout.database();
+    let step = |version| schema.migrations.iter().find(|(from, _)| *from == version);
+    if !(found..schema.version).all(|version| step(version).is_some()) {
+        return Err(StoreError::OlderSchema { path, found });
+    }
+    keep_copy(store, found)?;
+    store.write(|w| {
+        w.make_durable();
+        for version in found..schema.version {
+            if let Some((_, migration)) = step(version) {
+                migration(w)?;
+            }
+        }
+        w.put(META, SCHEMA, &u64::from(schema.version))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use redb::backends::{FileBackend, InMemoryBackend};
+
+    use super::*;
+    use crate::db::Options;
+    use crate::layout::Layout;
+    use crate::snapshot::Source as _;
+    use crate::table::HISTORY;
+
+    /// A past that never was: version 0 had no history, version 1 has an empty one for m4.
+    const ZERO: Schema = Schema { version: 0, migrations: &[] };
+    const ONE: Schema = Schema { version: 1, migrations: &[(0, add_history)] };
+    const BROKEN: Schema = Schema { version: 2, migrations: &[(0, add_history), (1, fail)] };
+
+    fn add_history(w: &mut Write<'_>) -> Result<(), StoreError> {
+        let last_key = minos_model::Digest::of(b"");
+        w.put(HISTORY, b"m4", &crate::rows::HistoryRow { last_key, samples: Vec::new() })
+    }
+
+    fn fail(_: &mut Write<'_>) -> Result<(), StoreError> {
+        Err(StoreError::Invalid { what: "a row of version 1 makes no sense".to_owned() })
+    }
+
+    fn open(schema: &Schema, dir: &tempfile::TempDir) -> Result<Store, StoreError> {
+        let media = |layout: &Layout| {
+            let file = |path| {
+                let options = fs::OpenOptions::new();
+                let file = options.clone().read(true).write(true).create(true).open(path);
+                FileBackend::new(file.unwrap()).unwrap()
+            };
+            Ok((file(layout.database()), file(layout.journal())))
+        };
+        Store::open_as(schema, media, Layout::new(dir.path()), 5, Options::default())
+    }
+
+    #[test]
+    fn older_state_is_migrated_and_kept_beside() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(open(&ZERO, &dir).unwrap());
+        let before = fs::read(dir.path().join("state.redb")).unwrap();
+        let store = open(&ONE, &dir).unwrap();
+        assert!(store.read().unwrap().history(&"m4".parse().unwrap()).unwrap().is_some());
+        assert_eq!(store.read().unwrap().schema().unwrap(), Some(1));
+        let copy = fs::read(dir.path().join("state.redb.schema0")).unwrap();
+        assert_eq!(copy.len(), before.len());
+        assert!(dir.path().join("state.log.schema0").exists());
+        drop(store);
+        drop(open(&ONE, &dir).unwrap());
+    }
+
+    #[test]
+    fn failed_migration_leaves_the_older_state() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(open(&ZERO, &dir).unwrap());
+        assert!(matches!(open(&BROKEN, &dir), Err(StoreError::Invalid { .. })));
+        let store = open(&ZERO, &dir).unwrap();
+        assert_eq!(store.read().unwrap().get(HISTORY, b"m4").unwrap(), None);
+    }
+
+    #[test]
+    fn newer_state_is_refused_by_both_versions() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(open(&Schema { version: 7, migrations: &[] }, &dir).unwrap());
+        let error = open(&CURRENT, &dir).unwrap_err();
+        assert!(matches!(error, StoreError::NewerSchema { found: 7, known: 1, .. }), "{error}");
+        assert!(error.to_string().contains("schema 7"), "{error}");
+        drop(open(&Schema { version: 7, migrations: &[] }, &dir).unwrap());
+    }
+
+    #[test]
+    fn gap_in_the_migrations_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(open(&ZERO, &dir).unwrap());
+        let gap = Schema { version: 2, migrations: &[(1, fail)] };
+        assert!(matches!(open(&gap, &dir), Err(StoreError::OlderSchema { found: 0, .. })));
+    }
+
+    #[test]
+    fn every_migration_of_the_present_schema_is_there() {
+        let from: Vec<u32> = CURRENT.migrations.iter().map(|(from, _)| *from).collect();
+        assert_eq!(from, (1..CURRENT.version).collect::<Vec<_>>());
+        let dir = tempfile::tempdir().unwrap();
+        let media = |_: &Layout| Ok((InMemoryBackend::new(), InMemoryBackend::new()));
+        let layout = Layout::new(dir.path());
+        Store::open_as(&CURRENT, media, layout, 5, Options::default()).unwrap();
+    }
+}

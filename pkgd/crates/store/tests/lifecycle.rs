@@ -1,0 +1,294 @@
+//! What pkgd does with the store in a build, seen from outside.
+
+mod common;
+
+use std::fs;
+
+use common::{build, commit, cost, key, place, step};
+use minos_model::{Failure, FailureClass, JobState, Phase, StepState};
+use minos_store::{
+    AttemptEnd, AuditEntry, Finish, Options, Peer, PhaseDone, Placed, Store, StoreError,
+};
+use tempfile::TempDir;
+
+fn open(dir: &TempDir) -> Store {
+    Store::open(dir.path(), 1, Options::default()).unwrap()
+}
+
+fn job(store: &Store, steps: &[&str]) -> u64 {
+    let steps: Vec<_> = steps.iter().map(|name| step(name)).collect();
+    store.write(|w| w.create_job("target", vec![1, 2], &steps, 100)).unwrap()
+}
+
+fn failed() -> AttemptEnd {
+    AttemptEnd::Failed(Failure {
+        class: FailureClass::Script,
+        phase: Some(Phase::Build),
+        what: "exit status 1".to_owned(),
+        hint: "read the log".to_owned(),
+    })
+}
+
+#[test]
+fn a_build_is_found_again_after_reopening() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let id = job(&store, &["m4", "gcc:pass1"]);
+    let output = build(&store, id, "m4", 1000).unwrap();
+    drop(store);
+
+    let store = open(&dir);
+    let read = store.read().unwrap();
+    let row = read.cached(&key("m4")).unwrap().unwrap();
+    assert_eq!((row.digest, row.size, row.created_ms), (output, 5, 1030));
+    let steps = read.steps(id).unwrap();
+    assert_eq!(steps[0].state, StepState::Built);
+    assert_eq!(steps[0].metrics.wall_ms, 21);
+    assert_eq!(steps[1].state, StepState::Waiting);
+    assert_eq!(read.job(id).unwrap().unwrap().built, 1);
+    assert_eq!(read.history(&step("m4")).unwrap().unwrap().expected_ms(), 21);
+    assert_eq!(read.last_key_parts(&step("m4")).unwrap().unwrap().1.parts, b"x86-64");
+    assert_eq!(read.checkpoint(&key("m4")).unwrap(), None);
+    assert_eq!(read.attempts_of(&step("m4"), 9).unwrap()[0].end, Some(AttemptEnd::Built));
+    let bodies: Vec<_> = read.events_since(0, 9).unwrap().into_iter().map(|e| e.body).collect();
+    assert_eq!(bodies, [b"begin m4", b"built m4"]);
+    assert_eq!(read.check().unwrap().contradictions, Vec::<String>::new());
+    assert_eq!(store.verify_output(&output).unwrap(), common::manifest("m4"));
+}
+
+#[test]
+fn failed_step_counts_and_its_job_stays_final() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let id = job(&store, &["m4"]);
+    let attempt = store.write(|w| w.begin_attempt(id, &step("m4"), &key("m4"), 5)).unwrap();
+    let finish = Finish { end: failed(), log_bytes: 7, last: Some((Phase::Build, cost(9))) };
+    store.write(|w| w.finish_attempt(attempt, finish.clone(), 6)).unwrap();
+    let again = store.write(|w| w.finish_attempt(attempt, finish, 6));
+    assert!(matches!(again, Err(StoreError::Invalid { .. })));
+    store.write(|w| w.set_job_state(id, JobState::Failed, 8)).unwrap();
+    let back = store.write(|w| w.set_job_state(id, JobState::Running, 9));
+    assert!(matches!(back, Err(StoreError::Invalid { .. })));
+
+    let read = store.read().unwrap();
+    let row = read.job(id).unwrap().unwrap();
+    assert_eq!((row.failed, row.finished_ms, row.state), (1, Some(8), JobState::Failed));
+    assert_eq!(read.attempt(attempt).unwrap().unwrap().log_bytes, 7);
+    assert_eq!(read.unfinished_jobs().unwrap(), []);
+    assert!(store.latched().is_none(), "a refused call must not stop the daemon");
+}
+
+#[test]
+fn a_refused_write_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let id = job(&store, &["m4"]);
+    let result = store.write(|w| {
+        w.set_step(id, &step("m4"), StepState::Skipped)?;
+        w.set_step(id, &step("absent"), StepState::Skipped)
+    });
+    assert!(matches!(result, Err(StoreError::NotFound { .. })));
+    assert_eq!(store.read().unwrap().steps(id).unwrap()[0].state, StepState::Waiting);
+    let twice = store.write(|w| w.create_job("t", vec![], &[step("a"), step("a")], 1));
+    assert!(matches!(twice, Err(StoreError::Invalid { .. })));
+    assert_eq!(store.read().unwrap().jobs(9).unwrap().len(), 1);
+}
+
+#[test]
+fn interrupted_build_goes_on_from_its_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let id = job(&store, &["m4"]);
+    let attempt = store.write(|w| w.begin_attempt(id, &step("m4"), &key("m4"), 5)).unwrap();
+    let scratch = store.layout().scratch_of(&step("m4"), &key("m4"));
+    for name in ["1-unpack", "2-configure"] {
+        fs::create_dir_all(scratch.join(name)).unwrap();
+    }
+    let done = PhaseDone {
+        attempt,
+        phase: Phase::Unpack,
+        metrics: cost(3),
+        layer: Some("1-unpack".to_owned()),
+    };
+    store.write(|w| w.phase_done(done)).unwrap();
+    drop(store);
+
+    let store = open(&dir);
+    let open = store.write(|w| w.interrupt_attempts(|_| 11, 50)).unwrap();
+    assert_eq!(open.iter().map(|row| row.id).collect::<Vec<_>>(), [attempt]);
+    store.write(|w| w.bump_resumed(id)).unwrap();
+    let report = store.sweep().unwrap();
+    assert_eq!(report.discarded, [scratch.join("2-configure")]);
+    let read = store.read().unwrap();
+    assert_eq!(read.checkpoint(&key("m4")).unwrap().unwrap().layers[0].phase, Phase::Unpack);
+    assert_eq!(read.attempt(attempt).unwrap().unwrap().end, Some(AttemptEnd::Interrupted));
+    assert_eq!(read.steps(id).unwrap()[0].state, StepState::Waiting);
+    assert_eq!(read.job(id).unwrap().unwrap().resumed, 1);
+    assert_eq!(store.empty_trash(|path| fs::remove_dir_all(path)).unwrap(), 1);
+    assert_eq!(store.sweep().unwrap(), Default::default());
+}
+
+#[test]
+fn output_without_bytes_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let id = job(&store, &["m4"]);
+    let attempt = store.write(|w| w.begin_attempt(id, &step("m4"), &key("m4"), 5)).unwrap();
+    let result = store.write(|w| w.commit_output(commit(attempt, key("nothing")), 6));
+    assert!(matches!(result, Err(StoreError::NoBytes { .. })), "{result:?}");
+    assert!(store.read().unwrap().cached(&key("m4")).unwrap().is_none());
+}
+
+#[test]
+fn same_bytes_under_another_key_are_one_output() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let id = job(&store, &["a", "b"]);
+    for (name, placed, weak) in [("a", Placed::New, true), ("b", Placed::Known, false)] {
+        let attempt = store.write(|w| w.begin_attempt(id, &step(name), &key(name), 5)).unwrap();
+        let (output, how) = place(&store, attempt, "same content");
+        assert_eq!(how, placed);
+        let mut commit = commit(attempt, output);
+        commit.weak = weak;
+        assert_eq!(store.write(|w| w.commit_output(commit, 6)).unwrap().replaced, None);
+    }
+    let read = store.read().unwrap();
+    assert_eq!(read.output_count().unwrap(), 1);
+    assert!(read.cached(&key("a")).unwrap().unwrap().weak);
+    assert!(!read.cached(&key("b")).unwrap().unwrap().weak);
+    assert!(!read.outputs().unwrap()[0].weak);
+
+    let next = job(&store, &["a"]);
+    store.write(|w| w.set_cached(next, &step("a"), &key("a"))).unwrap();
+    let row = store.read().unwrap().steps(next).unwrap().remove(0);
+    assert_eq!((row.state, row.weak), (StepState::Cached, true));
+}
+
+#[test]
+fn irreproducible_step_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let id = job(&store, &["a"]);
+    let mut outputs = Vec::new();
+    for content in ["first", "second"] {
+        let attempt = store.write(|w| w.begin_attempt(id, &step("a"), &key("a"), 5)).unwrap();
+        let (output, _) = place(&store, attempt, content);
+        outputs
+            .push(store.write(|w| w.commit_output(commit(attempt, output), 6)).unwrap().replaced);
+    }
+    assert_eq!(outputs, [None, Some(common::manifest("first").digest())]);
+}
+
+#[test]
+fn events_are_a_ring_and_audit_is_a_chain() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { events_kept: 3, ..Options::default() };
+    let store = Store::open(dir.path(), 1, options).unwrap();
+    for n in 0..10u8 {
+        store.write(|w| w.event(1, vec![n], 5)).unwrap();
+    }
+    let read = store.read().unwrap();
+    let seqs: Vec<_> = read.events_since(0, 99).unwrap().iter().map(|e| e.seq).collect();
+    assert_eq!(seqs, [8, 9, 10]);
+    assert_eq!(read.events_since(9, 99).unwrap()[0].body, [9]);
+
+    let peer = Some(Peer { uid: 0, pid: 77 });
+    for what in ["build x", "cancel 1"] {
+        let entry = AuditEntry { peer, what: what.to_owned() };
+        store.write(|w| w.audit(entry, 9)).unwrap();
+    }
+    let read = store.read().unwrap();
+    assert_eq!(read.verify_audit().unwrap(), 2);
+    let lines = read.audit(9).unwrap();
+    assert_eq!(lines[0].previous, lines[1].digest());
+    assert_eq!(
+        (lines[0].uid, lines[0].pid, lines[0].what.as_str()),
+        (Some(0), Some(77), "cancel 1")
+    );
+}
+
+#[test]
+fn second_daemon_is_refused_and_a_stale_lock_is_not_in_the_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let error = Store::open(dir.path(), 1, Options::default()).unwrap_err();
+    let pid = std::process::id();
+    assert!(matches!(error, StoreError::Locked { pid: Some(p), .. } if p == pid), "{error}");
+    assert!(error.hint().contains(&pid.to_string()));
+    drop(store);
+    assert!(dir.path().join("lock").exists());
+    open(&dir);
+}
+
+#[test]
+fn attempt_numbers_go_on_behind_old_logs_when_the_database_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let log = store.layout().log(1234, &step("gcc:pass1"));
+    minos_store::LogWriter::create(&log, 10).unwrap().finish().unwrap();
+    drop(store);
+    fs::rename(dir.path().join("state.redb"), dir.path().join("aside")).unwrap();
+    let error = Store::open(dir.path(), 1, Options::default()).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+    assert!(error.hint().contains("state.log"), "{}", error.hint());
+    fs::rename(dir.path().join("state.log"), dir.path().join("aside.log")).unwrap();
+    let store = open(&dir);
+    let id = job(&store, &["m4"]);
+    let attempt = store.write(|w| w.begin_attempt(id, &step("m4"), &key("m4"), 5)).unwrap();
+    assert_eq!(attempt, 1235);
+}
+
+#[test]
+fn sweep_takes_what_no_row_names_and_reports_rows_without_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let id = job(&store, &["m4", "gcc:pass1"]);
+    let m4 = build(&store, id, "m4", 5).unwrap();
+    let gcc = build(&store, id, "gcc:pass1", 6).unwrap();
+    let layout = store.layout().clone();
+    let strays =
+        [layout.outputs().join("0".repeat(64)), layout.stage(7), layout.scratch().join("x")];
+    for stray in &strays {
+        fs::create_dir_all(stray.join("tree/deeper")).unwrap();
+    }
+    fs::remove_dir_all(layout.output_tree(&gcc)).unwrap();
+    drop(store);
+
+    let store = open(&dir);
+    let report = store.sweep().unwrap();
+    for stray in &strays {
+        assert!(report.discarded.contains(stray) && !stray.exists(), "{}", stray.display());
+    }
+    assert_eq!(report.rows_without_bytes, [gcc]);
+    assert!(matches!(store.verify_output(&gcc), Err(StoreError::NoBytes { .. })));
+    fs::write(layout.output_manifest(&m4), "minos-manifest 1\n").unwrap();
+    assert!(matches!(store.verify_output(&m4), Err(StoreError::Damaged { .. })));
+    let failing = store.empty_trash(|_| Err(std::io::ErrorKind::PermissionDenied.into()));
+    assert!(failing.is_err());
+    assert!(store.empty_trash(|path| fs::remove_dir_all(path)).unwrap() >= 3);
+}
+
+#[test]
+fn checkpoint_whose_layer_is_gone_is_shortened() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let id = job(&store, &["m4"]);
+    let attempt = store.write(|w| w.begin_attempt(id, &step("m4"), &key("m4"), 5)).unwrap();
+    let scratch = store.layout().scratch_of(&step("m4"), &key("m4"));
+    for (phase, layer) in [(Phase::Unpack, "unpack/upper"), (Phase::Build, "build/upper")] {
+        fs::create_dir_all(scratch.join(layer)).unwrap();
+        let layer = Some(layer.to_owned());
+        let done = PhaseDone { attempt, phase, metrics: cost(1), layer };
+        store.write(|w| w.phase_done(done)).unwrap();
+    }
+    fs::remove_dir_all(scratch.join("build")).unwrap();
+    let layers =
+        |store: &Store| store.read().unwrap().checkpoint(&key("m4")).unwrap().unwrap().layers;
+    assert_eq!(layers(&store).len(), 1);
+    let report = store.sweep().unwrap();
+    assert_eq!((report.discarded.len(), report.lost_checkpoints), (0, vec![key("m4")]));
+    assert_eq!(store.read().unwrap().checkpoints().unwrap()[0].1.layers, layers(&store));
+    fs::remove_dir_all(&scratch).unwrap();
+    store.sweep().unwrap();
+    assert_eq!(store.read().unwrap().checkpoints().unwrap(), []);
+}

@@ -1,0 +1,13 @@
+mkdir build
+cd build
+# The book's switches and one more: --enable-deterministic-archives. Debian's ar leaves time and
+# owner out of archives by default, this ar would not, and it is the one that makes libgcc.a and libc.a.
+../configure --prefix="$LFS/tools"             \
+             --with-sysroot="$LFS"             \
+             --target="$LFS_TGT"               \
+             --disable-nls                     \
+             --enable-gprofng=no               \
+             --disable-werror                  \
+             --enable-new-dtags                \
+             --enable-default-hash-style=gnu   \
+             --enable-deterministic-archives

@@ -1,0 +1,1 @@
+cp -r usr/include "$LFS/usr"

@@ -1,0 +1,147 @@
+//! The command line of pkgd and what follows from it.
+
+use std::path::PathBuf;
+
+use argh::FromArgs;
+
+/// The MinOS package daemon: builds packages in sandboxes and keeps what they make.
+#[derive(Debug, Clone, FromArgs)]
+pub struct Args {
+    /// folder of the state: database, outputs, logs, scratch
+    #[argh(option)]
+    pub root: PathBuf,
+
+    /// read-only root with the host tools: a folder or a squashfs image
+    #[argh(option)]
+    pub seed: PathBuf,
+
+    /// folder with source files; may be given several times
+    #[argh(option)]
+    pub sources: Vec<PathBuf>,
+
+    /// recipes: a folder, or a compiled index
+    #[argh(option, default = "PathBuf::from(\"/usr/share/minos/recipes.idx\")")]
+    pub recipes: PathBuf,
+
+    /// socket to listen on; by default run/pkgd.sock below the root
+    #[argh(option)]
+    pub socket: Option<PathBuf>,
+
+    /// character device to the host, for the same frames
+    #[argh(option)]
+    pub control: Option<PathBuf>,
+
+    /// run as the daemon of the appliance, under its init
+    #[argh(switch)]
+    pub appliance: bool,
+
+    /// build this target at once, unattended
+    #[argh(option)]
+    pub build: Option<String>,
+
+    /// what to do after that: stay (default), exit, poweroff or reboot
+    #[argh(option, default = "Then::Stay")]
+    pub then: Then,
+
+    /// make -j within a step; by default the number of CPUs
+    #[argh(option, default = "0")]
+    pub jobs: u16,
+
+    /// steps at once; by default 1
+    #[argh(option, default = "1")]
+    pub lanes: u16,
+
+    /// go on with what does not depend on a failed step (for --build)
+    #[argh(switch)]
+    pub keep_going: bool,
+
+    /// run the packages' own test suites (for --build)
+    #[argh(switch)]
+    pub check: bool,
+
+    /// memory a step may use, in MiB; by default no limit
+    #[argh(option, default = "0")]
+    pub memory: u64,
+
+    /// processes a step may have at once
+    #[argh(option, default = "4096")]
+    pub processes: u64,
+
+    /// largest log of one attempt, in MiB; by default 256
+    #[argh(option, default = "256")]
+    pub log_limit: u64,
+
+    /// how strong the sandbox must be: full (default), or weak to build on a kernel without the
+    /// required Landlock; outputs built so say it
+    #[argh(option, default = "Sandbox::Full")]
+    pub sandbox: Sandbox,
+
+    /// why the last boot ended, as init tells it
+    #[argh(option)]
+    pub last_boot: Option<String>,
+
+    /// build on and never look at the terminal: no summary on standard output
+    #[argh(switch)]
+    pub quiet: bool,
+}
+
+/// What follows an unattended build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// Go on serving.
+    Stay,
+    /// End with status 0 when everything was built, else 1.
+    Exit,
+    /// Power the machine off.
+    PowerOff,
+    /// Reboot the machine.
+    Reboot,
+}
+
+impl std::str::FromStr for Then {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        match s {
+            "stay" => Ok(Self::Stay),
+            "exit" => Ok(Self::Exit),
+            "poweroff" => Ok(Self::PowerOff),
+            "reboot" => Ok(Self::Reboot),
+            other => Err(format!("'{other}' is none of stay, exit, poweroff, reboot")),
+        }
+    }
+}
+
+/// How strong the sandbox must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sandbox {
+    /// Refuse to build without the required Landlock.
+    Full,
+    /// Build with what the kernel has.
+    Weak,
+}
+
+impl std::str::FromStr for Sandbox {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        match s {
+            "full" => Ok(Self::Full),
+            "weak" => Ok(Self::Weak),
+            other => Err(format!("'{other}' is none of full, weak")),
+        }
+    }
+}
+
+impl Args {
+    /// The socket's path.
+    pub fn socket(&self) -> PathBuf {
+        self.socket.clone().unwrap_or_else(|| self.root.join("run/pkgd.sock"))
+    }
+
+    /// `make -j`, where a request does not say otherwise.
+    pub fn default_jobs(&self) -> u16 {
+        let cpus = || std::thread::available_parallelism().map_or(1, usize::from);
+        if self.jobs > 0 { self.jobs } else { u16::try_from(cpus()).unwrap_or(u16::MAX) }
+    }
+}

@@ -1,0 +1,294 @@
+//! The engine: one thread that owns every write to the state and decides what runs.
+//!
+//! It takes commands from connections and reports from workers on one channel, so that each is handled
+//! alone and in order. Between two messages the state on disk is always one that a restart can go on
+//! from; [`Engine::recover`] is that restart.
+
+mod job;
+pub mod plan;
+mod unattended;
+mod worker;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::thread;
+use std::time::Duration;
+
+use minos_model::JobState;
+use minos_proto::{BuildOptions, ErrorKind, ErrorReport, Reply};
+use minos_sandbox::tree;
+use minos_store::{AuditEntry, LogReader, StoreError};
+
+use crate::server::Port;
+use crate::service::{Peer, Service, state_error};
+use job::RunningJob;
+use worker::Report;
+
+/// How often watchers are told where the job stands.
+const PROGRESS: Duration = Duration::from_secs(1);
+
+type Answer = SyncSender<Result<Reply, ErrorReport>>;
+
+/// What a connection may ask of the engine.
+pub enum Command {
+    /// Queue a build.
+    Build {
+        /// What to build.
+        target: String,
+        /// How.
+        options: BuildOptions,
+        /// Who asked.
+        peer: Peer,
+        /// Where the answer goes.
+        reply: Answer,
+    },
+    /// Stop a job.
+    Cancel {
+        /// The job.
+        job: u64,
+        /// Who asked.
+        peer: Peer,
+        /// Where the answer goes.
+        reply: Answer,
+    },
+    /// Write a line into the audit trail.
+    Audit {
+        /// What was done.
+        what: String,
+        /// Who asked.
+        peer: Peer,
+        /// Where the answer goes.
+        reply: Answer,
+    },
+    /// A worker has something to say.
+    Worker(Report),
+    /// pkgd itself was asked to stop. Running steps die with it and go on from their checkpoints at
+    /// the next start, exactly as after a kill: there is no other way to stop.
+    Stop,
+}
+
+/// The engine's own state.
+pub struct Engine {
+    service: Arc<Service>,
+    inbox: Receiver<Command>,
+    outbox: Sender<Command>,
+    queue: VecDeque<u64>,
+    running: Option<RunningJob>,
+    unattended: Option<unattended::Run>,
+}
+
+impl Engine {
+    /// An engine that listens on `inbox`, the other end of the service's sender.
+    pub fn new(service: Arc<Service>, inbox: Receiver<Command>) -> Self {
+        let outbox = service.engine.clone();
+        Self { service, inbox, outbox, queue: VecDeque::new(), running: None, unattended: None }
+    }
+
+    /// Puts the state in order after whatever ended the last pkgd: attempts without an end were
+    /// interrupted, unfinished jobs are queued again, scratch that no row names is deleted.
+    ///
+    /// # Errors
+    /// The state cannot be written.
+    pub fn recover(&mut self) -> Result<(), StoreError> {
+        let store = &self.service.store;
+        let now = self.service.now_ms();
+        let layout = store.layout().clone();
+        store.write(|w| {
+            w.interrupt_attempts(
+                |row| {
+                    LogReader::open(&layout.log(row.id, &row.step))
+                        .and_then(|mut log| log.len())
+                        .unwrap_or(0)
+                },
+                now,
+            )
+        })?;
+        let report = store.sweep()?;
+        for digest in &report.rows_without_bytes {
+            eprintln!("pkgd: state: output {digest} is recorded but its files are gone");
+        }
+        let mut unfinished = store.read()?.unfinished_jobs()?;
+        unfinished.sort_by_key(|row| row.id);
+        store.write(|w| {
+            let begun = unfinished.iter().filter(|row| row.state == JobState::Running);
+            begun.map(|row| row.id).try_for_each(|id| w.bump_resumed(id))
+        })?;
+        self.queue.extend(unfinished.iter().map(|row| row.id));
+        self.empty_trash();
+        Ok(())
+    }
+
+    /// Starts the unattended build named on the command line, or takes up the one that was
+    /// interrupted. `control` is where its verdict goes.
+    pub fn unattended(&mut self, control: Option<Port>) {
+        let Some(target) = self.service.args.build.clone() else { return };
+        let mut run = unattended::Run::new(&self.service, target.clone(), control);
+        let snapshot = self.service.store.read();
+        let same = snapshot.and_then(|s| s.unfinished_jobs()).unwrap_or_default();
+        let same = same.iter().find(|row| row.target == target).map(|row| row.id);
+        let job = match same {
+            Some(job) => Ok(job),
+            None => self.build(&target, &run.options()),
+        };
+        match job {
+            Ok(job) => {
+                run.job = Some(job);
+                self.unattended = Some(run);
+            }
+            Err(report) => run.refused(&report),
+        }
+    }
+
+    /// Works until [`Command::Stop`].
+    pub fn run(mut self) {
+        loop {
+            self.start_next();
+            match self.inbox.recv_timeout(PROGRESS) {
+                Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(command) => self.command(command),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if let Some(job) = &mut self.running {
+                job.progress(&self.service, PROGRESS);
+            }
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Build { target, options, peer, reply } => {
+                let answer = self
+                    .audited(&peer, &format!("build {target}"))
+                    .and_then(|()| self.build(&target, &options).map(|job| Reply::Started { job }));
+                let _ = reply.send(answer);
+            }
+            Command::Cancel { job, peer, reply } => {
+                let answer = self
+                    .audited(&peer, &format!("cancel job {job}"))
+                    .and_then(|()| self.cancel(job));
+                let _ = reply.send(answer);
+            }
+            Command::Audit { what, peer, reply } => {
+                let _ = reply.send(self.audited(&peer, &what).map(|()| Reply::Done));
+            }
+            Command::Worker(report) => self.report(report),
+            Command::Stop => {}
+        }
+    }
+
+    fn audited(&self, peer: &Peer, what: &str) -> Result<(), ErrorReport> {
+        let entry = AuditEntry {
+            peer: Some(minos_store::Peer {
+                uid: peer.uid,
+                pid: u32::try_from(peer.pid).unwrap_or(0),
+            }),
+            what: what.to_owned(),
+        };
+        let now = self.service.now_ms();
+        let written = self.service.store.write(|w| w.audit(entry, now));
+        written.map(|_| ()).map_err(|e| state_error(&e))
+    }
+
+    /// Makes the job. One whose steps are all cached is done in the same commit: nothing to run.
+    fn build(&mut self, target: &str, options: &BuildOptions) -> Result<u64, ErrorReport> {
+        if let Some(refusal) = self.service.refusal() {
+            return Err(refusal);
+        }
+        let resolved = plan::resolve(&self.service, target, options)?;
+        let bytes = postcard::to_allocvec(options).map_err(|e| {
+            ErrorReport::new(ErrorKind::Internal, format!("options cannot be stored: {e}"), "")
+        })?;
+        let now = self.service.now_ms();
+        let all_cached = resolved.all_cached();
+        let order = resolved.order();
+        let job = self.service.store.write(|w| {
+            let job = w.create_job(target, bytes, &order, now)?;
+            if all_cached {
+                for (step, key) in resolved.keys() {
+                    w.set_cached(job, step, key)?;
+                }
+                w.set_job_state(job, JobState::Done, now)?;
+            }
+            Ok(job)
+        });
+        let job = job.map_err(|e| state_error(&e))?;
+        if all_cached {
+            self.over(job, JobState::Done);
+        } else {
+            self.queue.push_back(job);
+        }
+        Ok(job)
+    }
+
+    fn cancel(&mut self, job: u64) -> Result<Reply, ErrorReport> {
+        if let Some(running) = self.running.as_mut().filter(|running| running.id == job) {
+            running.cancel();
+            return Ok(Reply::Done);
+        }
+        if let Some(place) = self.queue.iter().position(|id| *id == job) {
+            let now = self.service.now_ms();
+            let written =
+                self.service.store.write(|w| w.set_job_state(job, JobState::Cancelled, now));
+            written.map_err(|e| state_error(&e))?;
+            self.queue.remove(place);
+            self.over(job, JobState::Cancelled);
+            return Ok(Reply::Done);
+        }
+        self.service.job_number(Some(job))?;
+        let what = format!("job {job} is over already");
+        Err(ErrorReport::new(ErrorKind::Conflict, what, "'pkgctl jobs' shows how it ended"))
+    }
+
+    fn start_next(&mut self) {
+        while self.running.is_none() {
+            let Some(id) = self.queue.pop_front() else { return };
+            match RunningJob::start(&self.service, id, &self.outbox) {
+                Ok(mut job) => match job.advance(&self.service) {
+                    Some(state) => self.over(id, state),
+                    None => self.running = Some(job),
+                },
+                Err(report) => {
+                    eprintln!("pkgd: job {id} cannot start: {report}");
+                    let now = self.service.now_ms();
+                    // When even this cannot be written the state is latched, and status says so.
+                    let _ =
+                        self.service.store.write(|w| w.set_job_state(id, JobState::Failed, now));
+                    self.over(id, JobState::Failed);
+                }
+            }
+        }
+    }
+
+    fn report(&mut self, report: Report) {
+        let Some(job) = &mut self.running else { return };
+        job.handle(&self.service, report);
+        if let Some(state) = job.advance(&self.service) {
+            let id = job.id;
+            self.running = None;
+            self.over(id, state);
+            self.empty_trash();
+        }
+    }
+
+    /// Everything that follows the end of a job.
+    fn over(&mut self, job: u64, state: JobState) {
+        job::publish_end(&self.service, job, state);
+        if self.unattended.as_ref().is_some_and(|run| run.job == Some(job))
+            && let Some(run) = self.unattended.take()
+        {
+            run.finished(job, state);
+        }
+    }
+
+    /// Deletes what waits in the trash, on a thread of its own: a build tree takes a while.
+    fn empty_trash(&self) {
+        let trash = self.service.store.layout().trash();
+        thread::spawn(move || {
+            let cleared = tree::Dir::open(&trash).and_then(|dir| dir.clear());
+            if let Err(e) = cleared {
+                eprintln!("pkgd: {} cannot be emptied: {e}", trash.display());
+            }
+        });
+    }
+}

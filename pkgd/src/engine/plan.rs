@@ -1,0 +1,225 @@
+//! From a target to a plan with task keys, and the report of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use minos_model::{Digest, StepId};
+use minos_plan::{Estimates, KeyParts, Outlook, Plan, PlanError, Weights, World, outlook};
+use minos_proto::{BuildOptions, ErrorKind, ErrorReport, PlanReport, PlanStep};
+use minos_recipe::{Level, Lint};
+use minos_store::Snapshot;
+
+use crate::service::{Service, state_error};
+
+/// The CPU every step is built for, whatever CPU builds it.
+const BASELINE: &str = "x86-64";
+/// Wall milliseconds of one standard build unit before anything has been measured: binutils pass 1
+/// on one current core. Only estimates depend on it.
+const DEFAULT_SBU_MS: u64 = 150_000;
+
+/// A target, resolved against recipes and cache.
+pub struct Resolved {
+    /// The steps in order.
+    pub plan: Arc<Plan>,
+    /// What is known of each, by position.
+    pub outlook: Vec<Outlook>,
+}
+
+impl Resolved {
+    /// Nothing is to be built.
+    pub fn all_cached(&self) -> bool {
+        self.outlook.iter().all(|o| matches!(o, Outlook::Cached { .. }))
+    }
+
+    /// The steps whose outputs are there, with their keys.
+    pub fn keys(&self) -> impl Iterator<Item = (&StepId, &Digest)> {
+        self.plan.steps().iter().zip(&self.outlook).filter_map(|(step, outlook)| match outlook {
+            Outlook::Cached { key, .. } => Some((&step.id, key)),
+            _ => None,
+        })
+    }
+
+    /// The steps by name, in order.
+    pub fn order(&self) -> Vec<StepId> {
+        self.plan.steps().iter().map(|step| step.id.clone()).collect()
+    }
+}
+
+/// Plans `target` and looks every step up in the cache.
+///
+/// # Errors
+/// Unknown target, missing dependency, circle; a recipe the linter refuses; no seed.
+pub fn resolve(
+    service: &Service,
+    target: &str,
+    options: &BuildOptions,
+) -> Result<Resolved, ErrorReport> {
+    let plan = Plan::for_target(&service.recipes, target).map_err(|e| {
+        // A recipe that cannot be read is no part of the set: say what is wrong with it instead.
+        broken(service, target).map_or_else(|| plan_error(&e), recipe_error)
+    })?;
+    usable(service, &plan)?;
+    for step in &options.rebuild {
+        if plan.position(step).is_none() {
+            let what = format!("'{step}' is to be rebuilt but is no step of '{target}'");
+            let hint = format!("'pkgctl plan {target}' shows the steps");
+            return Err(ErrorReport::new(ErrorKind::Invalid, what, hint));
+        }
+    }
+    let snapshot = service.store.read().map_err(|e| state_error(&e))?;
+    let outlook = look_up(service, &snapshot, &plan, options);
+    Ok(Resolved { plan: Arc::new(plan), outlook })
+}
+
+fn look_up(
+    service: &Service,
+    snapshot: &Snapshot<'_>,
+    plan: &Plan,
+    options: &BuildOptions,
+) -> Vec<Outlook> {
+    let world = world(service);
+    let cached = |key: &Digest| snapshot.cached(key).ok().flatten().map(|row| row.digest);
+    let found = outlook(plan, &service.prints, &world, cached);
+    if options.rebuild.is_empty() {
+        return found;
+    }
+    let key_of = |step: &StepId| match found.get(plan.position(step)?)? {
+        Outlook::Cached { key, .. } => Some(*key),
+        _ => None,
+    };
+    let refused: Vec<Digest> = options.rebuild.iter().filter_map(key_of).collect();
+    outlook(
+        plan,
+        &service.prints,
+        &world,
+        |key| {
+            if refused.contains(key) { None } else { cached(key) }
+        },
+    )
+}
+
+/// A recipe with an error of the linter is not built: the error would only show later and worse.
+fn usable(service: &Service, plan: &Plan) -> Result<(), ErrorReport> {
+    for step in plan.steps() {
+        let Some(recipe) = service.recipes.get(&step.id) else { continue };
+        let inside = |lint: &&Lint| {
+            lint.file.strip_prefix(&*recipe.folder).is_some_and(|rest| rest.starts_with('/'))
+        };
+        let errors = service.lints.iter().filter(inside);
+        if let Some(lint) = errors.into_iter().find(|l| l.level() == Level::Error) {
+            return Err(recipe_error(lint));
+        }
+    }
+    Ok(())
+}
+
+fn recipe_error(lint: &Lint) -> ErrorReport {
+    let line = lint.line.map(|n| format!(":{n}")).unwrap_or_default();
+    let what = format!("{}{line}: {}", lint.file, lint.message);
+    ErrorReport::new(ErrorKind::Recipe, what, lint.hint.clone())
+}
+
+/// The first error in the folder that `target` seems to name: `demo/zlib`, `zlib` or `gcc:pass1`.
+fn broken<'a>(service: &'a Service, target: &str) -> Option<&'a Lint> {
+    let name = target.replace(':', "-");
+    let named = |lint: &&Lint| {
+        let folder = lint.file.rsplit_once('/').map_or("", |(folder, _)| folder);
+        folder == name || folder.rsplit_once('/').is_some_and(|(_, last)| last == name)
+    };
+    service.lints.iter().filter(named).find(|lint| lint.level() == Level::Error)
+}
+
+/// What all task keys share.
+pub fn world(service: &Service) -> World {
+    // Without a seed nothing is built; plans are still shown, all of them "to be built".
+    let seed = service.seed.as_ref().map_or(Digest::from_bytes([0; 32]), |seed| seed.digest);
+    World { seed, sandbox_version: minos_exec::VERSION, cpu: BASELINE.to_owned() }
+}
+
+fn plan_error(error: &PlanError) -> ErrorReport {
+    let kind = match error {
+        PlanError::Target(_) => ErrorKind::NotFound,
+        _ => ErrorKind::Recipe,
+    };
+    ErrorReport::new(kind, error.to_string(), "'pkgctl recipe list' shows all recipes")
+}
+
+/// Expected times, from the history of the steps, else from their size in standard build units.
+pub fn estimates(snapshot: &Snapshot<'_>, plan: &Plan) -> Estimates {
+    let known = |id: &StepId| snapshot.history(id).ok().flatten().map(|row| row.expected_ms());
+    let history: BTreeMap<StepId, u64> =
+        plan.steps().iter().filter_map(|step| Some((step.id.clone(), known(&step.id)?))).collect();
+    Estimates::new(history, DEFAULT_SBU_MS).calibrated(plan)
+}
+
+/// What a build of `target` would do.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn report(
+    service: &Service,
+    target: &str,
+    options: &BuildOptions,
+) -> Result<PlanReport, ErrorReport> {
+    let start = Instant::now();
+    let resolved = resolve(service, target, options)?;
+    let Resolved { plan, outlook } = &resolved;
+    let snapshot = service.store.read().map_err(|e| state_error(&e))?;
+    let cached = |at: usize| matches!(outlook.get(at), Some(Outlook::Cached { .. }));
+    let weights = Weights::new(plan, &estimates(&snapshot, plan), cached);
+    let steps = plan.steps().iter().enumerate().map(|(at, step)| PlanStep {
+        step: step.id.clone(),
+        version: step.version.clone(),
+        stage: step.stage,
+        cached: cached(at),
+        reason: reason(&snapshot, &resolved, at),
+        expected_ms: weights.expected_ms(at),
+        critical: weights.critical().contains(&at),
+    });
+    Ok(PlanReport {
+        target: target.to_owned(),
+        steps: steps.collect(),
+        expected_ms: weights.wall_ms(plan, usize::from(service.args.lanes.max(1))),
+        critical_ms: weights.critical_ms(),
+        took_us: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
+    })
+}
+
+/// Why a step is to be built; empty when it is cached.
+fn reason(snapshot: &Snapshot<'_>, resolved: &Resolved, at: usize) -> String {
+    let (Some(step), Some(outlook)) = (resolved.plan.steps().get(at), resolved.outlook.get(at))
+    else {
+        return String::new();
+    };
+    match outlook {
+        Outlook::Cached { .. } => String::new(),
+        Outlook::Waits { on } => {
+            let input = resolved.plan.steps().get(*on).map(|s| s.id.to_string());
+            format!("needs {}, which is not built yet", input.unwrap_or_default())
+        }
+        Outlook::Build { key, parts } => match snapshot.last_key_parts(&step.id) {
+            Ok(Some((last, _))) if last == *key => "asked for".to_owned(),
+            Ok(Some((_, row))) => changed(&row.parts, parts),
+            _ => "never built".to_owned(),
+        },
+    }
+}
+
+/// The parts of a key as they are kept with the output, to be compared with later.
+pub fn stored(parts: &KeyParts) -> Vec<u8> {
+    // Writing to memory with derived encoders: postcard has no way to fail here.
+    postcard::to_allocvec(parts).unwrap_or_default()
+}
+
+/// What differs from the last build, in one line.
+fn changed(old: &[u8], new: &KeyParts) -> String {
+    let Ok(old) = postcard::from_bytes::<KeyParts>(old) else {
+        return "built by another version of pkgd".to_owned();
+    };
+    let changes: Vec<String> = new.changes(&old).iter().map(ToString::to_string).collect();
+    match changes.get(..4) {
+        Some(first) if changes.len() > 4 => format!("{} and more", first.join(", ")),
+        _ => changes.join(", "),
+    }
+}

@@ -1,0 +1,121 @@
+//! A build with no hand on the keyboard: started by the command line, ended with a verdict.
+
+use std::process;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use minos_model::{JobState, StepState};
+use minos_proto::{BuildOptions, ErrorReport, Reply, StepReport, Tag, Verdict};
+
+use crate::config::Then;
+use crate::server::Port;
+use crate::service::Service;
+use crate::{host, summary, views};
+
+/// How long to wait for the host to take the verdict before the machine goes down without it.
+const VERDICT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// One unattended build.
+pub struct Run {
+    service: Arc<Service>,
+    target: String,
+    control: Option<Port>,
+    started: Instant,
+    /// The job, once there is one.
+    pub job: Option<u64>,
+}
+
+impl Run {
+    /// A run that has not begun.
+    pub fn new(service: &Arc<Service>, target: String, control: Option<Port>) -> Self {
+        let service = Arc::clone(service);
+        Self { service, target, control, started: Instant::now(), job: None }
+    }
+
+    /// The options from the command line.
+    pub fn options(&self) -> BuildOptions {
+        let args = &self.service.args;
+        BuildOptions {
+            keep_going: args.keep_going,
+            jobs: args.jobs,
+            check: args.check,
+            rebuild: Vec::new(),
+        }
+    }
+
+    /// The build could not even begin.
+    pub fn refused(self, report: &ErrorReport) {
+        eprintln!("pkgd: cannot build {}: {report}", self.target);
+        let verdict = self.verdict(false, report.to_string(), &[]);
+        self.end(&verdict);
+    }
+
+    /// The job is over: prints the summary, sends the verdict, does what comes then.
+    pub fn finished(self, job: u64, state: JobState) {
+        let steps = match views::job(&self.service.store, job) {
+            Ok(Reply::Job { steps, .. }) => steps,
+            _ => Vec::new(),
+        };
+        let success = state == JobState::Done;
+        let summary = summary::line(&self.target, state, &steps);
+        if !self.service.args.quiet {
+            print!("{}", summary::table(&self.target, state, &steps, self.started.elapsed()));
+        }
+        let verdict = self.verdict(success, summary, &steps);
+        self.end(&verdict);
+    }
+
+    fn verdict(&self, success: bool, summary: String, steps: &[StepReport]) -> Verdict {
+        let count = |wanted: &StepState| {
+            u32::try_from(steps.iter().filter(|s| s.state == *wanted).count()).unwrap_or(u32::MAX)
+        };
+        let failed = steps.iter().filter_map(|step| match &step.state {
+            StepState::Failed(failure) => Some((step.step.clone(), failure.clone())),
+            _ => None,
+        });
+        Verdict {
+            success,
+            target: self.target.clone(),
+            summary,
+            built: count(&StepState::Built),
+            cached: count(&StepState::Cached),
+            failed: failed.collect(),
+            wall_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    fn end(self, verdict: &Verdict) {
+        if let Some(port) = self.control {
+            send(port, verdict);
+        }
+        match self.service.args.then {
+            Then::Stay => {}
+            Then::PowerOff => host::ask_init(false),
+            Then::Reboot => host::ask_init(true),
+            Then::Exit => exit(i32::from(!verdict.success)),
+        }
+    }
+}
+
+/// On a thread of its own, since a port without a listener takes nothing and the machine must still
+/// go down.
+fn send(mut port: Port, verdict: &Verdict) {
+    let (done, wait) = channel();
+    let verdict = verdict.clone();
+    thread::spawn(move || {
+        let _ = done.send(port.send(Tag::Verdict, &verdict));
+    });
+    match wait.recv_timeout(VERDICT_TIMEOUT) {
+        Ok(Ok(())) => {}
+        Ok(Err(e)) => eprintln!("pkgd: the verdict could not be sent: {e}"),
+        Err(_) => eprintln!("pkgd: nobody took the verdict from the control port"),
+    }
+}
+
+/// Nothing of pkgd needs an orderly end: the state is committed, sandboxes die with their parent.
+#[expect(clippy::exit, reason = "the one place where an unattended host run ends, with its status")]
+fn exit(status: i32) -> ! {
+    process::exit(status)
+}

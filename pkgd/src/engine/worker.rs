@@ -1,0 +1,208 @@
+//! Runs one step on a thread of its own and reports to the engine.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, SyncSender, sync_channel};
+use std::thread;
+use std::time::Instant;
+
+use minos_exec::{Captured, Observer, Progress, Task};
+use minos_model::{Digest, Failure, FailureClass, Metrics, Phase, StepId};
+use minos_sandbox::tree;
+use minos_store::{LogWriter, StoreError};
+
+use super::Command;
+use crate::service::Service;
+use crate::sources;
+
+/// What a worker tells the engine.
+pub struct Report {
+    /// The step.
+    pub step: StepId,
+    /// What happened.
+    pub news: News,
+}
+
+/// The kinds of reports.
+pub enum News {
+    /// A phase began.
+    PhaseStarted {
+        /// The phase.
+        phase: Phase,
+        /// It is the first one after a checkpoint.
+        resumed: bool,
+    },
+    /// A phase ended well and its layer is on the disk; the worker waits for the commit.
+    PhaseDone {
+        /// The phase.
+        phase: Phase,
+        /// Its cost.
+        metrics: Metrics,
+        /// Told when the checkpoint is committed.
+        committed: SyncSender<Result<(), Failure>>,
+    },
+    /// The step is over. A success has its output in place and on the disk.
+    Finished {
+        /// The output, or why there is none.
+        result: Result<Placed, Failure>,
+        /// Length of the log.
+        log_bytes: u64,
+    },
+}
+
+/// An output whose bytes are where they belong.
+pub struct Placed {
+    /// Its name.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its entries.
+    pub files: u64,
+}
+
+/// A step that is about to run.
+pub struct Start {
+    /// What to run.
+    pub task: Task,
+    /// The attempt's number.
+    pub attempt: u64,
+    /// Its log.
+    pub log: LogWriter,
+}
+
+/// Starts the thread. It always sends [`News::Finished`] as its last word.
+pub fn spawn(service: &Arc<Service>, start: Start, engine: &Sender<Command>) {
+    let service = Arc::clone(service);
+    let engine = engine.clone();
+    thread::spawn(move || {
+        let Start { mut task, attempt, log } = start;
+        let step = task.step.clone();
+        let mut listener = Listener {
+            service: &service,
+            engine: &engine,
+            step: &step,
+            log,
+            scratch: task.scratch.clone(),
+            started: Instant::now(),
+        };
+        let result = find_sources(&service, &step)
+            .and_then(|found| {
+                task.sources = found;
+                minos_exec::run(&task, &mut listener)
+            })
+            .and_then(|captured| place(&service, attempt, captured));
+        let closed = listener.log.finish();
+        let (result, log_bytes) = match closed {
+            Ok(bytes) => (result, bytes),
+            Err(e) => (result.and(Err(state_failure(&e))), 0),
+        };
+        service.live.remove(&step);
+        // An engine that is gone needs no report: pkgd is ending, and recovery will see to the rest.
+        let news = News::Finished { result, log_bytes };
+        let _ = engine.send(Command::Worker(Report { step, news }));
+    });
+}
+
+/// Hashing gigabytes is worker's work: the engine must stay free to answer.
+fn find_sources(service: &Service, step: &StepId) -> Result<Vec<(String, PathBuf)>, Failure> {
+    match service.recipes.get(step) {
+        Some(recipe) => sources::find(recipe, &service.source_folders()),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Moves the tree into the store and makes it durable: after this its row may be committed.
+fn place(service: &Service, attempt: u64, captured: Captured) -> Result<Placed, Failure> {
+    let Captured { tree, manifest, .. } = captured;
+    let (size, files) = (manifest.size(), manifest.entries().len() as u64);
+    let layout = service.store.layout();
+    let stage = layout.stage(attempt);
+    let staged = fs::create_dir(&stage).and_then(|()| fs::rename(&tree, stage.join("tree")));
+    staged.map_err(|e| io_failure(&stage, &e))?;
+    let placed = service.store.place_output(&stage, &manifest);
+    let (digest, _) = placed.map_err(|e| state_failure(&e))?;
+    let dir = layout.output(&digest);
+    tree::syncfs(&dir).map_err(|e| io_failure(&dir, &e))?;
+    Ok(Placed { digest, size, files })
+}
+
+/// A failure of the state, not of the step.
+pub fn state_failure(error: &StoreError) -> Failure {
+    let class = if error.is_disk_full() { FailureClass::DiskFull } else { FailureClass::State };
+    Failure { class, phase: None, what: error.to_string(), hint: error.hint() }
+}
+
+fn io_failure(path: &Path, error: &io::Error) -> Failure {
+    let full = error.kind() == io::ErrorKind::StorageFull;
+    Failure {
+        class: if full { FailureClass::DiskFull } else { FailureClass::State },
+        phase: None,
+        what: format!("{}: {error}", path.display()),
+        hint: "check the state's file system, then retry the job".to_owned(),
+    }
+}
+
+struct Listener<'a> {
+    service: &'a Service,
+    engine: &'a Sender<Command>,
+    step: &'a StepId,
+    log: LogWriter,
+    scratch: PathBuf,
+    started: Instant,
+}
+
+impl Listener<'_> {
+    fn millis(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn send(&self, news: News) -> Result<(), Failure> {
+        let report = Report { step: self.step.clone(), news };
+        self.engine.send(Command::Worker(report)).map_err(|_| ending())
+    }
+}
+
+/// pkgd is ending: the step stops, and its checkpoints stay.
+fn ending() -> Failure {
+    Failure {
+        class: FailureClass::State,
+        phase: None,
+        what: "pkgd is stopping".to_owned(),
+        hint: "start pkgd again: it goes on from the last checkpoint".to_owned(),
+    }
+}
+
+impl Observer for Listener<'_> {
+    fn phase_started(&mut self, phase: Phase, resumed: bool) -> Result<(), Failure> {
+        self.service.live.update(self.step, |running| running.phase = Some(phase));
+        self.send(News::PhaseStarted { phase, resumed })
+    }
+
+    fn phase_done(&mut self, phase: Phase, metrics: &Metrics) -> Result<(), Failure> {
+        tree::syncfs(&self.scratch).map_err(|e| io_failure(&self.scratch, &e))?;
+        let (committed, answer) = sync_channel(1);
+        self.send(News::PhaseDone { phase, metrics: *metrics, committed })?;
+        answer.recv().unwrap_or_else(|_| Err(ending()))
+    }
+
+    fn output(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let now = self.millis();
+        self.log.append(bytes, now).map_err(io::Error::other)
+    }
+
+    fn progress(&mut self, progress: Progress) {
+        let now = self.millis();
+        // What waits to be written is written at the latest with the next output; an error shows there.
+        let _ = self.log.flush_due(now);
+        self.service.live.update(self.step, |running| {
+            running.cpu_ms = progress.cpu_ms;
+            running.memory_kib = progress.memory_kib;
+        });
+    }
+
+    fn discard(&mut self, tree: &Path) -> io::Result<()> {
+        self.service.store.layout().discard(tree).map_err(io::Error::other)
+    }
+}

@@ -1,0 +1,196 @@
+//! One connection: handshake, then requests, each with exactly one answer.
+
+use std::io::{self, Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use minos_model::JobState;
+use minos_proto::frame::{self, MAX_REQUEST, Reader};
+use minos_proto::{
+    ErrorKind, ErrorReport, Event, EventBody, FrameError, Hello, Reply, Request, Role, Tag,
+    VERSION, Welcome,
+};
+
+use crate::service::{Peer, Service};
+
+/// Program and version as told to peers.
+pub const SERVER: &str = concat!("pkgd ", env!("CARGO_PKG_VERSION"));
+
+/// The writing half, shared between answers and the events of a watch.
+struct Out<W>(Mutex<W>);
+
+impl<W: Write> Out<W> {
+    fn send<T: serde::Serialize>(&self, tag: Tag, value: &T) -> Result<(), FrameError> {
+        let mut writer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        frame::write(&mut *writer, tag, value)
+    }
+}
+
+/// A connection over any pair of byte streams.
+pub struct Session<W> {
+    service: Arc<Service>,
+    peer: Peer,
+    out: Arc<Out<W>>,
+    /// Stops the forwarder of the current watch.
+    watching: Option<Arc<AtomicBool>>,
+    greeted: bool,
+    /// A line rather than a connection: it goes on after an error.
+    persistent: bool,
+}
+
+impl<W: Write + Send + 'static> Session<W> {
+    /// A connection of `peer` that answers into `out`.
+    pub fn new(service: Arc<Service>, peer: Peer, out: W) -> Self {
+        let out = Arc::new(Out(Mutex::new(out)));
+        Self { service, peer, out, watching: None, greeted: false, persistent: false }
+    }
+
+    /// The same over a line that has no connections.
+    pub fn persistent(self) -> Self {
+        Self { persistent: true, ..self }
+    }
+
+    /// Serves until the peer closes or misbehaves. A peer that misbehaves is told why, then left.
+    pub fn serve<R: Read>(mut self, mut reader: Reader<R>) {
+        loop {
+            let step = reader.next_frame().and_then(|frame| self.frame(&frame));
+            match step {
+                Ok(()) => {}
+                Err(FrameError::Closed) => break,
+                Err(FrameError::Io(e)) if e.kind() == io::ErrorKind::UnexpectedEof => break,
+                // On a line without connections there is nothing to close: the next hello starts anew.
+                Err(e) if self.persistent => self.refuse(&e),
+                Err(e) => {
+                    self.refuse(&e);
+                    break;
+                }
+            }
+        }
+        self.stop_watching();
+    }
+
+    fn frame(&mut self, frame: &minos_proto::Frame) -> Result<(), FrameError> {
+        match frame.tag {
+            // A new hello is a new client on a line without connections (a serial port).
+            Tag::Hello => self.hello(&frame.decode()?),
+            Tag::Request if self.greeted => {
+                let (number, request) = frame.decode()?;
+                self.request(number, request)
+            }
+            tag => Err(FrameError::Tag(tag as u8)),
+        }
+    }
+
+    fn hello(&mut self, hello: &Hello) -> Result<(), FrameError> {
+        self.stop_watching();
+        self.greeted = hello.version == VERSION;
+        if !self.greeted {
+            let report = ErrorReport::new(
+                ErrorKind::Version,
+                format!("pkgd speaks protocol {VERSION}, the client {}", hello.version),
+                "use the pkgctl that came with this pkgd",
+            );
+            return self.out.send(Tag::Refusal, &report);
+        }
+        let server = SERVER.to_owned();
+        self.out.send(Tag::Welcome, &Welcome { version: VERSION, server, role: self.peer.role })
+    }
+
+    fn request(&mut self, number: u32, request: Request) -> Result<(), FrameError> {
+        if request.changes() && self.peer.role != Role::Admin {
+            let report = ErrorReport::new(
+                ErrorKind::Forbidden,
+                "only root may change anything",
+                "run the command as root",
+            );
+            return self.answer(number, &Err(report));
+        }
+        let watch = match request {
+            Request::Watch { job } => Some(self.subscribe(job)),
+            _ => None,
+        };
+        match watch {
+            None => {
+                let reply = self.service.handle(request, &self.peer);
+                self.answer(number, &reply)
+            }
+            Some(Err(report)) => self.answer(number, &Err(report)),
+            Some(Ok((reply, events))) => {
+                self.answer(number, &Ok(reply))?;
+                self.forward(events);
+                Ok(())
+            }
+        }
+    }
+
+    fn answer(&self, number: u32, reply: &Result<Reply, ErrorReport>) -> Result<(), FrameError> {
+        match self.out.send(Tag::Reply, &(number, reply)) {
+            Err(FrameError::TooLong { length, limit }) => {
+                let report = ErrorReport::new(
+                    ErrorKind::Limit,
+                    format!("the answer needs {length} bytes, a frame holds {limit}"),
+                    "ask for less",
+                );
+                self.out.send(Tag::Reply, &(number, Err::<Reply, _>(report)))
+            }
+            sent => sent,
+        }
+    }
+
+    /// Subscribes before reading the job, so that nothing that happens in between is missed.
+    fn subscribe(&self, job: Option<u64>) -> Result<(Reply, Receiver<Event>), ErrorReport> {
+        let id = self.service.job_number(job)?;
+        let events = self.service.hub.subscribe(id);
+        let reply = self.service.handle(Request::Job { job: Some(id) }, &self.peer)?;
+        if let Reply::Job { job, .. } = &reply
+            && job.state.is_final()
+        {
+            // The end may have been published before the subscription: say it again.
+            let body = EventBody::JobFinished { state: job.state };
+            self.service.hub.publish(&Event { job: id, at_ms: self.service.now_ms(), body });
+        }
+        Ok((reply, events))
+    }
+
+    fn forward(&mut self, events: Receiver<Event>) {
+        self.stop_watching();
+        let stop = Arc::new(AtomicBool::new(false));
+        self.watching = Some(Arc::clone(&stop));
+        let out = Arc::clone(&self.out);
+        thread::spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                match events.recv_timeout(Duration::from_millis(200)) {
+                    Ok(event) if out.send(Tag::Event, &event).is_err() || is_last(&event) => return,
+                    Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
+            }
+        });
+    }
+
+    fn stop_watching(&mut self) {
+        if let Some(stop) = self.watching.take() {
+            stop.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn refuse(&self, error: &FrameError) {
+        let report = ErrorReport::new(
+            match error {
+                FrameError::TooLong { .. } => ErrorKind::Limit,
+                _ => ErrorKind::Invalid,
+            },
+            error.to_string(),
+            format!("frames start with a hello; requests have at most {MAX_REQUEST} bytes"),
+        );
+        // The peer may already be gone; there is nobody else to tell.
+        let _ = self.out.send(Tag::Refusal, &report);
+    }
+}
+
+fn is_last(event: &Event) -> bool {
+    matches!(event.body, EventBody::JobFinished { state } if JobState::is_final(state))
+}

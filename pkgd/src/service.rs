@@ -1,0 +1,261 @@
+//! What every connection shares, and the answers to requests.
+//!
+//! Requests that only look are answered here from a snapshot of the state; whatever changes something
+//! goes to the engine, which owns all writes.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::mpsc::{Sender, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use minos_model::StepId;
+use minos_proto::{
+    BuildOptions, ErrorKind, ErrorReport, Reply, Request, Role, RunningStep, Status,
+};
+use minos_recipe::{Lint, RecipeSet};
+use minos_store::{Store, StoreError};
+
+use crate::config::Args;
+use crate::engine::{Command, plan};
+use crate::hub::Hub;
+use crate::seed::Seed;
+use crate::server::SERVER;
+use crate::{doctor, host, views};
+
+/// How long a request waits for the engine. The engine answers between two commits, so only a state
+/// on a dying disk takes longer.
+const ENGINE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Who is on the other end of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer {
+    /// What it may do.
+    pub role: Role,
+    /// Its user.
+    pub uid: u32,
+    /// Its process, 0 when it is not on this machine.
+    pub pid: i32,
+}
+
+/// What the engine is doing right now, for those who watch.
+#[derive(Debug, Default)]
+pub struct Live(Mutex<BTreeMap<StepId, RunningStep>>);
+
+impl Live {
+    /// Changes or adds what is known of a running step.
+    pub fn update(&self, step: &StepId, change: impl FnOnce(&mut RunningStep)) {
+        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = || RunningStep {
+            step: step.clone(),
+            phase: None,
+            elapsed_ms: 0,
+            left_ms: None,
+            cpu_ms: 0,
+            memory_kib: 0,
+        };
+        change(map.entry(step.clone()).or_insert_with(fresh));
+    }
+
+    /// The step no longer runs.
+    pub fn remove(&self, step: &StepId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(step);
+    }
+
+    /// Everything that runs.
+    pub fn all(&self) -> Vec<RunningStep> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+}
+
+/// Shared by all connections and the engine.
+pub struct Service {
+    /// The command line.
+    pub args: Args,
+    /// The state.
+    pub store: Arc<Store>,
+    /// All recipes.
+    pub recipes: Arc<RecipeSet>,
+    /// What the linter said of them.
+    pub lints: Vec<Lint>,
+    /// Digests of the recipes, for task keys.
+    pub prints: minos_plan::Fingerprints,
+    /// The host tools, or why there are none.
+    pub seed: Result<Seed, String>,
+    /// The sandbox as proven at start, or why pkgd refuses to build.
+    pub sandbox: Result<minos_sandbox::Report, String>,
+    /// Where events go.
+    pub hub: Hub,
+    /// What runs now.
+    pub live: Live,
+    /// To the engine.
+    pub engine: Sender<Command>,
+    /// When pkgd started.
+    pub started: Instant,
+}
+
+impl Service {
+    /// Milliseconds since the Unix epoch; 0 on a clock before it.
+    pub fn now_ms(&self) -> u64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Folders in which sources are looked for.
+    pub fn source_folders(&self) -> Vec<PathBuf> {
+        let mut folders = self.args.sources.clone();
+        folders.push(self.store.layout().sources());
+        folders
+    }
+
+    /// Why pkgd refuses to build, where it does.
+    pub fn refusal(&self) -> Option<ErrorReport> {
+        let machine = |what: &String, hint: &str| ErrorReport::new(ErrorKind::Machine, what, hint);
+        match (&self.sandbox, &self.seed) {
+            (Err(what), _) => Some(machine(what, "run 'pkgctl doctor' for what is missing")),
+            (_, Err(what)) => Some(machine(what, "start pkgd with --seed and a usable seed")),
+            _ => None,
+        }
+    }
+
+    /// The job's number, the newest one when none is named.
+    ///
+    /// # Errors
+    /// There is no such job.
+    pub fn job_number(&self, job: Option<u64>) -> Result<u64, ErrorReport> {
+        let snapshot = self.store.read().map_err(|e| state_error(&e))?;
+        let found = match job {
+            Some(id) => snapshot.job(id),
+            None => snapshot.jobs(1).map(|jobs| jobs.into_iter().next()),
+        };
+        let missing = || match job {
+            Some(id) => ErrorReport::new(
+                ErrorKind::NotFound,
+                format!("there is no job {id}"),
+                "'pkgctl jobs' lists them",
+            ),
+            None => ErrorReport::new(
+                ErrorKind::NotFound,
+                "there is no job yet",
+                "start one with 'pkgctl build TARGET'",
+            ),
+        };
+        found.map_err(|e| state_error(&e))?.map(|row| row.id).ok_or_else(missing)
+    }
+
+    /// Answers a request. `Watch` is answered like `Job`; the session adds the events.
+    ///
+    /// # Errors
+    /// What failed and what to do, for the client to show.
+    pub fn handle(&self, request: Request, peer: &Peer) -> Result<Reply, ErrorReport> {
+        match request {
+            Request::Status => self.status().map(Reply::Status),
+            Request::Plan { target, options } => {
+                plan::report(self, &target, &options).map(Reply::Plan)
+            }
+            Request::Build { target, options } => self.build(target, options, peer),
+            Request::Jobs { limit } => views::jobs(&self.store, limit).map(Reply::Jobs),
+            Request::Job { job } | Request::Watch { job } => {
+                views::job(&self.store, self.job_number(job)?)
+            }
+            Request::Attempts { step } => views::attempts(&self.store, &step).map(Reply::Attempts),
+            Request::Log { step, attempt, offset } => {
+                views::log(&self.store, &step, attempt, offset)
+            }
+            Request::Cancel { job } => {
+                self.ask(|reply| Command::Cancel { job, peer: *peer, reply })
+            }
+            Request::Retry { job } => self.retry(job, peer),
+            Request::RecipeList => Ok(Reply::Recipes(views::recipes(&self.recipes))),
+            Request::RecipeShow { step } => views::recipe(&self.recipes, &step),
+            Request::RecipeLint { step } => views::lints(&self.recipes, &self.lints, step.as_ref()),
+            Request::Doctor => Ok(Reply::Doctor(doctor::run(self))),
+            Request::Shutdown { reboot } => self.shutdown(reboot, peer),
+        }
+    }
+
+    fn status(&self) -> Result<Status, ErrorReport> {
+        let snapshot = self.store.read().map_err(|e| state_error(&e))?;
+        let unfinished = snapshot.unfinished_jobs().map_err(|e| state_error(&e))?;
+        let latched = self.store.latched().map(|first| {
+            format!("the state could not be written and is read-only until restart: {first}")
+        });
+        Ok(Status {
+            server: SERVER.to_owned(),
+            kernel: host::kernel_release(),
+            host_mode: !self.args.appliance,
+            landlock_abi: self.sandbox.as_ref().map_or(0, |report| report.landlock_abi),
+            refuses: latched.or_else(|| self.refusal().map(|report| report.what)),
+            uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            active_jobs: u32::try_from(unfinished.len()).unwrap_or(u32::MAX),
+            outputs: snapshot.output_count().map_err(|e| state_error(&e))?,
+            free_bytes: minos_sandbox::tree::free_space(&self.args.root).map_or(0, |s| s.free),
+            last_boot: self.args.last_boot.clone(),
+        })
+    }
+
+    fn build(
+        &self,
+        target: String,
+        options: BuildOptions,
+        peer: &Peer,
+    ) -> Result<Reply, ErrorReport> {
+        if let Some(refusal) = self.refusal() {
+            return Err(refusal);
+        }
+        // Planned here once, so that a wrong target is refused before anything is queued.
+        plan::resolve(self, &target, &options)?;
+        self.ask(|reply| Command::Build { target, options, peer: *peer, reply })
+    }
+
+    fn retry(&self, job: u64, peer: &Peer) -> Result<Reply, ErrorReport> {
+        let id = self.job_number(Some(job))?;
+        let row = self.store.read().and_then(|s| s.job(id)).map_err(|e| state_error(&e))?;
+        match row {
+            Some(row) if row.state.is_final() => {
+                self.build(row.target, views::options(&row.options), peer)
+            }
+            _ => Err(ErrorReport::new(
+                ErrorKind::Conflict,
+                format!("job {job} is not over yet"),
+                "'pkgctl cancel' stops it",
+            )),
+        }
+    }
+
+    fn shutdown(&self, reboot: bool, peer: &Peer) -> Result<Reply, ErrorReport> {
+        if !self.args.appliance {
+            return Err(ErrorReport::new(
+                ErrorKind::Conflict,
+                "this pkgd runs on a host: it does not own the machine",
+                "stop pkgd with Ctrl-C or SIGTERM instead",
+            ));
+        }
+        let word = if reboot { "reboot" } else { "power-off" };
+        self.ask(|reply| Command::Audit { what: format!("{word} asked for"), peer: *peer, reply })?;
+        host::ask_init(reboot);
+        Ok(Reply::Done)
+    }
+
+    /// Sends a command to the engine and waits for its answer.
+    fn ask(
+        &self,
+        command: impl FnOnce(SyncSender<Result<Reply, ErrorReport>>) -> Command,
+    ) -> Result<Reply, ErrorReport> {
+        let (sender, receiver) = sync_channel(1);
+        let gone = || {
+            ErrorReport::new(
+                ErrorKind::State,
+                "the engine does not answer",
+                "the state's disk may be failing; see pkgd's own output",
+            )
+        };
+        self.engine.send(command(sender)).map_err(|_| gone())?;
+        receiver.recv_timeout(ENGINE_TIMEOUT).map_err(|_| gone())?
+    }
+}
+
+/// A store's error as a client sees it.
+pub fn state_error(error: &StoreError) -> ErrorReport {
+    ErrorReport::new(ErrorKind::State, error.to_string(), error.hint())
+}

@@ -1,0 +1,174 @@
+//! Rows of the state as the reports that clients see.
+
+use minos_model::StepId;
+use minos_proto::{
+    Attempt, BuildOptions, ErrorKind, ErrorReport, JobReport, LintReport, RecipeReport, Reply,
+    StepReport,
+};
+use minos_recipe::{Level, Lint, Recipe, RecipeSet};
+use minos_store::{AttemptEnd, AttemptRow, JobRow, LogReader, StepRow, Store};
+
+use crate::service::state_error;
+
+/// Jobs shown when the client does not say how many.
+const DEFAULT_JOBS: u32 = 100;
+/// Attempts of one step shown at most.
+const MAX_ATTEMPTS: usize = 100;
+/// Bytes of a log in one answer.
+const LOG_CHUNK: usize = 256 << 10;
+
+/// The options of a job; those of a job made by another version of pkgd may not be readable, and then
+/// the defaults stand in.
+pub fn options(bytes: &[u8]) -> BuildOptions {
+    postcard::from_bytes(bytes).unwrap_or_default()
+}
+
+/// All jobs, newest first.
+pub fn jobs(store: &Store, limit: u32) -> Result<Vec<JobReport>, ErrorReport> {
+    let limit = if limit == 0 { DEFAULT_JOBS } else { limit.min(10_000) };
+    let rows = store.read().and_then(|s| s.jobs(limit as usize)).map_err(|e| state_error(&e))?;
+    Ok(rows.into_iter().map(job_report).collect())
+}
+
+/// One job and its steps.
+pub fn job(store: &Store, id: u64) -> Result<Reply, ErrorReport> {
+    let snapshot = store.read().map_err(|e| state_error(&e))?;
+    let row = snapshot.job(id).map_err(|e| state_error(&e))?;
+    let row = row.ok_or_else(|| {
+        ErrorReport::new(ErrorKind::NotFound, format!("there is no job {id}"), "")
+    })?;
+    let steps = snapshot.steps(id).map_err(|e| state_error(&e))?;
+    Ok(Reply::Job { job: job_report(row), steps: steps.into_iter().map(step_report).collect() })
+}
+
+fn job_report(row: JobRow) -> JobReport {
+    JobReport {
+        id: row.id,
+        target: row.target,
+        state: row.state,
+        created_ms: row.created_ms,
+        finished_ms: row.finished_ms,
+        steps: row.steps,
+        built: row.built,
+        cached: row.cached,
+        failed: row.failed,
+        resumed: row.resumed,
+    }
+}
+
+fn step_report(row: StepRow) -> StepReport {
+    StepReport {
+        step: row.step,
+        state: row.state,
+        output: row.output,
+        size: row.size,
+        files: row.files,
+        metrics: row.metrics,
+        attempt: row.attempt,
+        weak_sandbox: row.weak,
+    }
+}
+
+/// The attempts of a step, newest first.
+pub fn attempts(store: &Store, step: &StepId) -> Result<Vec<Attempt>, ErrorReport> {
+    let rows = store.read().and_then(|s| s.attempts_of(step, MAX_ATTEMPTS));
+    Ok(rows.map_err(|e| state_error(&e))?.into_iter().map(attempt_report).collect())
+}
+
+fn attempt_report(row: AttemptRow) -> Attempt {
+    let failure = match row.end {
+        Some(AttemptEnd::Failed(failure)) => Some(failure),
+        _ => None,
+    };
+    Attempt {
+        id: row.id,
+        job: row.job,
+        step: row.step,
+        started_ms: row.started_ms,
+        finished_ms: row.finished_ms,
+        failure,
+        log_bytes: row.log_bytes,
+        phases: row.phases,
+    }
+}
+
+/// A piece of an attempt's log.
+pub fn log(
+    store: &Store,
+    step: &StepId,
+    attempt: Option<u64>,
+    offset: u64,
+) -> Result<Reply, ErrorReport> {
+    let rows = store.read().and_then(|s| s.attempts_of(step, MAX_ATTEMPTS));
+    let rows = rows.map_err(|e| state_error(&e))?;
+    let found = rows.into_iter().find(|row| attempt.is_none_or(|id| row.id == id));
+    let row = found.ok_or_else(|| {
+        let what = match attempt {
+            Some(id) => format!("attempt {id} of '{step}' does not exist"),
+            None => format!("'{step}' was never built"),
+        };
+        ErrorReport::new(
+            ErrorKind::NotFound,
+            what,
+            "'pkgctl jobs' and 'pkgctl log STEP' show what there is",
+        )
+    })?;
+    let path = store.layout().log(row.id, &row.step);
+    let read = LogReader::open(&path).and_then(|mut reader| reader.read_at(offset, LOG_CHUNK));
+    let bytes = read.map_err(|e| state_error(&e))?;
+    // Finished, and less than a whole piece came: there is nothing after it.
+    let end = row.finished_ms.is_some() && bytes.len() < LOG_CHUNK;
+    Ok(Reply::Log { attempt: attempt_report(row), bytes, end })
+}
+
+/// All recipes.
+pub fn recipes(set: &RecipeSet) -> Vec<RecipeReport> {
+    set.iter().map(recipe_report).collect()
+}
+
+fn recipe_report(recipe: &Recipe) -> RecipeReport {
+    RecipeReport {
+        step: recipe.id.clone(),
+        version: recipe.version.clone(),
+        stage: recipe.stage,
+        description: recipe.description.clone(),
+        groups: recipe.groups.iter().map(|g| format!("lfs/{g}")).collect(),
+        needs: recipe.build.clone(),
+        sbu_centi: recipe.needs.sbu_centi,
+    }
+}
+
+/// One recipe with its files.
+pub fn recipe(set: &RecipeSet, step: &StepId) -> Result<Reply, ErrorReport> {
+    let recipe = set.get(step).ok_or_else(|| unknown_step(set, step))?;
+    let mut files = vec![("recipe.toml".to_owned(), recipe.text.clone())];
+    files.extend(recipe.scripts.values().map(|s| (s.file.clone(), s.text.clone())));
+    Ok(Reply::Recipe { recipe: recipe_report(recipe), files })
+}
+
+/// What the linter found, of one recipe or of all.
+pub fn lints(set: &RecipeSet, lints: &[Lint], step: Option<&StepId>) -> Result<Reply, ErrorReport> {
+    let folder = match step {
+        None => None,
+        Some(step) => Some(&set.get(step).ok_or_else(|| unknown_step(set, step))?.folder),
+    };
+    let wanted = |lint: &&Lint| folder.is_none_or(|folder| lint.file.starts_with(&**folder));
+    let report = |lint: &Lint| LintReport {
+        error: lint.level() == Level::Error,
+        file: lint.file.clone(),
+        line: lint.line.unwrap_or(0),
+        what: lint.message.clone(),
+        hint: lint.hint.clone(),
+    };
+    Ok(Reply::Lints(lints.iter().filter(wanted).map(report).collect()))
+}
+
+fn unknown_step(set: &RecipeSet, step: &StepId) -> ErrorReport {
+    let names: Vec<String> = set.iter().map(|r| r.id.to_string()).collect();
+    let near = minos_recipe::nearest(&step.to_string(), names.iter().map(String::as_str));
+    let hint = match near {
+        Some(near) => format!("did you mean '{near}'? 'pkgctl recipe list' shows all"),
+        None => "'pkgctl recipe list' shows all".to_owned(),
+    };
+    ErrorReport::new(ErrorKind::NotFound, format!("there is no recipe '{step}'"), hint)
+}

@@ -1,0 +1,206 @@
+//! The appliance in QEMU under a test's control: its own initramfs, its own state disk.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use minos_proto::BootEvent;
+use minos_qemu::ending::Ending;
+use minos_qemu::machine::{Disk, Machine};
+use minos_qemu::observe::Observation;
+use minos_qemu::vm::{Start, Vm};
+use minos_qemu::watch::{Limits, Order, Report, watch};
+
+use crate::artefacts;
+
+/// The longest any boot of these tests may take. Emulation on a busy machine is slow; a hang is found
+/// by the silence limit long before.
+const LIMITS: Limits = Limits {
+    total: Some(Duration::from_secs(1200)),
+    silence: Some(Duration::from_secs(300)),
+    after_verdict: Some(Duration::from_secs(120)),
+};
+
+/// A machine's files: what it boots and its state disk.
+#[derive(Debug)]
+pub struct Appliance {
+    dir: tempfile::TempDir,
+    initrd: PathBuf,
+    state: Option<Disk>,
+    append: String,
+}
+
+/// What one run of the machine showed.
+#[derive(Debug)]
+pub struct Run {
+    /// How it ended and what was learned.
+    pub report: Report,
+    /// Lines of init's log and events, as they came over its port.
+    pub events: Vec<BootEvent>,
+    /// All of the serial console.
+    pub console: String,
+}
+
+impl Run {
+    /// Whether any line that init logged, or the console, has this text.
+    pub fn says(&self, text: &str) -> bool {
+        let logged = |event: &BootEvent| match event {
+            BootEvent::Log { text: line, .. } | BootEvent::LastBoot { text: line } => {
+                line.contains(text)
+            }
+            _ => false,
+        };
+        self.events.iter().any(logged) || self.console.contains(text)
+    }
+
+    /// Fails unless the run ended with a verdict of success.
+    ///
+    /// # Panics
+    /// It did not.
+    pub fn must_succeed(&self) {
+        let good = matches!(&self.report.ending, Ending::Verdict(v) if v.success);
+        assert!(good, "{}\nconsole:\n{}", self.report.ending, self.console);
+    }
+}
+
+impl Appliance {
+    /// A machine with the recipes of the tree and an empty state disk of 4 GiB.
+    ///
+    /// # Panics
+    /// An artefact is missing.
+    pub fn new() -> Self {
+        Self::with_recipes(&artefacts::recipes())
+    }
+
+    /// A machine with recipes of its own.
+    ///
+    /// # Panics
+    /// An artefact is missing.
+    pub fn with_recipes(recipes: &Path) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        image(&["--out", text(dir.path()), "compile-recipes", "--recipes", text(recipes)]);
+        let bin = artefacts::binary("init");
+        let bin = bin.parent().expect("a folder");
+        let index = dir.path().join("recipes.idx");
+        image(&[
+            "--out",
+            text(dir.path()),
+            "initramfs",
+            "--bin-dir",
+            text(bin),
+            "--recipes-index",
+            text(&index),
+        ]);
+        let state = dir.path().join("state.img");
+        image(&["--out", text(dir.path()), "state-disk", "--path", text(&state), "--size", "4G"]);
+        let initrd = dir.path().join("initramfs.zst");
+        let state = Some(Disk::new("minos-state", state));
+        Self { dir, initrd, state, append: "quiet".to_owned() }
+    }
+
+    /// Replaces the state disk, or takes it out.
+    #[must_use]
+    pub fn state(mut self, change: impl FnOnce(Disk) -> Option<Disk>) -> Self {
+        self.state = self.state.take().and_then(change);
+        self
+    }
+
+    /// Sets the words after `console=ttyS0 panic=-1 quiet`.
+    pub fn append(&mut self, words: &str) -> &mut Self {
+        self.append = format!("quiet {words}");
+        self
+    }
+
+    /// The state disk's image.
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn state_image(&self) -> &Path {
+        &self.state.as_ref().expect("a state disk").path
+    }
+
+    /// The folder of the machine's files.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn machine(&self) -> Machine {
+        let mut machine = Machine::kernel(artefacts::kernel(), Some(self.initrd.clone()))
+            .memory(1536)
+            .append(&self.append)
+            .disk(Disk::new("minos-seed", artefacts::seed()).read_only());
+        let sources = artefacts::top().join("out/sources.squashfs");
+        if sources.exists() {
+            machine = machine.disk(Disk::new("minos-sources", sources).read_only());
+        }
+        match &self.state {
+            Some(disk) => machine.disk(disk.clone()),
+            None => machine,
+        }
+    }
+
+    /// Runs the machine to its end; `on` sees everything and may cut the power.
+    ///
+    /// # Panics
+    /// QEMU cannot be started.
+    pub fn run(&self, on: &mut dyn FnMut(&Observation) -> Order) -> Run {
+        let dir = self.dir.path().join("vm");
+        let mut vm = Vm::start(&self.machine(), &Start::in_dir(&dir)).expect("QEMU starts");
+        let mut events = Vec::new();
+        let report = watch(&mut vm, &LIMITS, &mut |seen| {
+            if let Observation::Boot(event) = seen {
+                events.push(event.clone());
+            }
+            on(seen)
+        });
+        let report = report.expect("the machine can be watched");
+        drop(vm);
+        let log = fs::read(minos_qemu::dir::Paths::new(&dir).serial_log()).unwrap_or_default();
+        Run { report, events, console: String::from_utf8_lossy(&log).into_owned() }
+    }
+
+    /// Runs it without interfering.
+    pub fn run_through(&self) -> Run {
+        self.run(&mut |_| Order::Continue)
+    }
+
+    /// Mounts the state disk here while the machine is off, and lets `look` at it.
+    ///
+    /// # Panics
+    /// It cannot be mounted.
+    pub fn look<T>(&self, options: &str, look: impl FnOnce(&Path) -> T) -> T {
+        let point = self.dir.path().join("look");
+        fs::create_dir_all(&point).expect("a mount point");
+        let status = Command::new("mount")
+            .args(["-o", &format!("loop,{options}")])
+            .args([self.state_image(), &point])
+            .status();
+        assert!(status.expect("mount runs").success(), "the state disk can be mounted");
+        let seen = look(&point);
+        let status = Command::new("umount").arg(&point).status();
+        assert!(status.expect("umount runs").success());
+        seen
+    }
+}
+
+impl Default for Appliance {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("paths of tests are text")
+}
+
+/// Runs minos-image.
+fn image(arguments: &[&str]) {
+    let output = Command::new(artefacts::binary("minos-image")).args(arguments).output();
+    let output = output.expect("minos-image runs");
+    assert!(
+        output.status.success(),
+        "minos-image {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

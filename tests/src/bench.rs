@@ -1,0 +1,108 @@
+//! What benchmarks share: results as lines, CPU time of children, medians.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{UsageWho, getrusage};
+use serde_json::{Value, json};
+
+/// One figure.
+#[derive(Debug, Clone)]
+pub struct Figure {
+    /// What was measured.
+    pub name: String,
+    /// The figure; lower is better.
+    pub value: f64,
+    /// Its unit.
+    pub unit: &'static str,
+    /// What it should not exceed.
+    pub target: Option<f64>,
+    /// The same measured on a peer in the same run.
+    pub peer: Option<f64>,
+}
+
+impl Figure {
+    /// A figure without a peer.
+    pub fn new(
+        name: impl Into<String>,
+        value: f64,
+        unit: &'static str,
+        target: Option<f64>,
+    ) -> Self {
+        Self { name: name.into(), value, unit, target, peer: None }
+    }
+
+    /// Value over peer.
+    pub fn ratio(&self) -> Option<f64> {
+        self.peer.filter(|p| *p > 0.0).map(|p| self.value / p)
+    }
+
+    /// One JSON object.
+    pub fn json(&self) -> Value {
+        json!({
+            "name": self.name, "value": self.value, "unit": self.unit, "target": self.target,
+            "peer": self.peer, "ratio": self.ratio(),
+        })
+    }
+
+    /// One line of 80 columns.
+    pub fn line(&self) -> String {
+        let number = |n: Option<f64>| n.map_or_else(|| "-".to_owned(), |n| format!("{n:.2}"));
+        format!(
+            "{:<34} {:>12.2} {:<6} {:>10} {:>10} {:>5}",
+            self.name,
+            self.value,
+            self.unit,
+            number(self.target),
+            number(self.peer),
+            number(self.ratio())
+        )
+    }
+}
+
+/// The middle value; 0 of nothing.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}
+
+/// What a command cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Cost {
+    /// User and system time of it and all it waited for.
+    pub cpu: Duration,
+    /// Wall time.
+    pub wall: Duration,
+}
+
+/// Runs a command to its end.
+///
+/// # Errors
+/// It cannot be started or fails; the text names it.
+pub fn cost(command: &mut Command) -> Result<Cost, String> {
+    let children = || {
+        let usage = getrusage(UsageWho::RUSAGE_CHILDREN).map_err(|e| e.to_string())?;
+        let time = |t: nix::sys::time::TimeVal| {
+            let micros = t.tv_sec() * 1_000_000 + t.tv_usec();
+            Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+        };
+        Ok::<_, String>(time(usage.user_time()) + time(usage.system_time()))
+    };
+    let (before, start) = (children()?, Instant::now());
+    let name = format!("{command:?}");
+    let status = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()
+        .map_err(|e| format!("{name}: {e}"))?;
+    if !status.success() {
+        return Err(format!("{name} ended with {status}"));
+    }
+    Ok(Cost { cpu: children()? - before, wall: start.elapsed() })
+}
+
+/// The length of a file in bytes, where it is.
+pub fn size(path: &Path) -> Option<f64> {
+    std::fs::metadata(path).ok().map(|meta| meta.len() as f64)
+}

@@ -1,0 +1,178 @@
+//! `minos-bench`: prints figures, one a line. `tests/bench` builds everything and calls it.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use argh::FromArgs;
+use minos_model::StepId;
+use minos_proto::{BuildOptions, Reply, Request};
+use minos_recipe::RecipeSet;
+use minos_tests::bare::Bare;
+use minos_tests::bench::{Figure, cost, median, size};
+use minos_tests::{Recipes, Root, artefacts};
+
+/// Measures MinOS on this machine.
+#[derive(FromArgs)]
+struct Args {
+    /// one JSON object a line
+    #[argh(switch)]
+    json: bool,
+
+    /// also build these steps bare and under pkgd, and compare their CPU time: names with commas
+    #[argh(option)]
+    overhead: Option<String>,
+
+    /// how often the comparison is made
+    #[argh(option, default = "3")]
+    rounds: usize,
+
+    /// state root with a finished lfs/toolchain, for the figure of a build with nothing to do
+    #[argh(option)]
+    state: Option<PathBuf>,
+}
+
+/// Steps of the chain that tells what an empty step costs.
+const EMPTY_STEPS: usize = 20;
+
+fn main() -> ExitCode {
+    let args: Args = argh::from_env();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(what) => {
+            eprintln!("minos-bench: {what}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), String> {
+    let print = |figure: &Figure| {
+        if args.json { println!("{}", figure.json()) } else { println!("{}", figure.line()) }
+    };
+    if !args.json {
+        println!(
+            "{:<34} {:>12} {:<6} {:>10} {:>10} {:>5}",
+            "name", "value", "unit", "target", "peer", "ratio"
+        );
+    }
+    sizes().iter().for_each(print);
+    empty_steps()?.iter().for_each(print);
+    if let Some(state) = &args.state {
+        print(&nothing_to_do(state)?);
+    }
+    if let Some(steps) = &args.overhead {
+        for step in steps.split(',') {
+            print(&overhead(step, args.rounds)?);
+        }
+    }
+    Ok(())
+}
+
+/// Sizes of what is shipped, in bytes.
+fn sizes() -> Vec<Figure> {
+    let bin =
+        |name: &str| artefacts::top().join("target/x86_64-unknown-linux-gnu/release").join(name);
+    let out = |name: &str| artefacts::top().join("out").join(name);
+    [
+        ("size.init", bin("init"), Some(1_250_000.0)),
+        ("size.pkgctl", bin("pkgctl"), Some(1_500_000.0)),
+        ("size.pkgd", bin("pkgd"), Some(8_000_000.0)),
+        ("size.kernel", out("bzImage"), None),
+        ("size.initramfs", out("initramfs.zst"), None),
+        ("size.seed", out("seed.squashfs"), None),
+    ]
+    .into_iter()
+    .filter_map(|(name, path, target)| Some(Figure::new(name, size(&path)?, "B", target)))
+    .collect()
+}
+
+/// What a step costs that does nothing but install one file, and a build with nothing to do.
+fn empty_steps() -> Result<Vec<Figure>, String> {
+    let mut recipes = Recipes::new();
+    let names: Vec<String> = (0..EMPTY_STEPS).map(|n| format!("empty{n}")).collect();
+    for name in &names {
+        recipes.step(name, &[], &[]);
+    }
+    let needs: Vec<&str> = names.iter().map(String::as_str).collect();
+    recipes.step("all", &needs, &[]);
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    let outcome = daemon.build("demo/all");
+    let mut walls = Vec::new();
+    for step in &outcome.steps {
+        let Ok(Reply::Attempts(list)) = daemon.call(&Request::Attempts { step: step.step.clone() })
+        else {
+            return Err(format!("no attempts of {}", step.step));
+        };
+        let last = list.first().ok_or("a step without an attempt")?;
+        walls.push(last.finished_ms.unwrap_or(0).saturating_sub(last.started_ms) as f64);
+    }
+    let noop = no_op(&mut daemon, "demo/all")?;
+    Ok(vec![
+        Figure::new("step.empty", median(walls), "ms", Some(100.0)),
+        Figure::new("build.nothing-to-do.21-steps", noop, "ms", Some(10.0)),
+    ])
+}
+
+/// The median round trip of a build request when everything is cached, job row and commit included.
+fn no_op(daemon: &mut minos_tests::Daemon, target: &str) -> Result<f64, String> {
+    let mut times = Vec::new();
+    for _ in 0..21 {
+        let request = Request::Build { target: target.into(), options: BuildOptions::default() };
+        let start = Instant::now();
+        daemon.call(&request).map_err(|e| e.to_string())?;
+        times.push(start.elapsed().as_secs_f64() * 1000.0);
+    }
+    Ok(median(times))
+}
+
+fn nothing_to_do(state: &Path) -> Result<Figure, String> {
+    let root = Root::at(state, &artefacts::recipes());
+    let value = no_op(&mut root.start(), "lfs/toolchain")?;
+    Ok(Figure::new("build.nothing-to-do.toolchain", value, "ms", Some(10.0)))
+}
+
+/// CPU seconds of `step` and what it needs, under pkgd and bare, turn by turn.
+fn overhead(step: &str, rounds: usize) -> Result<Figure, String> {
+    let (set, _) = RecipeSet::load(&artefacts::recipes()).map_err(|e| e.to_string())?;
+    let step: StepId = step.parse().map_err(|e| format!("{e}"))?;
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        bare.push(bare_round(&set, &step, jobs)?);
+        let root = Root::new(&artefacts::recipes());
+        let mut command = root.command();
+        command.arg("--sources").arg(artefacts::sources()).args(["--jobs", &jobs.to_string()]);
+        command.args(["--build", &step.to_string(), "--then", "exit", "--quiet"]);
+        ours.push(cost(&mut command)?.cpu.as_secs_f64());
+    }
+    let mut figure = Figure::new(format!("overhead.cpu.{step}"), median(ours), "s", None);
+    let peer = median(bare);
+    figure.target = Some(peer * 1.02);
+    figure.peer = Some(peer);
+    Ok(figure)
+}
+
+fn bare_round(set: &RecipeSet, step: &StepId, jobs: usize) -> Result<f64, String> {
+    let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let bare = Bare::new(&artefacts::seed(), &dir.path().join("root"))?;
+    let mut total = 0.0;
+    for id in needed(set, step) {
+        total += bare.step(set, &id, &artefacts::sources(), jobs)?.cpu.as_secs_f64();
+    }
+    Ok(total)
+}
+
+/// A step after everything it needs, each once.
+fn needed(set: &RecipeSet, step: &StepId) -> Vec<StepId> {
+    let mut order: Vec<StepId> = Vec::new();
+    let inputs = set.get(step).map(|r| r.build.clone()).unwrap_or_default();
+    for input in inputs {
+        let below =
+            needed(set, &input).into_iter().filter(|id| !order.contains(id)).collect::<Vec<_>>();
+        order.extend(below);
+    }
+    order.push(step.clone());
+    order
+}

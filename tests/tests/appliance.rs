@@ -1,0 +1,236 @@
+//! The booted appliance: it builds unattended, survives power cuts, and says what is wrong with its disks.
+#![cfg(feature = "vm")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::FileExt as _;
+use std::time::{Duration, Instant};
+
+use minos_proto::{BootEvent, BootPhase, EventBody};
+use minos_qemu::ending::Ending;
+use minos_qemu::observe::Observation;
+use minos_qemu::volatile::Survivors;
+use minos_qemu::watch::Order;
+use minos_tests::appliance::Appliance;
+use minos_tests::{Recipes, Root};
+
+/// Power cuts in one test, as often as the promise says.
+const CUTS: u64 = 20;
+
+#[test]
+fn smoke_boots_builds_a_real_package_and_powers_off() {
+    let mut appliance = Appliance::new();
+    appliance.append("minos.build=demo/zlib minos.then=poweroff");
+    let run = appliance.run_through();
+    run.must_succeed();
+    let Ending::Verdict(verdict) = &run.report.ending else { unreachable!() };
+    assert_eq!((verdict.built, verdict.failed.len()), (1, 0), "{verdict:?}");
+    println!("smoke: {:.0} s wall", run.report.wall.as_secs_f64());
+    let bye = run.events.iter().any(|e| matches!(e, BootEvent::Bye { clean: true, .. }));
+    assert!(bye, "file systems were left clean: {:?}", run.events.last());
+    // The next boot knows how this one ended, and has nothing left to do.
+    let again = appliance.run_through();
+    again.must_succeed();
+    let Ending::Verdict(verdict) = &again.report.ending else { unreachable!() };
+    assert_eq!((verdict.built, verdict.cached), (0, 1));
+    let told = again.events.iter().any(|e| matches!(e, BootEvent::LastBoot { .. }));
+    assert!(told, "the boot says why the last one ended: {:?}", again.events);
+}
+
+/// Steps that take about a second each under emulation and notice a phase run over its own leavings.
+fn chain() -> Recipes {
+    let mut recipes = Recipes::new();
+    let once = |what: &str| {
+        format!(
+            "test ! -e {what}\nfor i in 1 2 3 4; do echo {what} $i >> {what}; sleep 0.1; done\n"
+        )
+    };
+    let mut previous: Option<String> = None;
+    for n in 1..=4 {
+        let name = format!("link{n}");
+        let install = format!(
+            "mkdir -p /usr/share/{name}\nsleep 0.2\ncat configured built > /usr/share/{name}/file\n\
+             ln /usr/share/{name}/file /usr/share/{name}/second\nln -s file /usr/share/{name}/link\n"
+        );
+        let needs: Vec<&str> = previous.as_deref().into_iter().collect();
+        let phases =
+            [("configure", once("configured")), ("build", once("built")), ("install", install)];
+        let phases: Vec<(&str, &str)> = phases.iter().map(|(p, s)| (*p, s.as_str())).collect();
+        recipes.step(&name, &needs, &phases);
+        previous = Some(name);
+    }
+    recipes
+}
+
+#[test]
+fn twenty_power_cuts_change_nothing_but_the_time_it_takes() {
+    let recipes = chain();
+    let expected: BTreeSet<String> =
+        Root::new(recipes.path()).outputs("demo/link4").into_values().collect();
+    let mut appliance = Appliance::with_recipes(recipes.path()).state(|disk| Some(disk.volatile()));
+    appliance.append("minos.build=demo/link4 minos.then=poweroff");
+    let mut lost = Vec::new();
+    for cut in 1..=CUTS {
+        // From the moment pkgd serves, up to about as long as the whole build takes.
+        let after = Duration::from_millis(cut * 977 % 9000);
+        let mut ready: Option<Instant> = None;
+        let run = appliance.run(&mut |seen| {
+            if let Observation::Boot(BootEvent::Phase { phase: BootPhase::Ready, .. }) = seen {
+                ready = Some(Instant::now());
+            }
+            match ready {
+                Some(at) if at.elapsed() >= after => Order::CutPower(Survivors::Random(cut)),
+                _ => Order::Continue,
+            }
+        });
+        match &run.report.ending {
+            Ending::PowerCut => lost.push(cut),
+            // The build was done before the moment came: that boot proves nothing, but harms nothing.
+            Ending::Verdict(v) if v.success => {}
+            other => panic!("cut {cut}: {other}\n{}", run.console),
+        }
+    }
+    assert!(!lost.is_empty(), "no cut hit the build");
+    let last = appliance.run_through();
+    last.must_succeed();
+    appliance.look("ro", |state| {
+        let names = |folder: &str| -> BTreeSet<String> {
+            let list = fs::read_dir(state.join(folder)).expect("a folder").flatten();
+            list.map(|e| e.file_name().to_string_lossy().into_owned()).collect()
+        };
+        assert_eq!(names("outputs"), expected, "after cuts {lost:?}");
+        assert_eq!(names("scratch"), BTreeSet::new());
+    });
+}
+
+#[test]
+fn a_missing_state_disk_fails_the_unattended_build_and_says_so() {
+    let mut appliance = Appliance::new().state(|_| None);
+    appliance.append("minos.build=demo/zlib minos.then=poweroff");
+    let run = appliance.run_through();
+    assert!(
+        !matches!(&run.report.ending, Ending::Verdict(v) if v.success),
+        "{}",
+        run.report.ending
+    );
+    assert!(run.says("minos-state"), "the label that was looked for is named: {}", run.console);
+}
+
+#[test]
+fn a_state_disk_without_the_label_is_not_touched() {
+    let mut appliance = Appliance::new();
+    let relabelled = std::process::Command::new("tune2fs")
+        .args(["-L", "photos"])
+        .arg(appliance.state_image())
+        .output()
+        .expect("tune2fs runs");
+    assert!(relabelled.status.success());
+    let before = fs::read(appliance.state_image()).map(|b| minos_model::Digest::of(&b[..1 << 20]));
+    appliance = appliance.state(|mut disk| {
+        disk.serial = "some-disk".to_owned();
+        Some(disk)
+    });
+    appliance.append("minos.build=demo/zlib minos.then=poweroff");
+    let run = appliance.run_through();
+    assert!(
+        !matches!(&run.report.ending, Ending::Verdict(v) if v.success),
+        "{}",
+        run.report.ending
+    );
+    assert!(run.says("minos-state"), "{}", run.console);
+    let after = fs::read(appliance.state_image()).map(|b| minos_model::Digest::of(&b[..1 << 20]));
+    assert_eq!(before.ok(), after.ok(), "a disk that is not ours is not written");
+}
+
+#[test]
+fn a_read_only_state_disk_is_named() {
+    let mut appliance = Appliance::new().state(|disk| Some(disk.read_only()));
+    appliance.append("minos.build=demo/zlib minos.then=poweroff");
+    let run = appliance.run_through();
+    assert!(
+        !matches!(&run.report.ending, Ending::Verdict(v) if v.success),
+        "{}",
+        run.report.ending
+    );
+    assert!(run.says("read-only"), "{}", run.console);
+}
+
+#[test]
+fn a_full_state_disk_is_named() {
+    let mut appliance = Appliance::new();
+    appliance.look("rw", |state| {
+        let _ = std::process::Command::new("dd")
+            .args(["if=/dev/zero", "bs=1M", "status=none"])
+            .arg(format!("of={}", state.join("ballast").display()))
+            .stderr(std::process::Stdio::null())
+            .status();
+    });
+    appliance.append("minos.build=demo/zlib minos.then=poweroff");
+    let run = appliance.run_through();
+    assert!(
+        !matches!(&run.report.ending, Ending::Verdict(v) if v.success),
+        "{}",
+        run.report.ending
+    );
+    assert!(run.says("space") || run.says("full"), "{}", run.console);
+}
+
+#[test]
+fn a_boot_record_with_a_flipped_bit_in_either_slot_is_noticed_and_not_obeyed() {
+    let mut recipes = Recipes::new();
+    recipes.step("one", &[], &[]);
+    let mut appliance = Appliance::with_recipes(recipes.path());
+    appliance.append("minos.build=demo/one minos.then=poweroff");
+    appliance.run_through().must_succeed();
+    for slot in 0..2 {
+        appliance.look("rw", |state| {
+            let record = fs::File::options().read(true).write(true).open(state.join("boot/record"));
+            let record = record.expect("the boot record");
+            let mut byte = [0];
+            let at = slot * 4096 + 20;
+            record.read_exact_at(&mut byte, at).expect("a byte");
+            byte[0] ^= 0x10;
+            record.write_all_at(&byte, at).expect("a byte");
+        });
+        let run = appliance.run_through();
+        run.must_succeed();
+        assert!(run.says("boot record"), "slot {slot}: the damage is told: {}", run.console);
+    }
+}
+
+#[test]
+fn a_kernel_without_landlock_builds_nothing_and_says_why() {
+    let mut appliance = Appliance::new();
+    appliance.append("lsm=capability minos.build=demo/zlib minos.then=poweroff");
+    let run = appliance.run_through();
+    let Ending::Verdict(verdict) = &run.report.ending else {
+        panic!("{}\n{}", run.report.ending, run.console)
+    };
+    assert!(!verdict.success);
+    assert!(verdict.summary.to_lowercase().contains("landlock"), "{verdict:?}");
+}
+
+/// The disk dies while a step writes to it: pkgd stops, init goes on, the machine says so.
+#[test]
+fn a_state_disk_that_dies_in_a_build_ends_in_words_not_in_silence() {
+    let mut recipes = Recipes::new();
+    recipes.step(
+        "slow",
+        &[],
+        &[("build", "for i in $(seq 100); do echo $i >> log; sync; sleep 0.1; done\n")],
+    );
+    let mut appliance = Appliance::with_recipes(recipes.path()).state(|disk| Some(disk.volatile()));
+    appliance.append("minos.build=demo/slow minos.then=poweroff minos.restart_limit=2");
+    // Cutting the power of the disk alone is what `detach` does; here the whole machine goes, in a phase.
+    let mut building = false;
+    let run = appliance.run(&mut |seen| {
+        if let Observation::Event(event) = seen {
+            building |= matches!(event.body, EventBody::PhaseStarted { .. });
+        }
+        if building { Order::CutPower(Survivors::None) } else { Order::Continue }
+    });
+    assert!(matches!(run.report.ending, Ending::PowerCut), "{}", run.report.ending);
+    let again = appliance.run_through();
+    again.must_succeed();
+    assert!(again.events.iter().any(|e| matches!(e, BootEvent::LastBoot { .. })));
+}

@@ -1,0 +1,195 @@
+//! Rules about the source tree that nobody should have to remember.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use minos_tests::artefacts::top;
+
+/// Who may depend on whom: everything not listed is forbidden. `docs/ARCHITECTURE.md` says why.
+const ALLOWED: &[(&str, &str)] = &[
+    ("minos-model", "serde sha2"),
+    ("minos-proto", "minos-model crc32fast heapless postcard serde"),
+    ("minos-recipe", "minos-model postcard serde toml"),
+    ("minos-plan", "minos-model minos-recipe petgraph serde"),
+    ("minos-store", "minos-model postcard redb serde zstd"),
+    ("minos-sandbox", "caps landlock libc nix postcard serde"),
+    ("minos-exec", "minos-model minos-proto minos-recipe minos-sandbox"),
+    (
+        "minos-pkgd",
+        "minos-exec minos-model minos-plan minos-proto minos-recipe minos-sandbox minos-store \
+         argh nix postcard serde",
+    ),
+    ("minos-pkgctl", "minos-model minos-proto argh nix serde serde_json"),
+    ("minos-init", "minos-proto crc32fast heapless libc nix"),
+    ("minos-image", "minos-recipe argh gpt serde serde_json sha2 toml ureq uuid zstd"),
+    ("minos-qemu", "minos-proto argh libc serde_json"),
+    (
+        "minos-tests",
+        "minos-model minos-proto minos-qemu minos-recipe argh nix serde_json tempfile toml",
+    ),
+];
+
+/// Crates that must give the same answer everywhere: no file, clock or environment of the host.
+const PURE: &[&str] = &["pkgd/crates/model", "pkgd/crates/plan", "pkgd/crates/proto"];
+
+fn manifests() -> Vec<(PathBuf, toml::Table)> {
+    let mut found = Vec::new();
+    let crates = fs::read_dir(top().join("pkgd/crates")).expect("the crates").flatten();
+    let folders = crates
+        .map(|e| e.path())
+        .chain(["init", "pkgd", "pkgctl", "image", "qemu", "tests"].map(|name| top().join(name)));
+    for folder in folders {
+        let text = fs::read_to_string(folder.join("Cargo.toml")).expect("a manifest");
+        found.push((folder, text.parse().expect("a manifest is TOML")));
+    }
+    found
+}
+
+/// All files below `folder` with this ending.
+fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() && !path.ends_with("target") {
+            found.extend(files(&path, ending));
+        } else if path.extension().is_some_and(|e| e == ending) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn crates_depend_only_on_what_they_may() {
+    for (folder, manifest) in manifests() {
+        let name = manifest["package"]["name"].as_str().expect("a name");
+        let allowed =
+            ALLOWED.iter().find(|(n, _)| *n == name).map(|(_, list)| list.split_whitespace());
+        let allowed: Vec<&str> =
+            allowed.unwrap_or_else(|| panic!("{name} is not in the list of crates")).collect();
+        let sections = ["dependencies", "build-dependencies"];
+        for table in sections.iter().filter_map(|s| manifest.get(*s)?.as_table()) {
+            for dependency in table.keys() {
+                assert!(
+                    allowed.contains(&dependency.as_str()),
+                    "{}: {name} may not depend on {dependency}",
+                    folder.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_crate_takes_the_workspace_lints_and_shared_versions() {
+    for (folder, manifest) in manifests() {
+        let lints =
+            manifest.get("lints").and_then(|l| l.get("workspace")).and_then(|w| w.as_bool());
+        assert_eq!(lints, Some(true), "{}", folder.display());
+        let sections = ["dependencies", "dev-dependencies"];
+        for table in sections.iter().filter_map(|s| manifest.get(*s)?.as_table()) {
+            for (name, value) in table {
+                let shared = value.get("workspace").is_some_and(|w| w.as_bool() == Some(true));
+                assert!(
+                    shared,
+                    "{}: {name} does not take its version from the workspace",
+                    folder.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_top_level_holds_what_it_should_and_nothing_else() {
+    let expected: BTreeSet<&str> = [
+        "Cargo.toml",
+        "Cargo.lock",
+        "LICENSE",
+        "README.md",
+        "clippy.toml",
+        "docs",
+        "image",
+        "init",
+        "kernel-config",
+        "pkgctl",
+        "pkgd",
+        "qemu",
+        "rustfmt.toml",
+        "tests",
+    ]
+    .into();
+    let made: BTreeSet<&str> = ["target", "out"].into();
+    for entry in fs::read_dir(top()).expect("the top").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let known = expected.contains(&*name) || made.contains(&*name) || name.starts_with('.');
+        assert!(known, "{name} does not belong at the top level");
+    }
+}
+
+#[test]
+fn unsafe_code_is_in_one_module_of_a_crate() {
+    for (folder, _) in manifests() {
+        for file in files(&folder.join("src"), "rs") {
+            let text = fs::read_to_string(&file).expect("source");
+            let relative =
+                file.strip_prefix(&folder).expect("below its crate").display().to_string();
+            let is_sys = relative.starts_with("src/sys");
+            assert!(is_sys || !text.contains("unsafe {"), "unsafe code in {}", file.display());
+        }
+    }
+}
+
+/// Whether the file is a module that only tests have: its parent says `#[cfg(test)] mod NAME;`.
+fn is_test_module(file: &Path) -> bool {
+    let name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let declares = |parent: PathBuf| {
+        let text = fs::read_to_string(parent).unwrap_or_default();
+        let by_path = format!("#[path = \"{name}.rs\"]");
+        let declaration = if text.contains(&by_path) { by_path } else { format!("mod {name};") };
+        // Attributes may stand in any order above the declaration.
+        let before = text.split(&declaration).next().unwrap_or_default();
+        before.len() < text.len() && before.lines().rev().take(4).any(|l| l == "#[cfg(test)]")
+    };
+    let folder = file.parent().expect("a folder");
+    files(folder, "rs").into_iter().any(declares)
+}
+
+#[test]
+fn init_cannot_panic_by_unwrap() {
+    for file in files(&top().join("init/src"), "rs") {
+        if is_test_module(&file) {
+            continue;
+        }
+        let text = fs::read_to_string(&file).expect("source");
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for (number, line) in code.lines().enumerate() {
+            let found = line.contains(".unwrap()") || line.contains(".expect(");
+            assert!(!found, "{}:{}: {line}", file.display(), number + 1);
+        }
+    }
+}
+
+#[test]
+fn pure_crates_do_not_look_at_the_host() {
+    for folder in PURE {
+        for file in files(&top().join(folder).join("src"), "rs") {
+            let text = fs::read_to_string(&file).expect("source");
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            for word in ["std::env", "std::fs", "SystemTime", "Instant::now"] {
+                assert!(!code.contains(word), "{} uses {word}", file.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn files_stay_readable_in_one_sitting() {
+    for (folder, _) in manifests() {
+        for file in files(&folder, "rs") {
+            let lines = fs::read_to_string(&file).expect("source").lines().count();
+            assert!(lines <= 800, "{} has {lines} lines", file.display());
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! State disks that are full, fill up, or cannot be written.
+#![cfg(feature = "system")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use minos_model::{FailureClass, JobState};
+use minos_tests::{Recipes, Root, daemon};
+
+/// A small ext4 file system of its own, mounted below a temporary folder.
+struct Disk {
+    dir: tempfile::TempDir,
+}
+
+impl Disk {
+    fn new(mib: u64) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let image = dir.path().join("disk.img");
+        fs::File::create(&image).and_then(|f| f.set_len(mib << 20)).expect("an image");
+        run("mkfs.ext4", &["-q", "-m", "0"], &image);
+        fs::create_dir(dir.path().join("mnt")).expect("a mount point");
+        let disk = Self { dir };
+        disk.mount("loop");
+        disk
+    }
+
+    fn mount(&self, options: &str) {
+        let mounted = Command::new("mount")
+            .args(["-o", options])
+            .args([self.dir.path().join("disk.img"), self.path()])
+            .status();
+        assert!(mounted.expect("mount runs").success());
+    }
+
+    fn unmount(&self) {
+        run("umount", &["-R"], &self.path());
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.path().join("mnt")
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").args(["-R", "-l"]).arg(self.path()).status();
+    }
+}
+
+fn run(program: &str, arguments: &[&str], path: &Path) {
+    let status = Command::new(program).args(arguments).arg(path).status();
+    assert!(status.expect("it runs").success(), "{program} {}", path.display());
+}
+
+fn recipes() -> Recipes {
+    let mut recipes = Recipes::new();
+    recipes.step("big", &[], &[("build", "head -c 2G /dev/zero > big\n")]);
+    recipes.step("good", &[], &[]);
+    recipes
+}
+
+/// What pkgd says when it does not start.
+fn refusal(root: &Root) -> String {
+    let mut process = root.command().spawn().expect("it starts");
+    let status = process.wait().expect("it ends");
+    let text = daemon::all_output(&mut process);
+    assert!(!status.success(), "it should have refused: {text}");
+    text
+}
+
+#[test]
+fn a_step_that_fills_the_disk_is_stopped_and_leaves_it_usable() {
+    let disk = Disk::new(300);
+    let recipes = recipes();
+    let root = Root::at(&disk.path().join("state"), recipes.path());
+    let mut daemon = root.start();
+    let outcome = daemon.build("demo/big");
+    assert_eq!(outcome.failure("big").class, FailureClass::DiskFull, "{}", outcome.failure("big"));
+    assert_eq!(daemon.build("demo/good").state, JobState::Done);
+}
+
+#[test]
+fn a_full_disk_is_named_and_nothing_is_lost() {
+    let disk = Disk::new(100);
+    let recipes = recipes();
+    let root = Root::at(&disk.path().join("state"), recipes.path());
+    assert_eq!(root.start().build("demo/good").state, JobState::Done);
+    let ballast = disk.path().join("ballast");
+    // dd ends with an error when nothing more fits: that is what is wanted.
+    let _ = Command::new("dd")
+        .args(["if=/dev/zero", "bs=4k", "status=none"])
+        .arg(format!("of={}", ballast.display()))
+        .stderr(std::process::Stdio::null())
+        .status();
+    // pkgd may still serve what it has; if it cannot, it says which disk and why.
+    let mut process =
+        root.command().args(["--build", "demo/big", "--then", "exit"]).spawn().expect("pkgd");
+    let status = process.wait().expect("it ends");
+    let text = daemon::all_output(&mut process);
+    assert!(!status.success() && text.to_lowercase().contains("space"), "{text}");
+    fs::remove_file(ballast).expect("the ballast");
+    assert_eq!(
+        root.start().build("demo/good").state,
+        JobState::Done,
+        "and the output is still there"
+    );
+}
+
+#[test]
+fn a_read_only_disk_is_refused_with_its_reason() {
+    let disk = Disk::new(100);
+    let recipes = recipes();
+    let root = Root::at(&disk.path().join("state"), recipes.path());
+    assert_eq!(root.start().build("demo/good").state, JobState::Done);
+    disk.unmount();
+    disk.mount("loop,ro");
+    let text = refusal(&root);
+    assert!(text.to_lowercase().contains("read-only"), "{text}");
+    disk.unmount();
+    disk.mount("loop");
+    assert_eq!(root.start().build("demo/good").state, JobState::Done);
+}
+
+#[test]
+fn a_second_daemon_on_the_same_root_is_refused() {
+    let recipes = recipes();
+    let root = Root::new(recipes.path());
+    let first = root.start();
+    let text = refusal(&root);
+    assert!(text.contains(&first.pid().to_string()), "the other's number is named: {text}");
+}

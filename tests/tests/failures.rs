@@ -1,0 +1,199 @@
+//! Steps that go wrong in every way a step can: each is classified by name, changes nothing, and leaves
+//! a pkgd that builds the next thing.
+#![cfg(feature = "system")]
+
+use minos_model::{FailureClass, JobState, Phase, StepState};
+use minos_proto::BuildOptions;
+use minos_tests::{Daemon, Recipes, Root};
+
+/// Builds `bad` alone, expects `class`, then builds `good` on the same daemon.
+fn fails_with(
+    recipes: &mut Recipes,
+    arguments: &[&str],
+    class: FailureClass,
+    phase: Phase,
+) -> (Daemon, Root) {
+    recipes.step("good", &[], &[]);
+    let root = Root::new(recipes.path()).with(arguments);
+    let mut daemon = root.start();
+    let outcome = daemon.build("demo/bad");
+    assert_eq!(outcome.state, JobState::Failed);
+    let failure = outcome.failure("bad");
+    assert_eq!((failure.class, failure.phase), (class, Some(phase)), "{failure}");
+    assert!(!failure.hint.is_empty(), "a failure says what to do next: {failure:?}");
+    assert!(root.list("outputs").is_empty(), "a failed step leaves no output");
+    assert_eq!(daemon.build("demo/good").state, JobState::Done, "pkgd is usable afterwards");
+    (daemon, root)
+}
+
+fn bad(phases: &[(&str, &str)], class: FailureClass, phase: Phase) -> (Daemon, Root) {
+    let mut recipes = Recipes::new();
+    recipes.step("bad", &[], phases);
+    fails_with(&mut recipes, &[], class, phase)
+}
+
+#[test]
+fn a_script_that_fails() {
+    let (mut daemon, _root) = bad(
+        &[("build", "echo about to fail\nfalse\necho never\n")],
+        FailureClass::Script,
+        Phase::Build,
+    );
+    let log = daemon.log("bad");
+    assert!(log.contains("about to fail") && !log.contains("never"), "{log}");
+}
+
+#[test]
+fn a_failure_in_a_pipe_or_a_subshell_counts() {
+    bad(&[("build", "false | cat\n")], FailureClass::Script, Phase::Build);
+    bad(&[("build", "(exit 3)\ntrue\n")], FailureClass::Script, Phase::Build);
+}
+
+#[test]
+fn a_script_that_exits_0_in_the_middle() {
+    bad(&[("build", "exit 0\nfalse\n")], FailureClass::EarlyExit, Phase::Build);
+}
+
+#[test]
+fn a_script_that_falls_silent() {
+    let mut recipes = Recipes::new();
+    recipes.step_with("bad", &[], &[("build", "sleep 1000\n")], "[limits]\nsilence_s = 1\n");
+    fails_with(&mut recipes, &[], FailureClass::Silence, Phase::Build);
+}
+
+#[test]
+fn a_script_that_runs_too_long() {
+    let mut recipes = Recipes::new();
+    let noisy = "while true; do echo still here; sleep 0.1; done\n";
+    recipes.step_with("bad", &[], &[("build", noisy)], "[limits]\nwall_s = 1\n");
+    fails_with(&mut recipes, &[], FailureClass::Timeout, Phase::Build);
+}
+
+#[test]
+fn a_script_that_leaves_a_process() {
+    let left = "setsid sh -c 'trap \"\" TERM HUP; while :; do sleep 1; done' > /dev/null 2>&1 &\nsleep 0.2\n";
+    bad(&[("build", left)], FailureClass::LeftProcesses, Phase::Build);
+}
+
+#[test]
+fn a_test_suite_that_fails_only_fails_when_it_is_run() {
+    let mut recipes = Recipes::new();
+    recipes.step("bad", &[], &[("check", "echo 1 of 3 tests failed\nfalse\n")]);
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    let options = BuildOptions { check: true, ..BuildOptions::default() };
+    let job = daemon.begin("demo/bad", options);
+    let outcome = daemon.wait(job);
+    assert_eq!(outcome.failure("bad").class, FailureClass::Test);
+    assert_eq!(daemon.build("demo/bad").state, JobState::Done);
+}
+
+#[test]
+fn an_assertion_about_the_output_that_does_not_hold() {
+    let bad_assert = ("assert", "test -e /usr/share/bad/missing\n");
+    bad(&[bad_assert], FailureClass::Assert, Phase::Assert);
+}
+
+#[test]
+fn an_output_with_nothing_in_it() {
+    bad(&[("install", "true\n")], FailureClass::Output, Phase::Install);
+}
+
+#[test]
+fn a_setuid_file_that_was_not_declared() {
+    let install = "mkdir -p /usr/bin\necho x > /usr/bin/tool\nchmod 4755 /usr/bin/tool\n";
+    bad(&[("install", install)], FailureClass::Output, Phase::Install);
+}
+
+#[test]
+fn a_setuid_file_that_was_declared_is_kept() {
+    let install = "mkdir -p /usr/bin\necho x > /usr/bin/tool\nchmod 4755 /usr/bin/tool\n";
+    let mut recipes = Recipes::new();
+    let declared = "[install]\nprefix = \"/\"\nsetuid = [\"/usr/bin/tool\"]\n";
+    recipes.step_with("tool", &[], &[("install", install)], declared);
+    let root = Root::new(recipes.path());
+    assert_eq!(root.start().build("demo/tool").state, JobState::Done);
+}
+
+#[test]
+fn a_script_that_is_killed() {
+    bad(&[("build", "kill -9 $$\n")], FailureClass::Signal, Phase::Build);
+}
+
+#[test]
+fn a_script_that_writes_where_it_may_not() {
+    let (mut daemon, _root) =
+        bad(&[("build", "echo x > /usr/share/stolen\n")], FailureClass::Script, Phase::Build);
+    let log = daemon.log("bad");
+    assert!(log.contains("Read-only file system") || log.contains("Permission denied"), "{log}");
+}
+
+#[test]
+fn a_script_that_forks_without_end() {
+    let mut recipes = Recipes::new();
+    let bomb = "f() { f | f & }\nf\nsleep 2\nfalse\n";
+    recipes.step("bad", &[], &[("build", bomb)]);
+    recipes.step("good", &[], &[]);
+    let root = Root::new(recipes.path()).with(&["--processes", "100"]);
+    let mut daemon = root.start();
+    let outcome = daemon.build("demo/bad");
+    let class = outcome.failure("bad").class;
+    assert_eq!(class, FailureClass::TooManyProcesses, "{}", outcome.failure("bad"));
+    assert_eq!(daemon.build("demo/good").state, JobState::Done);
+}
+
+#[test]
+fn a_script_that_eats_memory() {
+    let mut recipes = Recipes::new();
+    let eater = "python3 -c 'x = bytearray(400 << 20); print(len(x))'\n";
+    recipes.step("bad", &[], &[("build", eater)]);
+    fails_with(&mut recipes, &["--memory", "100"], FailureClass::OutOfMemory, Phase::Build);
+}
+
+#[test]
+fn a_log_that_floods_is_cut() {
+    let mut recipes = Recipes::new();
+    recipes.step("bad", &[], &[("build", "yes\n")]);
+    fails_with(&mut recipes, &["--log-limit", "4"], FailureClass::LogLimit, Phase::Build);
+}
+
+#[test]
+fn what_depends_on_a_failed_step_is_not_tried_and_the_rest_goes_on() {
+    let mut recipes = Recipes::new();
+    recipes.step("bad", &[], &[("build", "false\n")]);
+    recipes.step("child", &["bad"], &[]).step("other", &[], &[]).step(
+        "all",
+        &["child", "other"],
+        &[],
+    );
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    let options = BuildOptions { keep_going: true, ..BuildOptions::default() };
+    let job = daemon.begin("demo/all", options);
+    let outcome = daemon.wait(job);
+    assert_eq!(outcome.state, JobState::Failed);
+    let state = |step: &str| {
+        outcome.steps.iter().find(|s| s.step.to_string() == step).map(|s| s.state.clone())
+    };
+    assert_eq!(state("child"), Some(StepState::Skipped));
+    assert_eq!(state("all"), Some(StepState::Skipped));
+    assert_eq!(state("other"), Some(StepState::Built));
+}
+
+#[test]
+fn a_cancelled_job_stops_at_once_and_can_be_retried() {
+    let mut recipes = Recipes::new();
+    recipes.step(
+        "slow",
+        &[],
+        &[("build", "[ -e /build/src/once ] || { touch /build/src/once; sleep 1000; }\n")],
+    );
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    let job = daemon.begin("demo/slow", BuildOptions::default());
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    daemon.call(&minos_proto::Request::Cancel { job }).expect("cancel is accepted");
+    let outcome = daemon.wait(job);
+    assert_eq!(outcome.state, JobState::Cancelled);
+    assert!(daemon.call(&minos_proto::Request::Cancel { job }).is_err(), "it is over");
+}

@@ -1,0 +1,236 @@
+//! Bad input: sources that are not what was locked, recipes that are wrong, frames that are none.
+#![cfg(feature = "system")]
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::time::Duration;
+
+use minos_model::{Digest, FailureClass, JobState};
+use minos_proto::{
+    BuildOptions, ErrorKind, ErrorReport, Hello, Request, Tag, VERSION, Welcome, frame,
+};
+use minos_qemu::control::ControlError;
+use minos_tests::{Daemon, Recipes, Root};
+
+const SOURCE: &str = "[[source]]\nfile = \"data.tar\"\n";
+
+/// A tarball with one file, made here.
+fn tarball() -> Vec<u8> {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(dir.path().join("data-1.0")).expect("a folder");
+    std::fs::write(dir.path().join("data-1.0/file"), "content").expect("a file");
+    let made = std::process::Command::new("tar")
+        .args(["-cf", "data.tar", "data-1.0"])
+        .current_dir(dir.path())
+        .status()
+        .expect("tar runs");
+    assert!(made.success());
+    std::fs::read(dir.path().join("data.tar")).expect("the tarball")
+}
+
+fn with_source(bytes: &[u8], locked: &[u8]) -> (Recipes, tempfile::TempDir) {
+    let mut recipes = Recipes::new();
+    recipes.lock_source("data.tar", &Digest::of(locked).to_string(), locked.len());
+    recipes.step_with("data", &[], &[("build", "test \"$(cat file)\" = content\n")], SOURCE);
+    let sources = tempfile::tempdir().expect("a folder");
+    std::fs::write(sources.path().join("data.tar"), bytes).expect("a file");
+    (recipes, sources)
+}
+
+fn source_failure(bytes: &[u8], locked: &[u8], says: &str) {
+    let (recipes, sources) = with_source(bytes, locked);
+    let folder = sources.path().to_string_lossy().into_owned();
+    let root = Root::new(recipes.path()).with(&["--sources", &folder]);
+    let mut daemon = root.start();
+    let outcome = daemon.build("demo/data");
+    let failure = outcome.failure("data");
+    assert_eq!(failure.class, FailureClass::Source);
+    assert!(failure.what.contains("data.tar") && failure.what.contains(says), "{failure}");
+    // Put right, the same job goes on.
+    std::fs::write(sources.path().join("data.tar"), locked).expect("a file");
+    assert_eq!(daemon.build("demo/data").state, JobState::Done);
+}
+
+#[test]
+fn a_tarball_with_other_content_is_refused() {
+    let good = tarball();
+    let mut bad = good.clone();
+    bad[600] ^= 1;
+    source_failure(&bad, &good, "wrong content");
+}
+
+#[test]
+fn a_truncated_tarball_is_refused() {
+    let good = tarball();
+    source_failure(&good[..good.len() / 2], &good, "truncated");
+}
+
+#[test]
+fn a_missing_tarball_is_named_with_the_places_looked_at() {
+    let good = tarball();
+    let (recipes, sources) = with_source(&good, &good);
+    std::fs::remove_file(sources.path().join("data.tar")).expect("it was there");
+    let folder = sources.path().to_string_lossy().into_owned();
+    let root = Root::new(recipes.path()).with(&["--sources", &folder]);
+    let outcome = root.start().build("demo/data");
+    let failure = outcome.failure("data");
+    assert_eq!(failure.class, FailureClass::Source);
+    assert!(failure.what.contains(&folder), "{failure}");
+    assert!(failure.hint.contains("fetch-sources"), "{failure:?}");
+}
+
+/// What pkgd says to a build of `target`.
+fn refused(recipes: &Recipes, target: &str) -> ErrorReport {
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    let request = Request::Build { target: target.into(), options: BuildOptions::default() };
+    match daemon.call(&request) {
+        Err(ControlError::Refused(report)) => report,
+        other => panic!("{target} was not refused: {other:?}"),
+    }
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line_and_the_nearest_one() {
+    let mut recipes = Recipes::new();
+    recipes.step_with("odd", &[], &[], "[needz]\nsbu = 1\n");
+    let report = refused(&recipes, "demo/odd");
+    assert!(report.what.contains("odd") && report.to_string().contains("needz"), "{report}");
+}
+
+#[test]
+fn a_cycle_is_named_whole() {
+    let mut recipes = Recipes::new();
+    recipes.step("a", &["c"], &[]).step("b", &["a"], &[]).step("c", &["b"], &[]);
+    let report = refused(&recipes, "demo/a");
+    assert_eq!(report.kind, ErrorKind::Recipe);
+    for step in ["a", "b", "c"] {
+        assert!(report.what.contains(step), "{report}");
+    }
+}
+
+#[test]
+fn a_missing_dependency_is_named_with_who_needs_it() {
+    let mut recipes = Recipes::new();
+    recipes.step("needy", &["zlip"], &[]).step("zlib", &[], &[]);
+    let report = refused(&recipes, "demo/needy").to_string();
+    assert!(report.contains("zlip") && report.contains("needy"), "{report}");
+    assert!(report.contains("zlib"), "the nearest name is offered: {report}");
+}
+
+#[test]
+fn a_placeholder_left_in_a_script_is_refused() {
+    let mut recipes = Recipes::new();
+    recipes.step("half", &[], &[("build", "true\n./configure --with=**EDITME path EDITME**\n")]);
+    let report = refused(&recipes, "demo/half").to_string();
+    assert!(report.contains("build.sh:2"), "{report}");
+}
+
+#[test]
+fn an_unknown_target_offers_the_nearest() {
+    let mut recipes = Recipes::new();
+    recipes.step("zlib", &[], &[]);
+    let report = refused(&recipes, "demo/zlip");
+    assert_eq!(report.kind, ErrorKind::NotFound);
+    assert!(report.to_string().contains("zlib"), "{report}");
+}
+
+/// A bare connection to a pkgd, for saying what no client would.
+fn raw() -> (Root, Daemon, UnixStream, Recipes) {
+    let mut recipes = Recipes::new();
+    recipes.step("one", &[], &[]);
+    let root = Root::new(recipes.path());
+    let daemon = root.start();
+    let stream = UnixStream::connect(daemon.socket()).expect("a connection");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time-out");
+    (root, daemon, stream, recipes)
+}
+
+/// pkgd says why, closes this connection, and serves the next.
+fn refuses(bytes: &[u8]) -> ErrorReport {
+    let (_root, mut daemon, mut stream, _recipes) = raw();
+    // pkgd may close before it has taken everything.
+    let _ = stream.write_all(bytes);
+    let frame = frame::Reader::strict(&stream, frame::MAX_PAYLOAD).next_frame().expect("an answer");
+    assert_eq!(frame.tag, Tag::Refusal);
+    let report = frame.decode().expect("a report");
+    let mut rest = Vec::new();
+    assert_eq!(stream.read_to_end(&mut rest).unwrap_or(0), 0, "the connection is closed");
+    assert!(daemon.call(&Request::Status).is_ok(), "pkgd still serves");
+    report
+}
+
+#[test]
+fn what_is_no_frame_is_refused() {
+    assert_eq!(refuses(b"GET / HTTP/1.1\r\n\r\n").kind, ErrorKind::Invalid);
+}
+
+#[test]
+fn an_oversized_frame_is_refused_before_it_is_read() {
+    let mut bytes = vec![0x4d, 0xf1, Tag::Hello as u8, 0];
+    bytes.extend(u32::MAX.to_le_bytes());
+    bytes.extend([0; 4]);
+    assert_eq!(refuses(&bytes).kind, ErrorKind::Limit);
+    let long = vec![b'x'; frame::MAX_REQUEST + 1];
+    assert_eq!(refuses(&frame::encode(Tag::Hello, &long).expect("a frame")).kind, ErrorKind::Limit);
+}
+
+#[test]
+fn a_damaged_frame_is_refused() {
+    let hello = Hello { version: VERSION, client: "test".into() };
+    let mut bytes = frame::encode(Tag::Hello, &hello).expect("a frame");
+    let last = bytes.len() - 1;
+    bytes[last] ^= 0x40;
+    assert_eq!(refuses(&bytes).kind, ErrorKind::Invalid);
+}
+
+#[test]
+fn a_request_before_the_hello_is_refused() {
+    let bytes = frame::encode(Tag::Request, &(1u32, Request::Status)).expect("a frame");
+    assert_eq!(refuses(&bytes).kind, ErrorKind::Invalid);
+}
+
+#[test]
+fn another_protocol_version_is_told_apart() {
+    let (_root, _daemon, mut stream, _recipes) = raw();
+    let hello = Hello { version: VERSION + 1, client: "from the future".into() };
+    frame::write(&mut stream, Tag::Hello, &hello).expect("sent");
+    let frame = frame::Reader::strict(&stream, frame::MAX_PAYLOAD).next_frame().expect("an answer");
+    let report: ErrorReport = frame.decode().expect("a report");
+    assert_eq!(report.kind, ErrorKind::Version);
+}
+
+#[test]
+fn clients_that_hold_connections_do_not_shut_others_out_for_good() {
+    let (_root, mut daemon, stream, _recipes) = raw();
+    drop(stream);
+    let path = daemon.socket().to_owned();
+    let held: Vec<UnixStream> = (0..64).filter_map(|_| UnixStream::connect(&path).ok()).collect();
+    assert!(daemon.call(&Request::Status).is_ok(), "an open connection is still served");
+    drop(held);
+    std::thread::sleep(Duration::from_millis(300));
+    let mut again = UnixStream::connect(&path).expect("a connection");
+    let hello = Hello { version: VERSION, client: "test".into() };
+    frame::write(&mut again, Tag::Hello, &hello).expect("sent");
+    let frame = frame::Reader::strict(&again, frame::MAX_PAYLOAD).next_frame().expect("an answer");
+    assert!(frame.decode::<Welcome>().is_ok(), "places are free again");
+}
+
+#[test]
+fn others_may_look_but_not_change() {
+    let (root, daemon, _stream, _recipes) = raw();
+    // The root of a test is private; here it is the socket's role that is under test.
+    for folder in root.path().ancestors().take(2).chain([root.path().join("run").as_path()]) {
+        let open = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(folder, open).expect("the folder is ours");
+    }
+    let pkgctl = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(minos_tests::artefacts::binary("pkgctl"));
+        command.arg("--socket").arg(daemon.socket()).args(arguments).uid(65534);
+        command.output().expect("pkgctl runs").status.code()
+    };
+    assert_eq!(pkgctl(&["status"]), Some(0));
+    assert_eq!(pkgctl(&["build", "demo/one", "--detach"]), Some(5), "forbidden");
+}

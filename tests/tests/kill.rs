@@ -1,0 +1,148 @@
+//! `kill -9` of pkgd at random moments: every restart goes on, the result is that of a quiet build.
+#![cfg(feature = "system")]
+
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use minos_model::JobState;
+use minos_proto::{BuildOptions, Reply, Request};
+use minos_tests::{Recipes, Root};
+
+/// Kills in one run, as often as the promise says.
+const KILLS: usize = 20;
+
+/// A chain of steps whose phases take long enough to be hit, and which notice a phase that was run
+/// twice over its own leavings.
+fn chain() -> Recipes {
+    let mut recipes = Recipes::new();
+    let once = |what: &str| {
+        format!(
+            "test ! -e {what} # a killed phase must start from a clean tree\n\
+             for i in 1 2 3 4 5 6 7 8; do echo {what} $i >> {what}; sleep 0.05; done\n"
+        )
+    };
+    let mut previous: Option<String> = None;
+    for n in 1..=4 {
+        let name = format!("link{n}");
+        let install = format!(
+            "mkdir -p /usr/share/{name}\nsleep 0.2\ncat configured built > /usr/share/{name}/file\n\
+             ln /usr/share/{name}/file /usr/share/{name}/second\nln -s file /usr/share/{name}/link\n"
+        );
+        let needs: Vec<&str> = previous.as_deref().into_iter().collect();
+        recipes.step(
+            &name,
+            &needs,
+            &[("configure", &once("configured")), ("build", &once("built")), ("install", &install)],
+        );
+        previous = Some(name);
+    }
+    recipes
+}
+
+/// A seed for the moments, printed so that a failure can be repeated.
+fn moments() -> impl Iterator<Item = Duration> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").subsec_nanos();
+    let mut state =
+        std::env::var("MINOS_TEST_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(now);
+    println!("MINOS_TEST_SEED={state}");
+    std::iter::from_fn(move || {
+        // Numerical Recipes' linear congruential generator: spread is all that is asked of it.
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        Some(Duration::from_millis(u64::from(state >> 16) % 900))
+    })
+}
+
+#[test]
+fn twenty_kills_change_nothing_but_the_time_it_takes() {
+    let recipes = chain();
+    let quiet = Root::new(recipes.path());
+    let expected = quiet.outputs("demo/link4");
+
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    let job = daemon.begin("demo/link4", BuildOptions::default());
+    let mut kills = 0;
+    for moment in moments().take(KILLS) {
+        std::thread::sleep(moment);
+        daemon.kill();
+        kills += 1;
+        daemon = root.start();
+    }
+    let outcome = daemon.wait(job);
+    assert_eq!(outcome.state, JobState::Done, "after {kills} kills: {outcome:?}");
+    drop(daemon);
+
+    assert_eq!(root.outputs("demo/link4"), expected);
+    nothing_left_over(&root);
+}
+
+/// No row without bytes (start would report it), no bytes without a row, no scratch.
+fn nothing_left_over(root: &Root) {
+    let mut daemon = root.start();
+    let outcome = daemon.build("demo/link4");
+    let rows: BTreeSet<String> =
+        outcome.steps.iter().filter_map(|s| s.output).map(|d| d.to_string()).collect();
+    let bytes: BTreeSet<String> = root.list("outputs").into_iter().collect();
+    assert_eq!(rows, bytes);
+    assert_eq!(root.list("scratch"), Vec::<String>::new());
+    let Ok(Reply::Status(status)) = daemon.call(&Request::Status) else { panic!("no status") };
+    assert_eq!(status.outputs, rows.len() as u64);
+}
+
+#[test]
+fn a_kill_costs_at_most_the_phase_that_ran() {
+    let mut recipes = Recipes::new();
+    recipes.step(
+        "two",
+        &[],
+        &[
+            ("configure", "echo configured > configured; echo CONFIGURE RAN\n"),
+            ("build", "test -e configured\nfor i in $(seq 100); do sleep 0.05; done\n"),
+        ],
+    );
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    let job = daemon.begin("demo/two", BuildOptions::default());
+    // Until the build phase runs: its predecessor is committed then.
+    loop {
+        let attempts = Request::Attempts { step: "two".parse().expect("a step") };
+        match daemon.call(&attempts) {
+            Ok(Reply::Attempts(list)) if list.first().is_some_and(|a| !a.phases.is_empty()) => {
+                break;
+            }
+            Ok(_) => std::thread::sleep(Duration::from_millis(10)),
+            Err(e) => panic!("{e}"),
+        }
+    }
+    daemon.kill();
+    let mut daemon = root.start();
+    assert_eq!(daemon.wait(job).state, JobState::Done);
+    let log = daemon.log("two");
+    assert!(!log.contains("CONFIGURE RAN"), "configure ran again: {log}");
+}
+
+#[test]
+fn the_sandbox_dies_with_pkgd() {
+    let mut recipes = Recipes::new();
+    recipes.step("marker", &[], &[("build", "exec -a minos-test-marker sleep 1000\n")]);
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    daemon.begin("demo/marker", BuildOptions::default());
+    let running = || {
+        let list = std::fs::read_dir("/proc").expect("/proc").flatten();
+        list.filter(|e| {
+            let line = std::fs::read(e.path().join("cmdline")).unwrap_or_default();
+            line.starts_with(b"minos-test-marker")
+        })
+        .count()
+    };
+    let until = |wanted: usize| {
+        (0..500).any(|_| {
+            std::thread::sleep(Duration::from_millis(20));
+            running() == wanted
+        })
+    };
+    assert!(until(1), "the step runs");
+    daemon.kill();
+    assert!(until(0), "a process of the step outlived pkgd");
+}
