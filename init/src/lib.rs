@@ -19,6 +19,7 @@ pub mod channels;
 pub mod cmdline;
 pub mod console;
 pub mod disks;
+pub mod event;
 #[cfg(test)]
 mod fake;
 pub mod helper;
@@ -35,6 +36,7 @@ pub mod ring;
 pub mod runtime;
 pub mod services;
 mod steps;
+mod storage;
 pub mod sup;
 pub mod sys;
 pub mod watchdog;

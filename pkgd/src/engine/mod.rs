@@ -134,7 +134,12 @@ impl Engine {
         match job {
             Ok(job) => {
                 run.job = Some(job);
-                self.unattended = Some(run);
+                // With everything cached the job is over already, and nobody will report its end.
+                let row = self.service.store.read().and_then(|s| s.job(job));
+                match row.ok().flatten().filter(|row| row.state.is_final()) {
+                    Some(row) => run.finished(job, row.state),
+                    None => self.unattended = Some(run),
+                }
             }
             Err(report) => run.refused(&report),
         }

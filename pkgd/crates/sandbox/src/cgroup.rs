@@ -1,6 +1,7 @@
 //! One cgroup per box, where the kernel has controllers to offer: version 2 with `memory`, else the
 //! version 1 hierarchies `memory` and `pids`, else none.
 
+use crate::meter::Meter;
 use crate::spec::Limits;
 use nix::unistd::Pid;
 use std::fs::{self, File};
@@ -39,6 +40,8 @@ pub enum Place {
 pub struct Totals {
     /// Processes the kernel killed for want of memory.
     pub oom_kills: u64,
+    /// Processes and threads that were not made because the limit was reached.
+    pub fork_failures: u64,
     /// Highest memory use, bytes.
     pub memory_peak: Option<u64>,
     /// Bytes read from and written to block devices.
@@ -185,7 +188,7 @@ impl Cgroup {
             Some(dir) => fs::write(dir.join(file), value.to_string()),
             None => Ok(()),
         };
-        if let Some(bytes) = limits.memory_bytes {
+        if let Some(bytes) = limits.memory_bytes.filter(|bytes| *bytes > 0) {
             match self.kind {
                 Kind::V2 => {
                     set(&self.memory, "memory.max", bytes)?;
@@ -197,11 +200,32 @@ impl Cgroup {
                 }
             }
         }
-        if let Some(count) = limits.processes {
-            let dir = if self.kind == Kind::V2 { &self.memory } else { &self.pids };
-            set(dir, "pids.max", count.into())?;
+        if let Some(count) = limits.processes.filter(|count| *count > 0) {
+            set(&self.pids().map(Path::to_owned), "pids.max", count.into())?;
         }
         Ok(())
+    }
+
+    /// The directory of the pids controller.
+    fn pids(&self) -> Option<&Path> {
+        if self.kind == Kind::V2 { self.memory.as_deref() } else { self.pids.as_deref() }
+    }
+
+    /// Whether the number of processes is bounded here.
+    pub fn bounds_processes(&self) -> bool {
+        self.pids().is_some()
+    }
+
+    /// Where the usage of the box, whose first process is `first`, can be read.
+    pub fn meter(&self, first: Pid) -> Meter {
+        let v2 = self.kind == Kind::V2;
+        let bytes = if v2 { "memory.current" } else { "memory.usage_in_bytes" };
+        Meter {
+            first: first.as_raw(),
+            cpu: self.memory.as_ref().filter(|_| v2).map(|dir| dir.join("cpu.stat")),
+            memory: self.memory.as_ref().map(|dir| dir.join(bytes)),
+            processes: self.pids().map(|dir| dir.join("pids.current")),
+        }
     }
 
     /// The directory a process can be cloned into (version 2 only).
@@ -230,15 +254,19 @@ impl Cgroup {
     }
 
     fn totals(&self) -> Totals {
-        let Some(dir) = &self.memory else { return Totals::default() };
+        let events = self.pids().map(|dir| read(&dir.join("pids.events"))).unwrap_or_default();
+        let fork_failures = keyed(&events, "max").unwrap_or(0);
+        let Some(dir) = &self.memory else { return Totals { fork_failures, ..Totals::default() } };
         if self.kind == Kind::V2 {
             return Totals {
+                fork_failures,
                 oom_kills: keyed(&read(&dir.join("memory.events")), "oom_kill").unwrap_or(0),
                 memory_peak: number(&dir.join("memory.peak")),
                 io: io_stat(&read(&dir.join("io.stat"))),
             };
         }
         Totals {
+            fork_failures,
             oom_kills: keyed(&read(&dir.join("memory.oom_control")), "oom_kill").unwrap_or(0),
             memory_peak: number(&dir.join("memory.max_usage_in_bytes")),
             io: None,

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Failure};
 use crate::helper::ARGV0;
+use crate::meter::{Meter, Usage};
 use crate::spec::Spec;
 use crate::sys::process::{pidfd_kill, pidfd_open};
 use crate::wire;
@@ -17,6 +18,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How the program of a box ended.
@@ -60,6 +62,9 @@ pub struct Exit {
     pub leftover: u64,
     /// Processes that the kernel killed because the tree reached its memory limit. 0 without cgroup.
     pub oom_kills: u64,
+    /// How often a new process was refused because the tree reached [`crate::Limits::processes`], as its
+    /// cgroup counted. Without a pids cgroup: 1 if [`Child::usage`] has ever seen the limit reached.
+    pub fork_failures: u64,
     /// Highest memory use of the tree, page cache and tmpfs included, bytes. `None` without cgroup.
     pub memory_peak: Option<u64>,
     /// Bytes read from and written to block devices: of the cgroup (version 2), else the sum over the
@@ -73,7 +78,7 @@ pub struct Exit {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromHelper {
     /// The program runs. A pidfd of the first process of the box comes along.
-    Started,
+    Started(Meter),
     /// The box could not be made.
     Failed(Failure),
     /// All is over.
@@ -87,6 +92,10 @@ pub struct Child {
     pidfd: OwnedFd,
     first: OwnedFd,
     control: Arc<UnixStream>,
+    meter: Meter,
+    /// The limit of processes, if only sampling can tell that it was reached.
+    sampled_limit: Option<u64>,
+    limit_seen: AtomicBool,
     done: bool,
 }
 
@@ -119,20 +128,28 @@ pub fn spawn(spec: &Spec, output: OwnedFd) -> Result<Child, Error> {
     let pidfd = pidfd_open(pid).map_err(helper("watch it"))?;
     wire::send(&control, spec, &[]).map_err(helper("send it the description"))?;
     let (message, fds) = wire::receive(&control).map_err(helper("hear from it"))?;
-    let first = match message {
-        FromHelper::Started => fds.into_iter().next(),
+    let started = match message {
+        FromHelper::Started(meter) => fds.into_iter().next().map(|first| (first, meter)),
         FromHelper::Failed(failure) => {
             starting.wait();
             return Err(Error::Setup(failure));
         }
         FromHelper::Ended(_) => None,
     };
-    match (starting.0.take(), first) {
-        (Some(helper), Some(first)) => {
-            Ok(Child { helper, pidfd, first, control: Arc::new(control), done: false })
-        }
-        _ => Err(Error::Lost),
-    }
+    let ((first, meter), Some(helper)) = (started.ok_or(Error::Lost)?, starting.0.take()) else {
+        return Err(Error::Lost);
+    };
+    let limit = spec.limits.processes.filter(|limit| *limit > 0 && meter.processes.is_none());
+    Ok(Child {
+        helper,
+        pidfd,
+        first,
+        control: Arc::new(control),
+        meter,
+        sampled_limit: limit.map(u64::from),
+        limit_seen: AtomicBool::new(false),
+        done: false,
+    })
 }
 
 fn start_helper(control: UnixStream, output: OwnedFd) -> Result<std::process::Child, Error> {
@@ -184,6 +201,21 @@ impl Child {
         self.pidfd.as_fd()
     }
 
+    /// What the tree uses now; meant to be asked several times a second. A dead tree uses nothing.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        // A number of a process that has been reaped may be another's by now.
+        let dead = PollFd::new(self.first.as_fd(), PollFlags::POLLIN);
+        if poll(&mut [dead], PollTimeout::ZERO) != Ok(0) {
+            return Usage::default();
+        }
+        let usage = self.meter.read();
+        if self.sampled_limit.is_some_and(|limit| usage.processes >= limit) {
+            self.limit_seen.store(true, Ordering::Relaxed);
+        }
+        usage
+    }
+
     /// Kills the whole tree; idempotent. Its end is still to be waited for.
     pub fn kill(&self) {
         self.killer().kill();
@@ -214,9 +246,12 @@ impl Child {
         }
         let _ = self.helper.wait();
         match report {
-            Ok((FromHelper::Ended(exit), _)) => Ok(exit),
+            Ok((FromHelper::Ended(exit), _)) => {
+                let seen = u64::from(self.limit_seen.load(Ordering::Relaxed));
+                Ok(Exit { fork_failures: exit.fork_failures.max(seen), ..exit })
+            }
             Ok((FromHelper::Failed(failure), _)) => Err(Error::Setup(failure)),
-            Ok((FromHelper::Started, _)) | Err(_) => Err(Error::Lost),
+            Ok((FromHelper::Started(_), _)) | Err(_) => Err(Error::Lost),
         }
     }
 }

@@ -7,12 +7,15 @@
 //! because a process with threads must not do more than `execve` after a fork. The program therefore
 //! calls [`run_if_helper`] before anything else in `main`.
 
+mod audit;
 mod cgroup;
 mod child;
 mod confine;
 mod error;
 mod filter;
 mod helper;
+mod meter;
+mod probe;
 mod spec;
 mod sys;
 pub mod tree;
@@ -24,7 +27,14 @@ pub fn sweep() {
     cgroup::Place::find().sweep();
 }
 
+/// The Landlock ABI that a box of [`Strength::Full`] needs: the first with scopes for signals and abstract
+/// sockets (Linux 6.12).
+pub const REQUIRED_ABI: u32 = confine::REQUIRED as u32;
+
+pub use audit::DenialLog;
 pub use child::{Child, Denial, Exit, Killer, Status, spawn};
 pub use error::{Error, Failure, Stage};
 pub use helper::run_if_helper;
+pub use meter::Usage;
+pub use probe::{Bounds, Refusal, Report, probe};
 pub use spec::{Bind, Build, IdRange, Limits, MAX_LAYERS, Network, Spec, Strength, Upper};

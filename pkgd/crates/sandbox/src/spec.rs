@@ -98,7 +98,8 @@ pub struct IdRange {
 /// Ceilings. `None` and 0 both mean: no limit of ours.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Limits {
-    /// Processes and threads in the tree (cgroup pids, and RLIMIT_NPROC for each user).
+    /// Processes and threads in the tree (cgroup pids; where there is none, of each user of the box, by
+    /// RLIMIT_NPROC).
     pub processes: Option<u32>,
     /// Memory of the whole tree, bytes (cgroup; tmpfs contents count). Nothing where no cgroup is.
     pub memory_bytes: Option<u64>,

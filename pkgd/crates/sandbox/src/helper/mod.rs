@@ -8,9 +8,11 @@ mod payload;
 mod root;
 mod rootfs;
 
+use crate::audit::Listener;
 use crate::cgroup::{Cgroup, Place, Totals};
 use crate::child::{Exit, FromHelper, Status};
 use crate::error::{Context, Failure, Stage};
+use crate::probe;
 use crate::spec::{IdRange, Network, Spec, Upper};
 use crate::sys::process::{Ended, Side, clone_into, pidfd_kill, take_stdin, wait4};
 use crate::wire;
@@ -22,11 +24,13 @@ use nix::sys::prctl::set_dumpable;
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, umask};
 use nix::unistd::{Gid, Pid, Uid, dup2_stderr, dup2_stdout, fchown, getpid, setsid};
 use serde::{Deserialize, Serialize};
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 /// The name the helper is started under.
 pub const ARGV0: &str = "minos-sandbox";
@@ -45,10 +49,16 @@ enum FromInit {
     Ended(Status, u64),
 }
 
-/// Runs the helper and does not return, if this process was started as one; otherwise does nothing.
+/// Runs the helper, or the acts of the probe, and does not return, if this process was started as such;
+/// otherwise does nothing.
 /// To be called before anything else in `main`.
 pub fn run_if_helper() {
-    if std::env::args_os().next().is_some_and(|name| name == ARGV0) {
+    let Some(name) = std::env::args_os().next() else { return };
+    if Path::new(&name).file_name() == Some(OsStr::new(probe::ARGV0)) {
+        probe::run_acts();
+        leave(0);
+    }
+    if name == ARGV0 {
         let control = UnixStream::from(take_stdin());
         let code = if supervise(&control).is_ok() { 0 } else { 1 };
         leave(code);
@@ -57,7 +67,7 @@ pub fn run_if_helper() {
 
 /// Ends this process, which is never the daemon itself.
 #[allow(clippy::exit)] // the helper has no caller to return to
-fn leave(code: i32) -> ! {
+pub(crate) fn leave(code: i32) -> ! {
     std::process::exit(code)
 }
 
@@ -110,6 +120,7 @@ struct Running {
     pidfd: OwnedFd,
     init: UnixStream,
     cgroup: Cgroup,
+    denials: Option<Listener>,
 }
 
 /// What the first process has told so far.
@@ -134,7 +145,8 @@ impl Running {
         let cgroup = Cgroup::create(&Place::find(), name, &spec.limits).at(Stage::Cgroup)?;
         match clone_init(spec, &plan, &cgroup) {
             Ok((pid, pidfd, init)) => {
-                let running = Self { pid, pidfd, init, cgroup };
+                let denials = Listener::new(spec.ids.first);
+                let running = Self { pid, pidfd, init, cgroup, denials };
                 match running.furnish(spec, &plan) {
                     Ok(()) => Ok(running),
                     Err(failure) => Err(running.abandon(failure)),
@@ -186,7 +198,7 @@ impl Running {
     }
 
     /// Waits for the end of the tree, relaying the news; kills it if pkgd asks or dies.
-    fn watch(self, control: &UnixStream) -> FromHelper {
+    fn watch(mut self, control: &UnixStream) -> FromHelper {
         let mut news = News::default();
         let (mut leashed, mut listening) = (true, true);
         loop {
@@ -195,6 +207,9 @@ impl Running {
                 // pkgd sends nothing after the description: this is the end of the stream.
                 leashed = false;
                 self.kill();
+            }
+            if let Some(log) = self.denials.as_mut().filter(|_| event.denied) {
+                log.drain();
             }
             if event.told {
                 listening = self.hear(&mut news, control);
@@ -211,12 +226,14 @@ impl Running {
         let mut fds = vec![watch(self.pidfd.as_fd())];
         fds.extend(listening.then(|| watch(self.init.as_fd())));
         fds.extend(control.map(|socket| watch(socket.as_fd())));
+        fds.extend(self.denials.as_ref().map(|log| watch(log.as_fd())));
         while let Err(Errno::EINTR) = poll(&mut fds, PollTimeout::NONE) {}
         let mut seen = fds.iter().map(|fd| fd.any().unwrap_or(true));
         Event {
             dead: seen.next().unwrap_or(true),
             told: listening && seen.next().unwrap_or(true),
             asked: control.is_some() && seen.next().unwrap_or(true),
+            denied: self.denials.is_some() && seen.next().unwrap_or(true),
         }
     }
 
@@ -225,7 +242,8 @@ impl Running {
         match wire::receive::<FromInit>(&self.init) {
             Ok((FromInit::Ready, _)) => {
                 // If pkgd is gone, its socket will say so at the next turn.
-                let _ = wire::send(control, &FromHelper::Started, &[self.pidfd.as_fd()]);
+                let started = FromHelper::Started(self.cgroup.meter(self.pid));
+                let _ = wire::send(control, &started, &[self.pidfd.as_fd()]);
             }
             Ok((FromInit::Failed(failure), _)) => news.failure = Some(failure),
             Ok((FromInit::Ended(status, leftover), _)) => news.ended = Some((status, leftover)),
@@ -239,9 +257,12 @@ impl Running {
     fn report(self, news: News) -> FromHelper {
         let ended = wait4(self.pid.as_raw());
         let totals = self.cgroup.finish();
+        let denials = self.denials.map(Listener::finish).unwrap_or_default();
         match (news.failure, ended) {
             (Some(failure), _) => FromHelper::Failed(failure),
-            (None, Ok(ended)) => FromHelper::Ended(exit(&ended, news.ended, &totals)),
+            (None, Ok(ended)) => {
+                FromHelper::Ended(Exit { denials, ..exit(&ended, news.ended, &totals) })
+            }
             (None, Err(error)) => {
                 FromHelper::Failed(Failure::new(Stage::Namespaces, error.to_string()))
             }
@@ -254,6 +275,7 @@ struct Event {
     asked: bool,
     told: bool,
     dead: bool,
+    denied: bool,
 }
 
 fn clone_init(
@@ -267,7 +289,12 @@ fn clone_init(
     match side.at(Stage::Namespaces)? {
         Side::Child => {
             drop(ours);
-            leave(init::run(spec, plan, &theirs))
+            let mut spec = spec.clone();
+            if cgroup.bounds_processes() {
+                // RLIMIT_NPROC would be reached first, and nobody counts what it refuses.
+                spec.limits.processes = None;
+            }
+            leave(init::run(&spec, plan, &theirs))
         }
         Side::Parent(pid, pidfd) => Ok((pid, pidfd, ours)),
     }
@@ -283,6 +310,7 @@ fn exit(ended: &Ended, told: Option<(Status, u64)>, totals: &Totals) -> Exit {
         max_rss: ended.max_rss,
         leftover,
         oom_kills: totals.oom_kills,
+        fork_failures: totals.fork_failures,
         memory_peak: totals.memory_peak,
         io: totals.io.or(Some(ended.blocks)),
         denials: Vec::new(),

@@ -176,3 +176,23 @@ pub fn take_stdin() -> OwnedFd {
 
 /// Size of the structures above, so that a mismatch of libc and kernel shows at compile time.
 const _: () = assert!(size_of::<libc::clone_args>() == 88);
+
+/// The version of Landlock. `ENOSYS`: not in the kernel; `EOPNOTSUPP`: switched off at boot.
+pub fn landlock_abi() -> io::Result<u32> {
+    /// `LANDLOCK_CREATE_RULESET_VERSION`
+    const VERSION: libc::c_uint = 1;
+    let null = std::ptr::null::<libc::c_void>();
+    // SAFETY: with this flag the kernel reads no attributes and makes no descriptor.
+    let ret = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, null, 0_usize, VERSION) };
+    check(ret).map(|abi| abi as u32)
+}
+
+/// A harmless device command: asks the random device for its entropy count.
+pub fn device_ioctl(device: BorrowedFd) -> io::Result<()> {
+    /// `RNDGETENTCNT` of `linux/random.h`.
+    const ENTROPY_COUNT: libc::Ioctl = 0x8004_5200;
+    let mut bits: libc::c_int = 0;
+    // SAFETY: the command writes one int to the pointer given.
+    let ret = unsafe { libc::ioctl(device.as_raw_fd(), ENTROPY_COUNT, &raw mut bits) };
+    check(ret.into()).map(drop)
+}

@@ -30,8 +30,8 @@ pub struct Space {
     pub free: u64,
     /// Bytes in all.
     pub total: u64,
-    /// Files that could still be made; 0 where the file system does not count them (btrfs).
-    pub free_files: u64,
+    /// Files that could still be made; `None` where the file system does not count them (btrfs).
+    pub free_files: Option<u64>,
 }
 
 /// Room on the file system that `path` lies on.
@@ -44,6 +44,6 @@ pub fn free_space(path: &Path) -> io::Result<Space> {
     Ok(Space {
         free: stat.blocks_available().saturating_mul(unit),
         total: stat.blocks().saturating_mul(unit),
-        free_files: stat.files_available(),
+        free_files: (stat.files() > 0).then(|| stat.files_available()),
     })
 }

@@ -1,0 +1,197 @@
+//! The steps that have to do with disks: mounting them, and the boot record on one of them.
+
+use heapless::String;
+use minos_proto::BootEvent;
+
+use crate::bootrec::{Reason, Record, SLOT, SLOT_STRIDE, choose};
+use crate::cmdline::{LogLevel, cut};
+use crate::disks::{self, Disk, name};
+use crate::kernel::{Errno, Job, Mount, Space, Sys};
+use crate::machine::Outcome;
+use crate::mounts::VOLATILE;
+use crate::phase::Step;
+use crate::runtime::Runtime;
+use crate::sup::Exit;
+use crate::{panic, record};
+
+/// A state disk with less than this free is said to be full: one build of a small package.
+const NEARLY_FULL: u64 = 64 << 20;
+
+impl<S: Sys> Runtime<S> {
+    pub(crate) fn succeeded(&mut self, step: Step) {
+        if step == Step::State
+            && let Some(space) = self.checked("/state", |sys| sys.space("/state"))
+            && is_nearly_full(space)
+        {
+            let (free, total) = (space.free >> 20, space.total >> 20);
+            self.say(
+                LogLevel::Quiet,
+                format_args!("the state disk is nearly full: {free} of {total} MiB free"),
+            );
+        }
+    }
+
+    // ---- disks ---------------------------------------------------------------------------------
+
+    fn find_disk(&mut self, wanted: &str) -> Result<Disk, Outcome> {
+        match disks::find(&mut self.sys, wanted) {
+            Ok(Some(disk)) => {
+                let (name, by) = (&disk.name, disk.by.as_str());
+                self.say(LogLevel::Debug, format_args!("{wanted} is /dev/{name}, by its {by}"));
+                Ok(disk)
+            }
+            Ok(None) => Err(Outcome::Pending),
+            Err(e) => {
+                self.say(LogLevel::Debug, format_args!("/sys/class/block: {e}"));
+                Err(Outcome::Pending)
+            }
+        }
+    }
+
+    pub(crate) fn mount_state(&mut self) -> Outcome {
+        let wanted: String<{ crate::cmdline::VALUE }> =
+            self.options.state.clone().unwrap_or_else(|| cut(name::STATE));
+        let disk = match self.find_disk(&wanted) {
+            Ok(disk) => disk,
+            Err(outcome) => return outcome,
+        };
+        if disk.read_only {
+            self.say(
+                LogLevel::Quiet,
+                format_args!("the state disk /dev/{} is read-only", disk.name),
+            );
+            return Outcome::Failed;
+        }
+        if let Some(fs) = disks::superblock(&mut self.sys, &disk.name) {
+            if fs.needs_recovery {
+                self.say(
+                    LogLevel::Normal,
+                    format_args!("the state disk was not unmounted: its journal is replayed"),
+                );
+            }
+            if fs.has_errors {
+                self.say(
+                    LogLevel::Quiet,
+                    format_args!("the state disk has errors: run e2fsck on it elsewhere"),
+                );
+            }
+        }
+        let mount = Mount {
+            source: disks::device(&disk.name),
+            target: "/state",
+            fstype: "ext4",
+            read_only: false,
+            no_suid_dev: false,
+            no_exec: false,
+            data: "errors=remount-ro",
+        };
+        self.helped(Step::State, &Job::Mount(mount))
+    }
+
+    pub(crate) fn mount_volatile(&mut self) -> Outcome {
+        self.say(
+            LogLevel::Quiet,
+            format_args!("NO STATE DISK: what is built is LOST at power-off"),
+        );
+        let made = self.sys.mkdir(VOLATILE.target).and_then(|()| self.sys.mount(&VOLATILE.mount()));
+        match made {
+            Ok(()) => Outcome::Done,
+            Err(e) => {
+                self.say(LogLevel::Quiet, format_args!("{}: {e}", VOLATILE.target));
+                Outcome::Failed
+            }
+        }
+    }
+
+    pub(crate) fn mount_image(
+        &mut self,
+        step: Step,
+        wanted: &'static str,
+        target: &'static str,
+    ) -> Outcome {
+        let disk = match self.find_disk(wanted) {
+            Ok(disk) => disk,
+            // By now the disks have had their time: what may be missing is not waited for.
+            Err(_) if step == Step::Sources => return Outcome::Missing,
+            Err(outcome) => return outcome,
+        };
+        let mount = Mount {
+            source: disks::device(&disk.name),
+            target,
+            fstype: "squashfs",
+            read_only: true,
+            no_suid_dev: true,
+            no_exec: step == Step::Sources,
+            data: "",
+        };
+        self.helped(step, &Job::Mount(mount))
+    }
+
+    // ---- the boot record -----------------------------------------------------------------------
+
+    pub(crate) fn read_record(&mut self) -> Outcome {
+        let mut slots = [[0; SLOT]; 2];
+        for (slot, at) in slots.iter_mut().zip([0, SLOT_STRIDE]) {
+            match self.sys.read_file(record::PATH, at, slot) {
+                Ok(_) | Err(Errno::ENOENT) => {}
+                Err(e) => {
+                    let path = record::PATH;
+                    self.say(LogLevel::Quiet, format_args!("{path}, slot at {at}: {e}"));
+                }
+            }
+        }
+        let found = choose(&slots);
+        let level = if found.damaged > 0 { LogLevel::Quiet } else { LogLevel::Debug };
+        self.say(level, format_args!("{found}"));
+        if let Some(last) = found.record {
+            let text = last.sentence();
+            self.say(LogLevel::Normal, format_args!("{text}"));
+            let now = self.sys.now_ms();
+            self.journal.event(now, &BootEvent::LastBoot { text: text.clone() });
+            self.last_boot = Some(text);
+        }
+        self.book.open(Record::next_boot(found.record));
+        self.write_record(Step::Record)
+    }
+
+    fn write_record(&mut self, step: Step) -> Outcome {
+        let now = self.sys.wall_s();
+        let Some(job) = self.book.job(now) else { return Outcome::Done };
+        panic::set_record(self.book.record());
+        self.helped(step, &job)
+    }
+
+    pub(crate) fn record_end(&mut self) -> Outcome {
+        self.write_record(Step::RecordEnd)
+    }
+
+    /// Writes a changed record in the background.
+    pub(crate) fn save_record(&mut self) {
+        if !self.book.is_due() || !self.machine.keeps_record() {
+            return;
+        }
+        let now = self.sys.wall_s();
+        let Some(job) = self.book.job(now) else { return };
+        panic::set_record(self.book.record());
+        match self.sys.helper(&job) {
+            Ok(pid) => self.book.scribe_started(pid),
+            Err(e) => self.say(LogLevel::Quiet, format_args!("boot record not written: {e}")),
+        }
+    }
+
+    pub(crate) fn scribe_ended(&mut self, exit: Exit) {
+        if exit != Exit::Exited(0) {
+            self.say(LogLevel::Quiet, format_args!("boot record not written: the helper {exit}"));
+        }
+    }
+
+    /// Says in the record what the next boot is to read if this one goes no further.
+    pub(crate) fn note(&mut self, reason: Reason) {
+        self.book.ending(reason);
+    }
+}
+
+/// A small disk may well have little free; a large one has 64 MiB left when it is full.
+const fn is_nearly_full(space: Space) -> bool {
+    space.free < NEARLY_FULL && space.free < space.total / 20
+}
