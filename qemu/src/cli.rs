@@ -159,8 +159,7 @@ fn parse_disk(text: &str) -> Result<Disk, String> {
 /// Runs the program with these words, the first being its name.
 pub fn run(words: &[String]) -> Status {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let (name, rest) = words.split_first().map_or(("minos-qemu", &[][..]), |(n, r)| (*n, r));
-    match Cli::from_args(&[name], rest) {
+    match Cli::from_args(&["minos-qemu"], words.get(1..).unwrap_or_default()) {
         Ok(cli) => finish(dispatch(cli.verb)),
         Err(early) if early.status.is_ok() => {
             println!("{}", early.output.trim_end());

@@ -14,6 +14,7 @@ const REPEAT: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub struct Progress {
     last: Option<Duration>,
+    paused: bool,
 }
 
 impl Progress {
@@ -25,18 +26,27 @@ impl Progress {
             Observation::Event(event) => return self.event(event, since),
             Observation::Verdict(v) => format!("verdict: {}", v.summary),
             Observation::ControlFailed(why) => format!("control channel: {why}"),
-            Observation::Qmp(event) => match event.name.as_str() {
-                "STOP" => "paused".into(),
-                "RESUME" => "goes on".into(),
-                "WATCHDOG" => "the watchdog bit".into(),
-                "GUEST_PANICKED" => "the guest's kernel panicked".into(),
-                "RESET" => "the machine is reset".into(),
-                _ => return None,
-            },
+            Observation::Qmp(event) => self.qmp(&event.name)?.into(),
             Observation::Serial(_)
             | Observation::Reply(..)
             | Observation::Host(_)
             | Observation::Exited(_) => return None,
+        })
+    }
+
+    fn qmp(&mut self, event: &str) -> Option<&'static str> {
+        match event {
+            "STOP" => self.paused = true,
+            // Every machine starts stopped: only what was paused goes on.
+            "RESUME" if std::mem::take(&mut self.paused) => return Some("goes on"),
+            _ => {}
+        }
+        Some(match event {
+            "STOP" => "paused",
+            "WATCHDOG" => "the watchdog bit",
+            "GUEST_PANICKED" => "the guest's kernel panicked",
+            "RESET" => "the machine is reset",
+            _ => return None,
         })
     }
 
@@ -88,8 +98,10 @@ mod tests {
 
     use minos_proto::{Event, EventBody};
 
+    use serde_json::Value;
+
     use super::{Progress, time};
-    use crate::observe::Observation;
+    use crate::observe::{Observation, QmpEvent};
 
     #[test]
     fn progress_is_not_repeated_every_second() {
@@ -110,6 +122,17 @@ mod tests {
             [0, 59_999, 60_000, 3_599_000, 3_600_000, 90_061_000].map(time),
             ["0 s", "59 s", "1 min 00 s", "59 min 59 s", "1 h 00 min", "25 h 01 min"]
         );
+    }
+
+    #[test]
+    fn only_a_paused_machine_goes_on() {
+        let mut progress = Progress::default();
+        let mut say = |name: &str| {
+            let event = QmpEvent { name: name.into(), data: Value::Null };
+            progress.line(&Observation::Qmp(event), Duration::ZERO)
+        };
+        let said = ["RESUME", "STOP", "RESUME", "RTC_CHANGE"].map(&mut say);
+        assert_eq!(said, [None, Some("paused".into()), Some("goes on".into()), None]);
     }
 
     #[test]

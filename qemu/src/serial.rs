@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_a_late_client_gets_a_screenful() {
-        let mut b = bench();
+        let b = bench();
         let flood = vec![b'x'; KEPT + 5000];
         let mut guest = b.guest.try_clone().unwrap();
         guest.write_all(&flood).unwrap();

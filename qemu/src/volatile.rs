@@ -50,7 +50,8 @@ pub enum Fault {
     /// Works.
     #[default]
     None,
-    /// Writes fail for want of space (`ENOSPC`), as on a thin-provisioned disk whose host is full.
+    /// Writes fail for want of space (`ENOSPC`), as on a thin-provisioned disk whose host is full;
+    /// reads go on. A guest on virtio-blk sees `EIO`: that interface has one error for everything.
     Full,
     /// Everything fails (`EIO`), as on a disk that fell off its bus.
     Gone,

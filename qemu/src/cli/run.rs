@@ -98,7 +98,7 @@ impl Run {
 
     /// The terminal becomes the console. The machine is watched meanwhile for how it ends.
     fn attended(&self, vm: &mut Vm) -> Result<Report, Error> {
-        eprintln!("minos-qemu: {}", console::HINT);
+        eprintln!("minos-qemu: {}; leaving kills the machine", console::HINT);
         let (paths, interrupter) = (vm.paths().clone(), vm.interrupter());
         let sit = move || sit_at(&paths, &interrupter);
         let terminal = thread::Builder::new()

@@ -80,7 +80,8 @@ impl Guest {
         let mut archive = Self { archive: self.archive.clone(), tmp: tempfile::tempdir().unwrap() };
         archive.entry("TRAILER!!!", 0, &[]);
         std::fs::write(&path, &archive.archive).unwrap();
-        Machine::kernel(kernel(), Some(path)).memory(256)
+        // Quiet: the tests wait for words of the script, which the kernel must not say first.
+        Machine::kernel(kernel(), Some(path)).memory(256).append("quiet")
     }
 
     /// The directory of its machine.
