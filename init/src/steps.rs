@@ -101,6 +101,13 @@ impl<S: Sys> Runtime<S> {
             (Step::Watchdog | Step::Channels, Outcome::Missing) => {
                 self.say(LogLevel::Debug, format_args!("no {name}"));
             }
+            (Step::State, Outcome::Missing) => {
+                let label = self.options.state.as_deref().unwrap_or(disks::name::STATE);
+                self.say(
+                    LogLevel::Quiet,
+                    format_args!("{name}: no disk has the serial number or label '{label}'"),
+                );
+            }
             (_, Outcome::Missing) => {
                 self.say(LogLevel::Quiet, format_args!("{name}: not there"));
             }

@@ -66,7 +66,7 @@ fn run(mut args: Args) -> Result<(), String> {
         recipes: Arc::new(recipes),
         lints,
         seed: Seed::open(&args.seed, &mount_point).map_err(|e| e.to_string()),
-        sandbox: minos_sandbox::probe(strength).map_err(|e| e.to_string()),
+        sandbox: minos_sandbox::probe(strength).map_err(|refusal| refusal.to_string()),
         hub: hub::Hub::default(),
         live: Live::default(),
         engine: to_engine.clone(),

@@ -139,10 +139,19 @@ impl RunningJob {
             return Err(StoreError::Invalid { what: format!("step '{step}' has no recipe") });
         };
         let key = parts.key();
-        let forced = self.options.rebuild.contains(&step);
         let snapshot = service.store.read()?;
-        if let Some(row) = snapshot.cached(&key)?.filter(|_| !forced) {
-            service.store.write(|w| w.set_cached(self.id, &step, &key))?;
+        // A job that was interrupted finds the steps it had finished before: they stay as they are. One
+        // that finished under another key (a recipe changed meanwhile) is built anew.
+        let before = snapshot
+            .step(self.id, &step)?
+            .filter(|row| matches!(row.state, StepState::Built | StepState::Cached));
+        let finished = before.as_ref().is_some_and(|row| row.key == Some(key));
+        let forced = self.options.rebuild.contains(&step) && !finished;
+        let stale = before.is_some() && !finished;
+        if let Some(row) = snapshot.cached(&key)?.filter(|_| !forced && !stale) {
+            if !finished {
+                service.store.write(|w| w.set_cached(self.id, &step, &key))?;
+            }
             self.outputs[at] = Some(row.digest);
             self.queue.done(at);
             self.publish(service, EventBody::StepCached { step, output: row.digest });

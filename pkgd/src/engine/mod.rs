@@ -97,7 +97,7 @@ impl Engine {
         store.write(|w| {
             w.interrupt_attempts(
                 |row| {
-                    LogReader::open(&layout.log(row.id, &row.step))
+                    LogReader::open(layout.log(row.id, &row.step))
                         .and_then(|mut log| log.len())
                         .unwrap_or(0)
                 },

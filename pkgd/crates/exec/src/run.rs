@@ -190,7 +190,7 @@ impl PhaseRun<'_> {
             status: exit.status,
             stop: pumped.stop,
             oom_kills: exit.oom_kills,
-            fork_failures: 0,
+            fork_failures: exit.fork_failures,
             leftover: exit.leftover,
             disk_full: low_on_space(self.task),
             denials: denials.map(|d| (d.path.display().to_string(), d.right.clone())).collect(),
@@ -247,7 +247,8 @@ impl PhaseRun<'_> {
 }
 
 fn low_on_space(task: &Task) -> bool {
-    tree::free_space(&task.scratch).is_ok_and(|space| space.free < task.limits.reserve_bytes)
+    tree::free_space(&task.scratch)
+        .is_ok_and(|space| space.free < task.limits.reserve_bytes || space.free_files == Some(0))
 }
 
 fn metrics(exit: &Exit, wall: Duration) -> Metrics {
@@ -276,7 +277,12 @@ impl Host for Boxed<'_> {
     }
 
     fn tick(&mut self, elapsed: Duration) -> Option<Stop> {
-        self.observer.progress(Progress { elapsed, cpu_ms: 0, memory_kib: 0 });
+        let usage = self.child.usage();
+        self.observer.progress(Progress {
+            elapsed,
+            cpu_ms: u64::try_from(usage.cpu.as_millis()).unwrap_or(u64::MAX),
+            memory_kib: usage.memory / 1024,
+        });
         if self.task.cancel.requested() {
             return Some(Stop::Cancelled);
         }
