@@ -102,7 +102,8 @@ impl<S: Sys> Runtime<S> {
                 self.say(LogLevel::Debug, format_args!("no {name}"));
             }
             (Step::State, Outcome::Missing) => {
-                let label = self.options.state.as_deref().unwrap_or(disks::name::STATE);
+                let label = self.options.state.clone();
+                let label = label.as_deref().unwrap_or(disks::name::STATE);
                 self.say(
                     LogLevel::Quiet,
                     format_args!("{name}: no disk has the serial number or label '{label}'"),
