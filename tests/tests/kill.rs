@@ -116,8 +116,9 @@ fn a_kill_costs_at_most_the_phase_that_ran() {
     }
     daemon.kill();
     let mut daemon = root.start();
-    assert_eq!(daemon.wait(job).state, JobState::Done);
+    let outcome = daemon.wait(job);
     let log = daemon.log("two");
+    assert_eq!(outcome.state, JobState::Done, "{outcome:?}\n{log}");
     assert!(!log.contains("CONFIGURE RAN"), "configure ran again: {log}");
 }
 
@@ -145,4 +146,27 @@ fn the_sandbox_dies_with_pkgd() {
     assert!(until(1), "the step runs");
     daemon.kill();
     assert!(until(0), "a process of the step outlived pkgd");
+}
+
+/// A starting pkgd removed the empty cgroup that another one's helper had just made, and that one's step
+/// failed to set up its sandbox. Seen when this file's tests ran side by side.
+#[test]
+fn daemons_that_start_do_not_disturb_the_boxes_of_others() {
+    let mut recipes = Recipes::new();
+    let names: Vec<String> = (0..30).map(|n| format!("quick{n}")).collect();
+    for name in &names {
+        recipes.step(name, &[], &[("build", "true\n")]);
+    }
+    let needs: Vec<&str> = names.iter().map(String::as_str).collect();
+    recipes.step("all", &needs, &[]);
+    let (busy, other) = (Root::new(recipes.path()), Root::new(recipes.path()));
+    let mut daemon = busy.start();
+    let job = daemon.begin("demo/all", BuildOptions::default());
+    let outcome = std::thread::scope(|scope| {
+        let restarts = scope.spawn(|| (0..20).for_each(|_| other.start().kill()));
+        let outcome = daemon.wait(job);
+        restarts.join().expect("the other daemon starts each time");
+        outcome
+    });
+    assert_eq!(outcome.state, JobState::Done, "{outcome:?}");
 }

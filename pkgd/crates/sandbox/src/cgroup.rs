@@ -96,8 +96,13 @@ impl Place {
         for parent in self.parents() {
             let Ok(entries) = fs::read_dir(parent) else { continue };
             for entry in entries.flatten() {
-                if entry.file_name().to_string_lossy().starts_with(PREFIX) {
-                    // In use (EBUSY) is the normal case while other boxes run.
+                let name = entry.file_name();
+                let Some(pid) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else {
+                    continue;
+                };
+                // A helper that lives may have made its cgroup and not moved its box in yet: empty, it
+                // could be removed, and another pkgd's step failed for it.
+                if !Path::new("/proc").join(pid).exists() {
                     let _ = fs::remove_dir(entry.path());
                 }
             }
