@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use minos_proto::BootEvent;
 use minos_qemu::ending::Ending;
-use minos_qemu::machine::{Disk, Machine};
+use minos_qemu::machine::{Disk, Firmware, Machine};
 use minos_qemu::observe::Observation;
 use minos_qemu::vm::{Start, Vm};
 use minos_qemu::watch::{Limits, Order, Report, watch};
@@ -29,6 +29,8 @@ pub struct Appliance {
     initrd: PathBuf,
     state: Option<Disk>,
     append: String,
+    /// A disk image for bare hardware, booted by UEFI firmware instead of all the above.
+    whole_disk: Option<PathBuf>,
 }
 
 /// What one run of the machine showed.
@@ -96,7 +98,24 @@ impl Appliance {
         image(&["--out", text(dir.path()), "state-disk", "--path", text(&state), "--size", "4G"]);
         let initrd = dir.path().join("initramfs.zst");
         let state = Some(Disk::new("minos-state", state));
-        Self { dir, initrd, state, append: "quiet".to_owned() }
+        Self { dir, initrd, state, append: "quiet".to_owned(), whole_disk: None }
+    }
+
+    /// A machine that boots a disk made for bare hardware, from the SATA controller by UEFI firmware.
+    ///
+    /// # Panics
+    /// An artefact is missing.
+    #[must_use]
+    pub fn on_bare_hardware(mut self, cmdline: &str) -> Self {
+        let dir = self.dir.path();
+        for (name, path) in [("bzImage", artefacts::kernel()), ("seed.squashfs", artefacts::seed())]
+        {
+            std::os::unix::fs::symlink(path, dir.join(name)).expect("a link");
+        }
+        let out = text(dir);
+        image(&["--out", out, "disk", "--state-size", "1G", "--no-sources", "--cmdline", cmdline]);
+        self.whole_disk = Some(dir.join("disk.img"));
+        self
     }
 
     /// Replaces the state disk, or takes it out.
@@ -126,6 +145,10 @@ impl Appliance {
     }
 
     fn machine(&self) -> Machine {
+        if let Some(disk) = &self.whole_disk {
+            let firmware = Firmware::find().expect("the ovmf package is installed");
+            return Machine::firmware(firmware).memory(1536).disk(Disk::new("disk", disk).ahci());
+        }
         let mut machine = Machine::kernel(artefacts::kernel(), Some(self.initrd.clone()))
             .memory(1536)
             .append(&self.append)

@@ -103,6 +103,16 @@ fn twenty_power_cuts_change_nothing_but_the_time_it_takes() {
     });
 }
 
+/// Kernel, initramfs and command line in one EFI program, state and seed in partitions found by name.
+#[test]
+fn a_disk_for_bare_hardware_boots_by_uefi_firmware_and_builds() {
+    let mut recipes = Recipes::new();
+    recipes.step("one", &[], &[]);
+    let appliance = Appliance::with_recipes(recipes.path())
+        .on_bare_hardware("console=ttyS0 panic=-1 quiet minos.build=demo/one minos.then=poweroff");
+    appliance.run_through().must_succeed();
+}
+
 #[test]
 fn a_missing_state_disk_fails_the_unattended_build_and_says_so() {
     let mut appliance = Appliance::new().state(|_| None);
