@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
-use minos_proto::Event;
+use minos_proto::{Event, EventBody};
 
 /// Events that may wait for one slow watcher. A watcher that falls further behind is let go: it sees
 /// its channel close and asks again, which costs it nothing but the missed lines.
@@ -24,9 +24,7 @@ impl Hub {
     /// Sends `event` to those who watch its job. Never waits.
     pub fn publish(&self, event: &Event) {
         let mut watchers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        watchers.retain(|(job, sender)| {
-            *job != event.job || !matches!(sender.try_send(event.clone()), Err(gone) if lost(&gone))
-        });
+        watchers.retain(|(job, sender)| *job != event.job || delivered(sender, event));
     }
 
     /// Closes the channels of those who watch `job`: nothing more will come.
@@ -35,9 +33,14 @@ impl Hub {
     }
 }
 
-/// Full and disconnected are treated alike: see [`QUEUE`].
-fn lost(error: &TrySendError<Event>) -> bool {
-    matches!(error, TrySendError::Full(_) | TrySendError::Disconnected(_))
+/// Whether the watcher is still one. The next progress report says all that a missed one said, so a
+/// full queue may go without it; with any other event missing, the watcher would tell a wrong story.
+fn delivered(sender: &SyncSender<Event>, event: &Event) -> bool {
+    match sender.try_send(event.clone()) {
+        Ok(()) => true,
+        Err(TrySendError::Full(_)) => matches!(event.body, EventBody::Progress { .. }),
+        Err(TrySendError::Disconnected(_)) => false,
+    }
 }
 
 #[cfg(test)]
@@ -68,6 +71,18 @@ mod tests {
         (0..QUEUE + 10).for_each(|_| hub.publish(&event(1)));
         assert_eq!(slow.iter().count(), QUEUE);
         hub.publish(&event(1));
+    }
+
+    #[test]
+    fn a_full_queue_goes_without_progress_reports_and_stays() {
+        let hub = Hub::default();
+        let slow = hub.subscribe(1);
+        (0..QUEUE).for_each(|_| hub.publish(&event(1)));
+        let body = EventBody::Progress { done: 0, total: 1, running: Vec::new(), left_ms: None };
+        hub.publish(&Event { job: 1, at_ms: 0, body });
+        assert_eq!(slow.try_iter().count(), QUEUE);
+        hub.publish(&event(1));
+        assert_eq!(slow.try_iter().count(), 1, "it still watches");
     }
 
     #[test]

@@ -142,7 +142,8 @@ fn plan_error(error: &PlanError) -> ErrorReport {
         PlanError::Target(_) => ErrorKind::NotFound,
         _ => ErrorKind::Recipe,
     };
-    ErrorReport::new(kind, error.to_string(), "'pkgctl recipe list' shows all recipes")
+    // The plan's own words already say what to do next.
+    ErrorReport::new(kind, error.to_string(), "")
 }
 
 /// Expected times, from the history of the steps, else from their size in standard build units.
