@@ -15,7 +15,7 @@ pub struct Figure {
     /// The figure; lower is better.
     pub value: f64,
     /// Its unit.
-    pub unit: &'static str,
+    pub unit: String,
     /// What it should not exceed.
     pub target: Option<f64>,
     /// The same measured on a peer in the same run.
@@ -24,13 +24,23 @@ pub struct Figure {
 
 impl Figure {
     /// A figure without a peer.
-    pub fn new(
-        name: impl Into<String>,
-        value: f64,
-        unit: &'static str,
-        target: Option<f64>,
-    ) -> Self {
-        Self { name: name.into(), value, unit, target, peer: None }
+    pub fn new(name: impl Into<String>, value: f64, unit: &str, target: Option<f64>) -> Self {
+        Self { name: name.into(), value, unit: unit.to_owned(), target, peer: None }
+    }
+
+    /// Reads what [`Self::json`] writes; `None` for a line that is no figure.
+    pub fn parse(line: &str) -> Option<Self> {
+        let value: Value = serde_json::from_str(line).ok()?;
+        let number = |field: &str| value.get(field).and_then(Value::as_f64);
+        let text = |field: &str| value.get(field).and_then(Value::as_str).map(str::to_owned);
+        let (target, peer) = (number("target"), number("peer"));
+        Some(Self {
+            name: text("name")?,
+            value: number("value")?,
+            unit: text("unit")?,
+            target,
+            peer,
+        })
     }
 
     /// Value over peer.

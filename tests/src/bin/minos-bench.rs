@@ -19,6 +19,10 @@ struct Args {
     #[argh(switch)]
     json: bool,
 
+    /// file with figures of another program, one JSON object a line, to be printed first
+    #[argh(option)]
+    also: Option<PathBuf>,
+
     /// also build these steps bare and under pkgd, and compare their CPU time: names with commas
     #[argh(option)]
     overhead: Option<String>,
@@ -55,6 +59,10 @@ fn run(args: &Args) -> Result<(), String> {
             "{:<34} {:>12} {:<6} {:>10} {:>10} {:>5}",
             "name", "value", "unit", "target", "peer", "ratio"
         );
+    }
+    if let Some(path) = &args.also {
+        let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        text.lines().filter_map(Figure::parse).for_each(|figure| print(&figure));
     }
     sizes().iter().for_each(print);
     empty_steps()?.iter().for_each(print);
