@@ -7,6 +7,7 @@ pub mod appliance;
 pub mod artefacts;
 pub mod bare;
 pub mod bench;
+pub mod boot;
 pub mod daemon;
 pub mod recipes;
 

@@ -8,8 +8,10 @@ use argh::FromArgs;
 use minos_model::StepId;
 use minos_proto::{BuildOptions, Reply, Request};
 use minos_recipe::RecipeSet;
+use minos_tests::appliance::Appliance;
 use minos_tests::bare::Bare;
 use minos_tests::bench::{Figure, cost, median, size};
+use minos_tests::boot::{self, Boot};
 use minos_tests::{Recipes, Root, artefacts};
 
 /// Measures MinOS on this machine.
@@ -27,7 +29,11 @@ struct Args {
     #[argh(option)]
     overhead: Option<String>,
 
-    /// how often the comparison is made
+    /// also boot the machine and busybox init on the same kernel, turn by turn
+    #[argh(switch)]
+    boot: bool,
+
+    /// how often each comparison is made
     #[argh(option, default = "3")]
     rounds: usize,
 
@@ -68,6 +74,9 @@ fn run(args: &Args) -> Result<(), String> {
     empty_steps()?.iter().for_each(print);
     if let Some(state) = &args.state {
         print(&nothing_to_do(state)?);
+    }
+    if args.boot {
+        boots(args.rounds).iter().for_each(print);
     }
     if let Some(steps) = &args.overhead {
         for step in steps.split(',') {
@@ -139,6 +148,25 @@ fn nothing_to_do(state: &Path) -> Result<Figure, String> {
     let root = Root::at(state, &artefacts::recipes());
     let value = no_op(&mut root.start(), "lfs/toolchain")?;
     Ok(Figure::new("build.nothing-to-do.toolchain", value, "ms", Some(10.0)))
+}
+
+/// Kernel to console prompt, and PID 1's share of it, beside busybox init.
+fn boots(rounds: usize) -> Vec<Figure> {
+    let appliance = Appliance::new();
+    let (mut ours, mut peer) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        ours.push(boot::ours(&appliance));
+        peer.push(boot::busybox(&appliance));
+    }
+    let prompt = |list: &[Boot]| median(list.iter().map(|b| b.prompt).collect());
+    let share = |list: &[Boot]| median(list.iter().map(|b| b.prompt - b.init).collect());
+    let figure = |name: &str, of: &dyn Fn(&[Boot]) -> f64| {
+        let mut figure = Figure::new(name, of(&ours), "ms", None);
+        figure.peer = Some(of(&peer));
+        figure.target = figure.peer.map(|p| p * 1.2);
+        figure
+    };
+    vec![figure("boot.kernel-to-prompt", &prompt), figure("boot.share-of-init", &share)]
 }
 
 /// CPU seconds of `step` and what it needs, under pkgd and bare, turn by turn.
