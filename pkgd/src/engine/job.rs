@@ -259,6 +259,8 @@ impl RunningJob {
         committed: &SyncSender<Result<(), Failure>>,
     ) {
         let Some(lane) = self.lanes.get_mut(&at) else { return };
+        // A phase whose checkpoint was of no use ran again: only this run of it counts.
+        lane.phases.retain(|(earlier, _)| *earlier != phase);
         lane.phases.push((phase, metrics));
         let done = PhaseDone {
             attempt: lane.attempt,

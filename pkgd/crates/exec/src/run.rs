@@ -72,9 +72,10 @@ pub fn run(task: &Task, observer: &mut dyn Observer) -> Result<Captured, Failure
     write_scripts(task, &layers).map_err(|(path, e)| state_failure(None, &path, &e))?;
     let mut total = Metrics::default();
     let mut log_bytes = 0;
-    let mut resumed = !task.done.is_empty();
+    let done = usable(&task.done, &layers);
+    let mut resumed = !done.is_empty();
     for (phase, _) in &task.scripts {
-        if *phase == Phase::Assert || task.done.contains(phase) {
+        if *phase == Phase::Assert || done.contains(phase) {
             continue;
         }
         observer.phase_started(*phase, std::mem::take(&mut resumed))?;
@@ -93,6 +94,14 @@ pub fn run(task: &Task, observer: &mut dyn Observer) -> Result<Captured, Failure
         step.run(Some(&captured.tree))?;
     }
     Ok(captured)
+}
+
+/// The checkpoints that can be gone on from. Install's is worth nothing without the package itself:
+/// that is moved into the store just before the output's commit, and a kill between the two
+/// leaves the checkpoint alone behind.
+fn usable(done: &[Phase], layers: &Layers) -> Vec<Phase> {
+    let package = layers.root().tree().is_dir();
+    done.iter().copied().filter(|phase| *phase != Phase::Install || package).collect()
 }
 
 fn write_scripts(task: &Task, layers: &Layers) -> Result<(), (std::path::PathBuf, io::Error)> {
@@ -291,5 +300,25 @@ impl Host for Boxed<'_> {
 
     fn kill(&mut self) {
         self.killer.kill();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use minos_model::Phase;
+
+    use super::usable;
+    use crate::layers::Layers;
+
+    /// A power cut between moving the package into the store and committing it left a step that
+    /// found its install done and its package gone, and failed at every start.
+    #[test]
+    fn install_is_done_only_while_its_package_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let layers = Layers::new(dir.path());
+        let done = [Phase::Build, Phase::Install];
+        assert_eq!(usable(&done, &layers), [Phase::Build]);
+        std::fs::create_dir_all(layers.root().tree()).unwrap();
+        assert_eq!(usable(&done, &layers), done);
     }
 }
