@@ -122,6 +122,35 @@ fn a_kill_costs_at_most_the_phase_that_ran() {
     assert!(!log.contains("CONFIGURE RAN"), "configure ran again: {log}");
 }
 
+/// The sweep at start took the package for litter, since the checkpoint named only install's build layer; the
+/// checkpoint still said that install was done, and every later attempt failed for want of the package.
+#[test]
+fn a_kill_after_install_does_not_lose_the_package() {
+    let mut recipes = Recipes::new();
+    let install = "mkdir -p /usr/share/kept\necho INSTALL RAN | tee /usr/share/kept/file\n";
+    let assert = "sleep 3\ntest -s /usr/share/kept/file\n";
+    recipes.step("kept", &[], &[("install", install), ("assert", assert)]);
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    let job = daemon.begin("demo/kept", BuildOptions::default());
+    loop {
+        let attempts = Request::Attempts { step: "kept".parse().expect("a step") };
+        match daemon.call(&attempts) {
+            Ok(Reply::Attempts(list)) if list.first().is_some_and(|a| !a.phases.is_empty()) => {
+                break;
+            }
+            Ok(_) => std::thread::sleep(Duration::from_millis(10)),
+            Err(e) => panic!("{e}"),
+        }
+    }
+    daemon.kill();
+    let mut daemon = root.start();
+    let outcome = daemon.wait(job);
+    let log = daemon.log("kept");
+    assert_eq!(outcome.state, JobState::Done, "{outcome:?}\n{log}");
+    assert!(!log.contains("INSTALL RAN"), "install ran again: {log}");
+}
+
 #[test]
 fn the_sandbox_dies_with_pkgd() {
     let mut recipes = Recipes::new();

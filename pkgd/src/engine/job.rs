@@ -405,10 +405,14 @@ impl RunningJob {
             waiting.iter().try_for_each(|step| w.set_step(job, step, StepState::Skipped))?;
             w.set_job_state(job, state, now)
         });
-        if let Err(e) = written {
-            eprintln!("pkgd: job {job}: {e}");
+        match written {
+            Ok(()) => state,
+            // What is not on the disk has not happened: nobody may be told that the job is done.
+            Err(e) => {
+                eprintln!("pkgd: job {job}: {e}");
+                JobState::Failed
+            }
         }
-        state
     }
 
     /// Tells watchers how things stand, at most once in `every`.

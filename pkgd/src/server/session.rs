@@ -1,6 +1,6 @@
 //! One connection: handshake, then requests, each with exactly one answer.
 
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -60,7 +60,8 @@ impl<W: Write + Send + 'static> Session<W> {
             match step {
                 Ok(()) => {}
                 Err(FrameError::Closed) => break,
-                Err(FrameError::Io(e)) if e.kind() == io::ErrorKind::UnexpectedEof => break,
+                // A line that fails stays failed; asking it again at once would only heat the machine.
+                Err(FrameError::Io(_)) => break,
                 // On a line without connections there is nothing to close: the next hello starts anew.
                 Err(e) if self.persistent => self.refuse(&e),
                 Err(e) => {

@@ -1,10 +1,11 @@
 //! The directories of a step's scratch space.
 //!
 //! ```text
-//! <scratch>/recipe/    the recipe's files, bound read-only to /recipe
-//! <scratch>/<phase>/   overlay pair: what the phase changed in /build
-//! <scratch>/root/      overlay pair: what install changed outside /build, which is the package
+//! <scratch>/recipe/         the recipe's files, bound read-only to /recipe
+//! <scratch>/<phase>/        overlay pair: what the phase changed in /build
+//! <scratch>/install/root/   overlay pair: what install changed outside /build: the package
 //! ```
+//! The package lies in install's own folder, so that one name stands for all a checkpoint needs.
 
 use std::fs::DirBuilder;
 use std::io;
@@ -38,16 +39,7 @@ impl Layers {
 
     /// Takes what install changes outside the build tree.
     pub fn root(&self) -> Upper {
-        Upper { dir: self.scratch.join("root") }
-    }
-
-    /// The folders that `phase` alone writes: thrown away before it starts.
-    fn own(&self, phase: Phase) -> Vec<PathBuf> {
-        let mut own = vec![self.build(phase).dir];
-        if phase == Phase::Install {
-            own.push(self.root().dir);
-        }
-        own
+        Upper { dir: self.build(Phase::Install).dir.join("root") }
     }
 
     /// Makes fresh, empty directories for `phase`; whatever a killed attempt left there is moved to
@@ -60,15 +52,14 @@ impl Layers {
         phase: Phase,
         discard: &mut dyn FnMut(&Path) -> io::Result<()>,
     ) -> Result<(), (PathBuf, io::Error)> {
-        for dir in self.own(phase) {
-            if dir.symlink_metadata().is_ok() {
-                discard(&dir).map_err(|e| (dir.clone(), e))?;
-            }
-            // Not for other users of the host: the trees keep real owners and modes.
-            let made = DirBuilder::new().mode(0o700).recursive(true).create(&dir);
-            made.map_err(|e| (dir.clone(), e))?;
+        let own = self.build(phase).dir;
+        if own.symlink_metadata().is_ok() {
+            discard(&own).map_err(|e| (own.clone(), e))?;
         }
-        Ok(())
+        let deepest = if phase == Phase::Install { self.root().dir } else { own };
+        // Not for other users of the host: the trees keep real owners and modes.
+        let made = DirBuilder::new().mode(0o700).recursive(true).create(&deepest);
+        made.map_err(|e| (deepest, e))
     }
 }
 
