@@ -139,6 +139,11 @@ impl Args {
         self.socket.clone().unwrap_or_else(|| self.root.join("run/pkgd.sock"))
     }
 
+    /// Where a seed that is an image is mounted.
+    pub fn seed_mount(&self) -> PathBuf {
+        self.root.join("run/seed")
+    }
+
     /// `make -j`, where a request does not say otherwise.
     pub fn default_jobs(&self) -> u16 {
         let cpus = || std::thread::available_parallelism().map_or(1, usize::from);

@@ -59,7 +59,7 @@ fn run(mut args: Args) -> Result<(), String> {
         Sandbox::Full => Strength::Full,
         Sandbox::Weak => Strength::Weak,
     };
-    let mount_point = args.root.join("run/seed");
+    let mount_point = args.seed_mount();
     let service = Arc::new(Service {
         store: Arc::new(store),
         prints: Fingerprints::of(&recipes),

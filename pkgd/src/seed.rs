@@ -64,11 +64,12 @@ impl Seed {
     }
 }
 
-/// Mounts the image unless an earlier pkgd left it mounted. `mount(8)` sets up the loop device; that
-/// dance is not ours to write again.
+/// Mounts the image. What a killed pkgd left mounted there goes first: it may be another image, and task
+/// keys would name the wrong seed. `mount(8)` sets up the loop device; that dance is not ours to write
+/// again.
 fn mounted(image: &Path, mount_point: &Path) -> Result<PathBuf, SeedError> {
     if mount_point.join(MANIFEST).exists() {
-        return Ok(mount_point.to_owned());
+        unmount(mount_point);
     }
     fs::create_dir_all(mount_point).map_err(|e| SeedError::Io(mount_point.to_owned(), e))?;
     let failed = |why: String| SeedError::Mount(image.to_owned(), why);
@@ -86,7 +87,7 @@ fn mounted(image: &Path, mount_point: &Path) -> Result<PathBuf, SeedError> {
 
 /// Takes back what [`Seed::open`] mounted; a folder used as it is stays untouched.
 pub fn unmount(mount_point: &Path) {
-    // Nobody is left to tell when it fails, and the next start finds and uses the mount.
+    // Nobody is left to tell when it fails, and the next start takes the mount away.
     let _ = Command::new("umount").arg(mount_point).output();
 }
 

@@ -12,7 +12,7 @@ use minos_proto::{BuildOptions, ErrorReport, Reply, StepReport, Tag, Verdict};
 use crate::config::Then;
 use crate::server::Port;
 use crate::service::Service;
-use crate::{host, summary, views};
+use crate::{host, seed, summary, views};
 
 /// How long to wait for the host to take the verdict before the machine goes down without it.
 const VERDICT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -94,7 +94,10 @@ impl Run {
             Then::Stay => {}
             Then::PowerOff => host::ask_init(false),
             Then::Reboot => host::ask_init(true),
-            Then::Exit => exit(i32::from(!verdict.success)),
+            Then::Exit => {
+                seed::unmount(&self.service.args.seed_mount());
+                exit(i32::from(!verdict.success))
+            }
         }
     }
 }
