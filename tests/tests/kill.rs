@@ -89,6 +89,29 @@ fn nothing_left_over(root: &Root) {
     assert_eq!(status.outputs, rows.len() as u64);
 }
 
+/// Kills pkgd as soon as the first phase of `step` is committed, so while the second one runs, and lets
+/// another one finish the job. Returns the log of that last attempt.
+fn log_after_a_kill(recipes: &Recipes, step: &str) -> String {
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    let job = daemon.begin(&format!("demo/{step}"), BuildOptions::default());
+    loop {
+        match daemon.call(&Request::Attempts { step: step.parse().expect("a step") }) {
+            Ok(Reply::Attempts(list)) if list.first().is_some_and(|a| !a.phases.is_empty()) => {
+                break;
+            }
+            Ok(_) => std::thread::sleep(Duration::from_millis(10)),
+            Err(e) => panic!("{e}"),
+        }
+    }
+    daemon.kill();
+    let mut daemon = root.start();
+    let outcome = daemon.wait(job);
+    let log = daemon.log(step);
+    assert_eq!(outcome.state, JobState::Done, "{outcome:?}\n{log}");
+    log
+}
+
 #[test]
 fn a_kill_costs_at_most_the_phase_that_ran() {
     let mut recipes = Recipes::new();
@@ -100,25 +123,7 @@ fn a_kill_costs_at_most_the_phase_that_ran() {
             ("build", "test -e configured\nfor i in $(seq 100); do sleep 0.05; done\n"),
         ],
     );
-    let root = Root::new(recipes.path());
-    let mut daemon = root.start();
-    let job = daemon.begin("demo/two", BuildOptions::default());
-    // Until the build phase runs: its predecessor is committed then.
-    loop {
-        let attempts = Request::Attempts { step: "two".parse().expect("a step") };
-        match daemon.call(&attempts) {
-            Ok(Reply::Attempts(list)) if list.first().is_some_and(|a| !a.phases.is_empty()) => {
-                break;
-            }
-            Ok(_) => std::thread::sleep(Duration::from_millis(10)),
-            Err(e) => panic!("{e}"),
-        }
-    }
-    daemon.kill();
-    let mut daemon = root.start();
-    let outcome = daemon.wait(job);
-    let log = daemon.log("two");
-    assert_eq!(outcome.state, JobState::Done, "{outcome:?}\n{log}");
+    let log = log_after_a_kill(&recipes, "two");
     assert!(!log.contains("CONFIGURE RAN"), "configure ran again: {log}");
 }
 
@@ -130,24 +135,7 @@ fn a_kill_after_install_does_not_lose_the_package() {
     let install = "mkdir -p /usr/share/kept\necho INSTALL RAN | tee /usr/share/kept/file\n";
     let assert = "sleep 3\ntest -s /usr/share/kept/file\n";
     recipes.step("kept", &[], &[("install", install), ("assert", assert)]);
-    let root = Root::new(recipes.path());
-    let mut daemon = root.start();
-    let job = daemon.begin("demo/kept", BuildOptions::default());
-    loop {
-        let attempts = Request::Attempts { step: "kept".parse().expect("a step") };
-        match daemon.call(&attempts) {
-            Ok(Reply::Attempts(list)) if list.first().is_some_and(|a| !a.phases.is_empty()) => {
-                break;
-            }
-            Ok(_) => std::thread::sleep(Duration::from_millis(10)),
-            Err(e) => panic!("{e}"),
-        }
-    }
-    daemon.kill();
-    let mut daemon = root.start();
-    let outcome = daemon.wait(job);
-    let log = daemon.log("kept");
-    assert_eq!(outcome.state, JobState::Done, "{outcome:?}\n{log}");
+    let log = log_after_a_kill(&recipes, "kept");
     assert!(!log.contains("INSTALL RAN"), "install ran again: {log}");
 }
 
