@@ -4,11 +4,12 @@
 //! is walked by directory descriptors and no link is followed, since the tree was made by a script.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::io::{self, Read as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
-use minos_model::{Entry, Failure, FailureClass, Hasher, Kind, Manifest, Metrics, Phase};
+use minos_model::{Entry, Failure, FailureClass, Hasher, Kind, Manifest, Phase, Xattr};
 use minos_sandbox::tree::{Dir, Kind as FileKind, Stat};
 
 use crate::task::Task;
@@ -25,8 +26,6 @@ pub struct Captured {
     pub tree: PathBuf,
     /// What is in it.
     pub manifest: Manifest,
-    /// What the step cost.
-    pub metrics: Metrics,
 }
 
 /// Why a tree cannot become an output.
@@ -40,26 +39,58 @@ enum Refusal {
 /// Doing it twice gives the same result, so a kill in the middle costs nothing.
 ///
 /// # Errors
-/// [`FailureClass::Output`] names the first thing an output must not carry, and how to declare it.
-pub fn capture(tree: &Path, task: &Task, metrics: Metrics) -> Result<Captured, Failure> {
+/// [`FailureClass::Output`] names the first thing an output must not carry, and how to declare it;
+/// [`FailureClass::State`] a file or a layer below that cannot be read.
+pub fn capture(tree: &Path, task: &Task) -> Result<Captured, Failure> {
+    let manifest = manifest(tree, task).map_err(|refusal| failure(&refusal))?;
+    Ok(Captured { tree: tree.to_owned(), manifest })
+}
+
+fn manifest(tree: &Path, task: &Task) -> Result<Manifest, Refusal> {
+    let open = |path: &Path| Dir::open(path).map_err(|e| Refusal::Io(path.to_owned(), e));
+    let lower = task.layers.iter().map(|layer| Ok((layer.as_path(), open(layer)?)));
     let mut walk = Walk {
         task,
-        lower: task.layers.iter().filter_map(|layer| Dir::open(layer).ok()).collect(),
+        lower: lower.collect::<Result<_, _>>()?,
         entries: Vec::new(),
         inodes: HashMap::new(),
     };
-    let walked = Dir::open(tree)
-        .map_err(|e| Refusal::Io(tree.to_owned(), e))
-        .and_then(|root| walk.directory(&root, Path::new("")));
-    walked.map_err(|refusal| failure(&refusal))?;
+    walk.directory(&open(tree)?, Path::new(""))?;
     let manifest = Manifest::new(walk.hard_links());
     if manifest.entries().is_empty() {
-        return Err(failure(&Refusal::Found(
+        return Err(Refusal::Found(
             "the output is empty: install wrote nothing outside the build tree".to_owned(),
             "check the install script's prefix and DESTDIR",
-        )));
+        ));
     }
-    Ok(Captured { tree: tree.to_owned(), manifest, metrics })
+    top(tree, task.epoch)?;
+    Ok(manifest)
+}
+
+/// Puts the tree's own directory in order, last, since the walk touches it. It has no line in the manifest,
+/// so nothing may be told by it; stacked, it would lend the root of a later step its mode.
+fn top(tree: &Path, epoch: i64) -> Result<(), Refusal> {
+    let on = |e| Refusal::Io(tree.to_owned(), e);
+    let (Some(parent), Some(name)) = (tree.parent(), tree.file_name()) else {
+        return Err(on(io::ErrorKind::InvalidInput.into()));
+    };
+    let parent = Dir::open(parent).map_err(on)?;
+    for attribute in parent.xattr_names(name).map_err(on)? {
+        if !attribute.as_bytes().starts_with(OVERLAY.as_bytes()) {
+            return Err(undeclared(Path::new(""), &attribute));
+        }
+        parent.remove_xattr(name, &attribute).map_err(on)?;
+    }
+    parent.chown(name, 0, 0).map_err(on)?;
+    parent.chmod(name, 0o755).map_err(on)?;
+    parent.set_mtime(name, epoch, 0).map_err(on)
+}
+
+fn undeclared(path: &Path, attribute: &OsStr) -> Refusal {
+    Refusal::Found(
+        format!("/{} carries the extended attribute {}", path.display(), attribute.display()),
+        "name the file in the recipe's [install] xattrs if that is wanted; links and the root have none",
+    )
 }
 
 fn failure(refusal: &Refusal) -> Failure {
@@ -78,7 +109,7 @@ fn failure(refusal: &Refusal) -> Failure {
 struct Walk<'a> {
     task: &'a Task,
     /// The layers below, to tell a replaced directory from a new one.
-    lower: Vec<Dir>,
+    lower: Vec<(&'a Path, Dir)>,
     entries: Vec<(Entry, Option<(u64, u64)>)>,
     /// Digest of each regular file with several names, by device and inode.
     inodes: HashMap<(u64, u64), Kind>,
@@ -105,25 +136,19 @@ impl Walk<'_> {
                 }
                 other => return Err(self.special(other, &path)),
             };
-            let kind = self.attributes(dir, &name, &path, kind)?;
+            let (kind, xattrs) = self.attributes(dir, &name, &path, kind)?;
             self.check_mode(&stat, &kind, &path)?;
             if kind != Kind::Whiteout {
                 dir.set_mtime(&name, self.task.epoch, 0).map_err(on)?;
             }
             let links = (stat.nlink > 1 && matches!(kind, Kind::File { .. }))
                 .then_some((stat.dev, stat.ino));
-            self.entries.push((entry(&path, &stat, kind), links));
+            self.entries.push((entry(&path, &stat, kind, xattrs), links));
         }
         Ok(())
     }
 
-    fn file(
-        &mut self,
-        dir: &Dir,
-        name: &std::ffi::OsStr,
-        stat: &Stat,
-        path: &Path,
-    ) -> Result<Kind, Refusal> {
+    fn file(&mut self, dir: &Dir, name: &OsStr, stat: &Stat, path: &Path) -> Result<Kind, Refusal> {
         let key = (stat.dev, stat.ino);
         if let Some(kind) = self.inodes.get(&key) {
             return Ok(kind.clone());
@@ -151,50 +176,55 @@ impl Walk<'_> {
         Ok(kind)
     }
 
-    /// Strips what overlayfs left, keeps a meaningful opaque mark, refuses everything undeclared.
+    /// Strips what overlayfs left, keeps a meaningful opaque mark and what is declared, refuses the rest.
     fn attributes(
         &self,
         dir: &Dir,
-        name: &std::ffi::OsStr,
+        name: &OsStr,
         path: &Path,
-        kind: Kind,
-    ) -> Result<Kind, Refusal> {
+        mut kind: Kind,
+    ) -> Result<(Kind, Vec<Xattr>), Refusal> {
         let on = |e| Refusal::Io(path.to_owned(), e);
-        let mut kind = kind;
+        let mut kept = Vec::new();
         if kind == Kind::Whiteout {
-            return Ok(kind);
+            return Ok((kind, kept));
         }
+        let link = matches!(kind, Kind::Symlink { .. });
         for attribute in dir.xattr_names(name).map_err(on)? {
-            let attribute = attribute.to_string_lossy().into_owned();
-            if attribute == OPAQUE && kind == Kind::Directory && self.replaces(path) {
+            if attribute == OPAQUE && kind == Kind::Directory && self.replaces(path)? {
                 kind = Kind::Opaque;
-            } else if attribute.starts_with(OVERLAY) {
-                dir.remove_xattr(name, attribute.as_ref()).map_err(on)?;
-            } else if !listed(&self.task.allowed.xattrs, path) {
-                return Err(Refusal::Found(
-                    format!("/{} carries the extended attribute {attribute}", path.display()),
-                    "name the file in the recipe's [install] xattrs if that is wanted",
-                ));
+            } else if attribute.as_bytes().starts_with(OVERLAY.as_bytes()) {
+                dir.remove_xattr(name, &attribute).map_err(on)?;
+            } else if link || !listed(&self.task.allowed.xattrs, path) {
+                return Err(undeclared(path, &attribute));
+            } else {
+                let value = dir.xattr(name, &attribute).map_err(on)?;
+                kept.push(Xattr { name: attribute.into_vec(), value });
             }
         }
-        Ok(kind)
+        Ok((kind, kept))
     }
 
     /// Whether a layer below has a directory at `path`, so that an opaque mark hides something.
     /// overlayfs also marks brand-new directories opaque to save itself look-ups; stacked on another
     /// output with the same directory, such a mark would hide that one's files.
-    fn replaces(&self, path: &Path) -> bool {
-        self.lower.iter().any(|layer| layer.open_dir(path).is_ok())
+    fn replaces(&self, path: &Path) -> Result<bool, Refusal> {
+        for (layer, dir) in &self.lower {
+            if dir.has_dir(path).map_err(|e| Refusal::Io(layer.join(path), e))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn special(&self, kind: FileKind, path: &Path) -> Refusal {
         let what = match kind {
+            // Cannot be: inside a user namespace mknod is refused.
             FileKind::CharDevice | FileKind::BlockDevice => "device node",
             FileKind::Fifo => "named pipe",
             FileKind::Socket => "socket",
             _ => "special file",
         };
-        // Inside a user namespace mknod is refused, so even a declared device cannot arrive here.
         Refusal::Found(
             format!("/{} is a {what}", path.display()),
             "an output holds files, directories and links; remove it in the install script",
@@ -202,11 +232,12 @@ impl Walk<'_> {
     }
 
     fn check_mode(&self, stat: &Stat, kind: &Kind, path: &Path) -> Result<(), Refusal> {
-        let special = stat.mode & 0o6000 != 0 && matches!(kind, Kind::File { .. });
-        if special && !listed(&self.task.allowed.setuid, path) {
+        // On a directory, setgid lends its group to all that is made in it later.
+        let bears = matches!(kind, Kind::File { .. } | Kind::Directory | Kind::Opaque);
+        if bears && stat.mode & 0o6000 != 0 && !listed(&self.task.allowed.setuid, path) {
             return Err(Refusal::Found(
                 format!("/{} is setuid or setgid (mode {:o})", path.display(), stat.mode & 0o7777),
-                "name the file in the recipe's [install] setuid if that is wanted",
+                "name the path in the recipe's [install] setuid if that is wanted",
             ));
         }
         Ok(())
@@ -224,6 +255,7 @@ impl Walk<'_> {
                     mode: 0,
                     uid: 0,
                     gid: 0,
+                    xattrs: Vec::new(),
                     ..entry
                 },
                 None => {
@@ -240,7 +272,7 @@ fn listed(list: &[String], path: &Path) -> bool {
     list.iter().any(|allowed| Path::new(allowed.trim_start_matches('/')) == path)
 }
 
-fn entry(path: &Path, stat: &Stat, kind: Kind) -> Entry {
+fn entry(path: &Path, stat: &Stat, kind: Kind, xattrs: Vec<Xattr>) -> Entry {
     let path = path.as_os_str().as_bytes().to_vec();
     let (mode, uid, gid) = match kind {
         Kind::Directory | Kind::Opaque | Kind::File { .. } => {
@@ -249,5 +281,5 @@ fn entry(path: &Path, stat: &Stat, kind: Kind) -> Entry {
         Kind::Symlink { .. } => (0, stat.uid, stat.gid),
         Kind::Hardlink { .. } | Kind::Whiteout => (0, 0, 0),
     };
-    Entry { path, mode, uid, gid, kind }
+    Entry { path, mode, uid, gid, kind, xattrs }
 }

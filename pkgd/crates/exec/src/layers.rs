@@ -7,9 +7,9 @@
 //! ```
 //! The package lies in install's own folder, so that one name stands for all a checkpoint needs.
 
-use std::fs::DirBuilder;
+use std::fs::{self, DirBuilder, Permissions};
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use minos_model::Phase;
@@ -56,16 +56,23 @@ impl Layers {
         if own.symlink_metadata().is_ok() {
             discard(&own).map_err(|e| (own.clone(), e))?;
         }
-        let deepest = if phase == Phase::Install { self.root().dir } else { own };
+        let deepest = if phase == Phase::Install { self.root().dir } else { own.clone() };
         // Not for other users of the host: the trees keep real owners and modes.
         let made = DirBuilder::new().mode(0o700).recursive(true).create(&deepest);
-        made.map_err(|e| (deepest, e))
+        made.map_err(|e| (deepest.clone(), e))?;
+        // Below a setgid directory a new one is setgid too, and all that the step makes in it would be.
+        for dir in deepest.ancestors().take_while(|dir| dir.starts_with(&own)) {
+            let private = fs::set_permissions(dir, Permissions::from_mode(0o700));
+            private.map_err(|e| (dir.to_owned(), e))?;
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
 
     use minos_model::Phase;
 
@@ -96,5 +103,18 @@ mod tests {
         fs::write(&half, "x").unwrap();
         layers.fresh(Phase::Install, &mut remove).unwrap();
         assert!(!half.exists() && layers.root().dir.exists());
+    }
+
+    /// On a state root below a setgid directory, every directory of every output came out setgid.
+    #[test]
+    fn a_setgid_directory_above_shows_in_no_layer() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o2755)).unwrap();
+        let layers = Layers::new(dir.path());
+        layers.fresh(Phase::Install, &mut |p| fs::remove_dir_all(p)).unwrap();
+        for made in [layers.build(Phase::Install).dir, layers.root().dir] {
+            let mode = fs::metadata(&made).unwrap().permissions().mode();
+            assert_eq!(mode & 0o7777, 0o700, "{}", made.display());
+        }
     }
 }

@@ -70,7 +70,6 @@ pub trait Observer {
 pub fn run(task: &Task, observer: &mut dyn Observer) -> Result<Captured, Failure> {
     let layers = Layers::new(&task.scratch);
     write_scripts(task, &layers).map_err(|(path, e)| state_failure(None, &path, &e))?;
-    let mut total = Metrics::default();
     let mut log_bytes = 0;
     let done = usable(&task.done, &layers);
     let mut resumed = !done.is_empty();
@@ -82,10 +81,9 @@ pub fn run(task: &Task, observer: &mut dyn Observer) -> Result<Captured, Failure
         let mut step = PhaseRun { task, layers: &layers, phase: *phase, observer, log_bytes };
         let metrics = step.run(None)?;
         log_bytes = step.log_bytes;
-        total += metrics;
         observer.phase_done(*phase, &metrics)?;
     }
-    let captured = capture(&layers.root().tree(), task, total)?;
+    let captured = capture(&layers.root().tree(), task)?;
     if task.scripts.iter().any(|(phase, _)| *phase == Phase::Assert) {
         observer.phase_started(Phase::Assert, false)?;
         let phase = Phase::Assert;

@@ -41,11 +41,9 @@ impl Default for Limits {
 /// What the recipe allows an output to carry beyond plain files, as absolute paths.
 #[derive(Debug, Clone, Default)]
 pub struct Allowed {
-    /// Files that may be setuid or setgid.
+    /// Files that may be setuid or setgid, directories that may be setgid.
     pub setuid: Vec<String>,
-    /// Device nodes.
-    pub devices: Vec<String>,
-    /// Files that may have extended attributes.
+    /// Files and directories that may have extended attributes.
     pub xattrs: Vec<String>,
 }
 

@@ -1,12 +1,12 @@
 //! The capture of trees as scripts leave them.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
 use minos_exec::{Allowed, Cancel, Limits, Task, capture};
-use minos_model::{Failure, FailureClass, Kind, Manifest, Metrics};
+use minos_model::{Failure, FailureClass, Kind, Manifest, Xattr};
 
 fn task(layers: &[&Path], allowed: Allowed) -> Task {
     Task {
@@ -30,7 +30,7 @@ fn task(layers: &[&Path], allowed: Allowed) -> Task {
 }
 
 fn captured(tree: &Path, layers: &[&Path], allowed: Allowed) -> Result<Manifest, Failure> {
-    capture(tree, &task(layers, allowed), Metrics::default()).map(|c| c.manifest)
+    capture(tree, &task(layers, allowed)).map(|c| c.manifest)
 }
 
 fn plain(tree: &Path) -> Result<Manifest, Failure> {
@@ -49,6 +49,14 @@ fn set_xattr(path: &Path, name: &str, value: &str) {
         .args([name, value])
         .status();
     assert!(set.unwrap().success(), "the temporary folder takes user attributes");
+}
+
+fn xattrs(path: &Path) -> String {
+    let list = Command::new("python3")
+        .args(["-c", "import os,sys; print(os.listxattr(sys.argv[1]))"])
+        .arg(path)
+        .output();
+    String::from_utf8_lossy(&list.unwrap().stdout).trim().to_owned()
 }
 
 #[test]
@@ -105,6 +113,10 @@ fn what_must_not_leave_a_build_is_named() {
         fs::set_permissions(path, fs::Permissions::from_mode(0o4755)).unwrap();
     });
     refused(&|path| {
+        fs::create_dir(path).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o2755)).unwrap();
+    });
+    refused(&|path| {
         assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
     });
     refused(&|path| {
@@ -135,22 +147,71 @@ fn only_a_directory_that_replaces_another_stays_opaque() {
     let manifest = captured(dir.path(), &[lower.path()], Allowed::default()).unwrap();
     assert_eq!(*kind(&manifest, "replaced"), Kind::Opaque);
     assert_eq!(*kind(&manifest, "new"), Kind::Directory);
-    let left = Command::new("python3")
-        .args(["-c", "import os,sys; print(os.listxattr(sys.argv[1]))"])
-        .arg(dir.path().join("new"))
-        .output();
-    assert_eq!(String::from_utf8_lossy(&left.unwrap().stdout).trim(), "[]");
+    assert_eq!(xattrs(&dir.path().join("new")), "[]");
 }
 
 #[test]
 fn declared_extras_are_kept() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("su");
-    fs::write(&path, "x").unwrap();
-    set_xattr(&path, "user.note", "hello");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o4755)).unwrap();
-    let list = || vec!["/su".to_owned()];
-    let allowed = Allowed { setuid: list(), xattrs: list(), ..Allowed::default() };
+    let (su, mail) = (dir.path().join("su"), dir.path().join("mail"));
+    fs::write(&su, "x").unwrap();
+    set_xattr(&su, "user.note", "hello");
+    fs::set_permissions(&su, fs::Permissions::from_mode(0o4755)).unwrap();
+    fs::create_dir(&mail).unwrap();
+    fs::set_permissions(&mail, fs::Permissions::from_mode(0o2775)).unwrap();
+    let setuid = vec!["/su".to_owned(), "/mail".to_owned()];
+    let allowed = Allowed { setuid, xattrs: vec!["/su".to_owned()] };
     let manifest = captured(dir.path(), &[], allowed).unwrap();
-    assert_eq!(manifest.entries()[0].mode, 0o4755);
+    let [mail, su] = manifest.entries() else { panic!("{manifest}") };
+    assert_eq!((mail.mode, su.mode), (0o2775, 0o4755));
+    assert_eq!(su.xattrs, [Xattr { name: b"user.note".to_vec(), value: b"hello".to_vec() }]);
+}
+
+/// Two outputs that differed in a declared attribute alone had one name, and the second was thrown away.
+#[test]
+fn a_declared_attribute_is_part_of_the_name() {
+    let with = |value: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("tool"), "x").unwrap();
+        fs::hard_link(dir.path().join("tool"), dir.path().join("twin")).unwrap();
+        set_xattr(&dir.path().join("tool"), "user.note", value);
+        let xattrs = vec!["/tool".to_owned(), "/twin".to_owned()];
+        let allowed = Allowed { xattrs, ..Allowed::default() };
+        let manifest = captured(dir.path(), &[], allowed).unwrap();
+        assert_eq!(Manifest::parse(&manifest.to_string()), Ok(manifest.clone()));
+        manifest.digest()
+    };
+    assert_eq!(with("one"), with("one"));
+    assert_ne!(with("one"), with("two"));
+}
+
+/// A layer that could not be opened was skipped, and an opaque mark over its directory dropped.
+#[test]
+fn a_layer_that_cannot_be_read_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("a"), "x").unwrap();
+    let gone = dir.path().join("no such layer");
+    let failure = captured(dir.path(), &[&gone], Allowed::default()).unwrap_err();
+    assert_eq!(failure.class, FailureClass::State);
+    assert!(failure.what.contains("no such layer"), "{failure}");
+}
+
+/// The root of the tree has no line in the manifest, and lends its mode and marks to the root of whatever
+/// is stacked on it.
+#[test]
+fn the_top_of_the_tree_tells_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = dir.path().join("tree");
+    fs::create_dir(&tree).unwrap();
+    fs::write(tree.join("a"), "x").unwrap();
+    set_xattr(&tree, "user.overlay.impure", "y");
+    fs::set_permissions(&tree, fs::Permissions::from_mode(0o1700)).unwrap();
+    std::os::unix::fs::chown(&tree, Some(7), Some(7)).expect("run this as root");
+    plain(&tree).unwrap();
+    let meta = fs::metadata(&tree).unwrap();
+    assert_eq!((meta.mode() & 0o7777, meta.uid(), meta.gid()), (0o755, 0, 0));
+    assert_eq!((meta.mtime(), meta.mtime_nsec()), (1_000_000_000, 0));
+    assert_eq!(xattrs(&tree), "[]");
+    set_xattr(&tree, "user.note", "hello");
+    assert_eq!(plain(&tree).unwrap_err().class, FailureClass::Output);
 }

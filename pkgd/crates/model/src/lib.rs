@@ -13,7 +13,7 @@ pub mod phase;
 pub mod version;
 
 pub use digest::{Digest, Hasher};
-pub use manifest::{Entry, Kind, Manifest};
+pub use manifest::{Entry, Kind, Manifest, Xattr};
 pub use metrics::Metrics;
 pub use name::{Name, NameError, StepId};
 pub use outcome::{Failure, FailureClass, JobState, StepState};

@@ -146,6 +146,18 @@ impl Dir {
         Ok(Self(self.beneath(path.as_ref(), OFlag::O_DIRECTORY)?))
     }
 
+    /// Whether there is a directory at `path` below this one; a link to one, or through one, is none.
+    ///
+    /// # Errors
+    /// Those of `openat2(2)` that are no answer, `EXDEV` for another mount among them.
+    pub fn has_dir(&self, path: impl AsRef<Path>) -> io::Result<bool> {
+        match self.beneath(path.as_ref(), OFlag::O_PATH | OFlag::O_DIRECTORY) {
+            Ok(_) => Ok(true),
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => Ok(false),
+            Err(e) => Err(e.into()),
+        }
+    }
+
     /// Opens a regular file for reading.
     ///
     /// # Errors

@@ -26,7 +26,14 @@ pub fn cost(wall_ms: u64) -> Metrics {
 /// The manifest of a tree with one file.
 pub fn manifest(content: &str) -> Manifest {
     let kind = Kind::File { size: content.len() as u64, digest: Digest::of(content.as_bytes()) };
-    Manifest::new(vec![Entry { path: b"file".to_vec(), mode: 0o644, uid: 0, gid: 0, kind }])
+    Manifest::new(vec![Entry {
+        path: b"file".to_vec(),
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+        kind,
+        xattrs: Vec::new(),
+    }])
 }
 
 /// Puts a captured tree into the store as exec does; the tests' file system needs no `syncfs`.
