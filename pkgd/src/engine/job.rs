@@ -19,10 +19,6 @@ use crate::config::Sandbox;
 use crate::service::{Service, state_error};
 use crate::views;
 
-/// The time that stands for "now" in every output (1 March 2025, the day of LFS 12.3). A constant, so
-/// that the same inputs give the same bytes whenever they are built.
-const SOURCE_DATE_EPOCH: i64 = 1_740_787_200;
-
 /// A step that runs.
 struct Lane {
     attempt: u64,
@@ -219,11 +215,10 @@ impl RunningJob {
             check_fatal: recipe.check_fatal,
             allowed: Allowed {
                 setuid: recipe.install.setuid.clone(),
-                devices: recipe.install.devices.clone(),
                 xattrs: recipe.install.xattrs.clone(),
             },
             jobs: if cap > 0 { jobs.min(cap) } else { jobs },
-            epoch: SOURCE_DATE_EPOCH,
+            epoch: plan::SOURCE_DATE_EPOCH,
             slot: lane.slot,
             limits,
             weak: service.args.sandbox == Sandbox::Weak,

@@ -14,6 +14,9 @@ use crate::service::{Service, state_error};
 
 /// The CPU every step is built for, whatever CPU builds it.
 const BASELINE: &str = "x86-64";
+/// The time that stands for "now" in every output (1 March 2025, the day of LFS 12.3). A constant, so
+/// that the same inputs give the same bytes whenever they are built.
+pub const SOURCE_DATE_EPOCH: i64 = 1_740_787_200;
 /// Wall milliseconds of one standard build unit before anything has been measured: binutils pass 1
 /// on one current core. Only estimates depend on it.
 const DEFAULT_SBU_MS: u64 = 150_000;
@@ -134,7 +137,12 @@ fn broken<'a>(service: &'a Service, target: &str) -> Option<&'a Lint> {
 pub fn world(service: &Service) -> World {
     // Without a seed nothing is built; plans are still shown, all of them "to be built".
     let seed = service.seed.as_ref().map_or(Digest::from_bytes([0; 32]), |seed| seed.digest);
-    World { seed, sandbox_version: minos_exec::VERSION, cpu: BASELINE.to_owned() }
+    World {
+        seed,
+        sandbox_version: minos_exec::VERSION,
+        cpu: BASELINE.to_owned(),
+        epoch: SOURCE_DATE_EPOCH,
+    }
 }
 
 fn plan_error(error: &PlanError) -> ErrorReport {

@@ -15,7 +15,8 @@ fn main() -> Result<()> {
     let small = graph(120)?;
     let plan = Plan::new(&small, &ids(&small))?;
     let prints = Fingerprints::of(&small);
-    let world = World { seed: Digest::of(b"seed"), sandbox_version: 1, cpu: "x86-64".to_owned() };
+    let world =
+        World { seed: Digest::of(b"seed"), sandbox_version: 1, cpu: "x86-64".to_owned(), epoch: 1 };
     let cache = filled(&plan, &prints, &world);
     let noop = best(|| {
         let plan = Plan::new(&small, &ids(&small)).unwrap_or_else(|_| plan.clone());
@@ -73,12 +74,7 @@ fn recipe(id: StepId, build: Vec<StepId>) -> Result<Recipe> {
         env: BTreeMap::new(),
         needs: Needs { sbu_centi: 10, ..Needs::default() },
         limits: Limits::default(),
-        install: Install {
-            prefix: "/".to_owned(),
-            setuid: Vec::new(),
-            devices: Vec::new(),
-            xattrs: Vec::new(),
-        },
+        install: Install { prefix: "/".to_owned(), setuid: Vec::new(), xattrs: Vec::new() },
         check_fatal: true,
         groups: Vec::new(),
         text: String::new(),

@@ -10,7 +10,7 @@ use minos_recipe::{Recipe, RecipeSet, SCHEMA};
 use serde::{Deserialize, Serialize};
 
 /// Keeps task keys apart from every other digest, and keys of one layout from those of another.
-const DOMAIN: &[u8] = b"minos.task-key.1";
+const DOMAIN: &[u8] = b"minos.task-key.2";
 
 /// What all steps of a build share and depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct World {
     pub sandbox_version: u32,
     /// The CPU that is built for, such as `x86-64`; never the one that happens to build.
     pub cpu: String,
+    /// Seconds since the Unix epoch that stand for "now" in every output (`SOURCE_DATE_EPOCH`).
+    pub epoch: i64,
 }
 
 /// The parts of a task key. Kept with each output, they tell later why it no longer fits.
@@ -43,6 +45,8 @@ pub struct KeyParts {
     pub sandbox_version: u32,
     /// CPU baseline.
     pub cpu: String,
+    /// The time that stands for "now".
+    pub epoch: i64,
 }
 
 /// One part of a key that differs from before.
@@ -76,6 +80,13 @@ pub enum Change {
         /// Baseline now.
         new: String,
     },
+    /// The time that stands for "now" in outputs.
+    Epoch {
+        /// Seconds before.
+        old: i64,
+        /// Seconds now.
+        new: i64,
+    },
 }
 
 impl fmt::Display for Change {
@@ -90,6 +101,9 @@ impl fmt::Display for Change {
             Self::Seed => f.write_str("seed changed"),
             Self::Sandbox { old, new } => write!(f, "sandbox changed from {old} to {new}"),
             Self::Cpu { old, new } => write!(f, "CPU baseline changed from {old} to {new}"),
+            Self::Epoch { old, new } => {
+                write!(f, "SOURCE_DATE_EPOCH changed from {old} to {new}")
+            }
         }
     }
 }
@@ -118,8 +132,18 @@ impl Fingerprint {
 
     fn parts(self, inputs: Vec<(StepId, Digest)>, world: &World) -> KeyParts {
         let Self { fields, scripts, sources } = self;
-        let World { seed, sandbox_version, cpu } = world.clone();
-        KeyParts { schema: SCHEMA, fields, scripts, sources, inputs, seed, sandbox_version, cpu }
+        let World { seed, sandbox_version, cpu, epoch } = world.clone();
+        KeyParts {
+            schema: SCHEMA,
+            fields,
+            scripts,
+            sources,
+            inputs,
+            seed,
+            sandbox_version,
+            cpu,
+            epoch,
+        }
     }
 }
 
@@ -159,6 +183,7 @@ impl KeyParts {
         hash.field(self.seed.as_bytes());
         hash.field(&self.sandbox_version.to_le_bytes());
         hash.field(self.cpu.as_bytes());
+        hash.field(&self.epoch.to_le_bytes());
         hash.finish()
     }
 
@@ -177,6 +202,8 @@ impl KeyParts {
         say(self.seed != old.seed, Change::Seed);
         say(self.sandbox_version != old.sandbox_version, sandbox);
         say(self.cpu != old.cpu, Change::Cpu { old: old_cpu, new: cpu });
+        let epoch = Change::Epoch { old: old.epoch, new: self.epoch };
+        say(self.epoch != old.epoch, epoch);
         out.extend(differing(&self.scripts, &old.scripts).map(Change::Script));
         let sources: Vec<String> = differing(&self.sources, &old.sources).collect();
         // the order of sources is a field of the recipe and shows there

@@ -50,7 +50,7 @@ fn base() -> KeyParts {
 /// number in the domain string and in docs/formats/task-key.md.
 #[test]
 fn the_layout_is_frozen() {
-    let key = "3d9f524a985fef611cecc24125fa6adb9757b95200f08cd61a77b3af07e390db";
+    let key = "9aa7f50b4f5c0a81992c8e0eb227b8c497e5cf5f04f1b9dff09841a972485492";
     assert_eq!(base().key().to_string(), key);
     assert_eq!(task_key(&sample(), &inputs(), &world()).to_string(), key);
 }
@@ -89,6 +89,7 @@ fn inputs_and_world_change_the_key_and_are_named() {
     let seed = World { seed: Digest::of(b"another"), ..world() };
     let sandbox = World { sandbox_version: 2, ..world() };
     let cpu = World { cpu: "x86-64-v3".to_owned(), ..world() };
+    let epoch = World { epoch: -2, ..world() };
     for (inputs, world, want) in [
         (output, world(), Change::Input(id("gcc:pass1"))),
         (fewer, world(), Change::Input(id("m4"))),
@@ -96,6 +97,7 @@ fn inputs_and_world_change_the_key_and_are_named() {
         (inputs(), seed, Change::Seed),
         (inputs(), sandbox, Change::Sandbox { old: 1, new: 2 }),
         (inputs(), cpu, Change::Cpu { old: "x86-64".into(), new: "x86-64-v3".into() }),
+        (inputs(), epoch, Change::Epoch { old: 1, new: -2 }),
     ] {
         let new = parts(&sample(), &inputs, &world);
         assert_ne!(new.key(), base().key(), "{want}");

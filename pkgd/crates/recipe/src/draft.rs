@@ -119,8 +119,6 @@ pub(crate) struct DraftInstall {
     #[serde(default)]
     pub setuid: Vec<Spanned<String>>,
     #[serde(default)]
-    pub devices: Vec<Spanned<String>>,
-    #[serde(default)]
     pub xattrs: Vec<Spanned<String>>,
 }
 

@@ -84,7 +84,16 @@ fn explain(file: &str, text: &str, error: &toml::de::Error) -> ParseError {
     ParseError { file: file.to_owned(), line, cause, hint }
 }
 
+/// Keys there were once, or that one would expect, each with the reason why it is not there.
+const ABSENT: [(&str, &str); 1] = [(
+    "devices",
+    "remove it: no step can make a device node, and the kernel fills /dev when the system runs",
+)];
+
 fn did_you_mean(word: &str, known: &[&str]) -> String {
+    if let Some((_, why)) = ABSENT.iter().find(|(key, _)| *key == word) {
+        return (*why).to_owned();
+    }
     match nearest(word, known.iter().copied()) {
         Some(near) => format!("did you mean '{near}'?"),
         None => format!("known here: {}", known.join(", ")),

@@ -77,11 +77,10 @@ impl Default for Limits {
 pub struct Install {
     /// The folder below which it may write, at or below the stage's.
     pub prefix: String,
-    /// Files that may be set-user-id or set-group-id, as absolute paths.
+    /// Files that may be set-user-id or set-group-id and directories that may be set-group-id, as absolute
+    /// paths.
     pub setuid: Vec<String>,
-    /// Device nodes that may exist.
-    pub devices: Vec<String>,
-    /// Files that may carry extended attributes.
+    /// Files and directories that may carry extended attributes, as absolute paths.
     pub xattrs: Vec<String>,
 }
 
@@ -125,7 +124,7 @@ pub struct Recipe {
 }
 
 /// What can change the result of a step, scripts, source digests and inputs apart. The order of the
-/// fields is the format: a change of it needs a new [`SCHEMA`].
+/// fields is the format: a change of it needs a new number in the domain of the task key.
 #[derive(Serialize)]
 struct Keyed<'a> {
     schema: u32,

@@ -240,9 +240,9 @@ impl Resolver<'_> {
     }
 
     fn install(&mut self, draft: &Draft) -> Install {
-        let DraftInstall { prefix, setuid, devices, xattrs } = &draft.install;
+        let DraftInstall { prefix, setuid, xattrs } = &draft.install;
         let allowed = draft.stage.get_ref().prefix();
-        for path in prefix.iter().chain(setuid).chain(devices).chain(xattrs) {
+        for path in prefix.iter().chain(setuid).chain(xattrs) {
             if !absolute(path.get_ref()) {
                 let message =
                     format!("'{}' is not an absolute path", path.get_ref().escape_debug());
@@ -261,7 +261,6 @@ impl Resolver<'_> {
         Install {
             prefix: prefix.as_ref().map_or_else(|| allowed.to_owned(), |p| p.get_ref().clone()),
             setuid: texts(setuid),
-            devices: texts(devices),
             xattrs: texts(xattrs),
         }
     }

@@ -90,6 +90,13 @@ fn each_defect_has_its_finding_with_line_and_hint() {
         ),
         (
             TOML,
+            "prefix = \"/usr\"",
+            "devices = [\"/dev/null\"]",
+            "demo/a/recipe.toml:22: error: unknown key 'devices' [parse]; remove it: no step can make a \
+             device node, and the kernel fills /dev when the system runs",
+        ),
+        (
+            TOML,
             "install = ",
             "instal = ",
             "demo/a/recipe.toml:16: error: unknown value 'instal' [parse]; did you mean 'install'?",

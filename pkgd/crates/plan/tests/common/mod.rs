@@ -24,12 +24,7 @@ pub fn recipe(name: &str, order: u32, sbu_centi: u32, deps: &[&str]) -> Recipe {
         env: Default::default(),
         needs: Needs { sbu_centi, ..Needs::default() },
         limits: Limits::default(),
-        install: Install {
-            prefix: "/usr".to_owned(),
-            setuid: Vec::new(),
-            devices: Vec::new(),
-            xattrs: Vec::new(),
-        },
+        install: Install { prefix: "/usr".to_owned(), setuid: Vec::new(), xattrs: Vec::new() },
         check_fatal: true,
         groups: Vec::new(),
         folder: format!("demo/{name}"),
@@ -43,5 +38,5 @@ pub fn set(recipes: Vec<Recipe>) -> RecipeSet {
 
 #[allow(dead_code, reason = "not every test file needs it")]
 pub fn world() -> World {
-    World { seed: Digest::of(b"seed"), sandbox_version: 1, cpu: "x86-64".to_owned() }
+    World { seed: Digest::of(b"seed"), sandbox_version: 1, cpu: "x86-64".to_owned(), epoch: 1 }
 }
