@@ -15,7 +15,7 @@ use minos_store::{LogWriter, StoreError};
 
 use super::Command;
 use crate::service::Service;
-use crate::sources;
+use crate::sources::Shelf;
 
 /// What a worker tells the engine.
 pub struct Report {
@@ -87,7 +87,7 @@ pub fn spawn(service: &Arc<Service>, start: Start, engine: &Sender<Command>) {
             scratch: task.scratch.clone(),
             started: Instant::now(),
         };
-        let result = find_sources(&service, &step)
+        let result = find_sources(&service, &task)
             .and_then(|found| {
                 task.sources = found;
                 minos_exec::run(&task, &mut listener)
@@ -106,11 +106,12 @@ pub fn spawn(service: &Arc<Service>, start: Start, engine: &Sender<Command>) {
 }
 
 /// Hashing gigabytes is worker's work: the engine must stay free to answer.
-fn find_sources(service: &Service, step: &StepId) -> Result<Vec<(String, PathBuf)>, Failure> {
-    match service.recipes.get(step) {
-        Some(recipe) => sources::find(recipe, &service.source_folders()),
-        None => Ok(Vec::new()),
-    }
+fn find_sources(service: &Service, task: &Task) -> Result<Vec<(String, PathBuf)>, Failure> {
+    let Some(recipe) = service.recipes.get(&task.step) else { return Ok(Vec::new()) };
+    let folders = service.source_folders();
+    // Beside the layers: it goes when the step's scratch goes, and a sweep takes what a kill left.
+    let private = task.scratch.join("sources");
+    Shelf { folders: &folders, private: &private, epoch: task.epoch }.provide(recipe)
 }
 
 /// Moves the tree into the store and makes it durable: after this its row may be committed.
