@@ -201,6 +201,24 @@ impl Daemon {
         }
     }
 
+    /// Waits until the first phase of `step`'s newest attempt is committed: the second one runs then.
+    ///
+    /// # Panics
+    /// It does not come to that, for [`PATIENCE`].
+    pub fn first_phase_of(&mut self, step: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.call(&Request::Attempts { step: step.parse().expect("a step") }) {
+                Ok(Reply::Attempts(list)) if list.first().is_some_and(|a| !a.phases.is_empty()) => {
+                    return;
+                }
+                Ok(_) => std::thread::sleep(Duration::from_millis(10)),
+                Err(e) => panic!("{e}"),
+            }
+            assert!(Instant::now() < deadline, "{step} does not get past its first phase");
+        }
+    }
+
     /// Builds a target and waits for its end.
     pub fn build(&mut self, target: &str) -> Outcome {
         let job = self.begin(target, BuildOptions::default());

@@ -105,6 +105,13 @@ fn a_setuid_file_that_was_not_declared() {
     bad(&[("install", install)], FailureClass::Output, Phase::Install);
 }
 
+/// All that is made in it later would belong to its group.
+#[test]
+fn a_setgid_directory_that_was_not_declared() {
+    let install = "mkdir -p /usr/share/mail\nchmod 2775 /usr/share/mail\n";
+    bad(&[("install", install)], FailureClass::Output, Phase::Install);
+}
+
 #[test]
 fn a_setuid_file_that_was_declared_is_kept() {
     let install = "mkdir -p /usr/bin\necho x > /usr/bin/tool\nchmod 4755 /usr/bin/tool\n";

@@ -81,6 +81,40 @@ fn a_missing_tarball_is_named_with_the_places_looked_at() {
     assert!(failure.hint.contains("fetch-sources"), "{failure:?}");
 }
 
+/// A bad file in the first folder hid the good one in the second.
+#[test]
+fn a_good_tarball_is_found_behind_a_bad_one() {
+    let good = tarball();
+    let (recipes, first) = with_source(&good[..1000], &good);
+    let second = tempfile::tempdir().expect("a folder");
+    std::fs::write(second.path().join("data.tar"), &good).expect("a file");
+    let folders = [&first, &second].map(|dir| dir.path().to_string_lossy().into_owned());
+    let root =
+        Root::new(recipes.path()).with(&["--sources", &folders[0], "--sources", &folders[1]]);
+    let outcome = root.start().build("demo/data");
+    assert_eq!(outcome.state, JobState::Done, "{outcome:?}");
+}
+
+/// Verified once, bound by path into each phase: whoever could write to the folder of sources could change
+/// the build between two phases.
+#[test]
+fn a_tarball_changed_during_the_build_changes_nothing() {
+    let good = tarball();
+    let (mut recipes, sources) = with_source(&good, &good);
+    let hash = Digest::of(&good);
+    let wait = "for i in $(seq 100); do sleep 0.05; done\n";
+    let look = format!("echo '{hash}  /sources/data.tar' | sha256sum -c\n");
+    recipes.step_with("slow", &[], &[("configure", wait), ("build", &look)], SOURCE);
+    let folder = sources.path().to_string_lossy().into_owned();
+    let root = Root::new(recipes.path()).with(&["--sources", &folder]);
+    let mut daemon = root.start();
+    let job = daemon.begin("demo/slow", BuildOptions::default());
+    daemon.first_phase_of("slow");
+    std::fs::write(sources.path().join("data.tar"), "something else").expect("a file");
+    let outcome = daemon.wait(job);
+    assert_eq!(outcome.state, JobState::Done, "{outcome:?}\n{}", daemon.log("slow"));
+}
+
 /// What pkgd says to a build of `target`.
 fn refused(recipes: &Recipes, target: &str) -> ErrorReport {
     let root = Root::new(recipes.path());

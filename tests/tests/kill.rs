@@ -95,15 +95,7 @@ fn log_after_a_kill(recipes: &Recipes, step: &str) -> String {
     let root = Root::new(recipes.path());
     let mut daemon = root.start();
     let job = daemon.begin(&format!("demo/{step}"), BuildOptions::default());
-    loop {
-        match daemon.call(&Request::Attempts { step: step.parse().expect("a step") }) {
-            Ok(Reply::Attempts(list)) if list.first().is_some_and(|a| !a.phases.is_empty()) => {
-                break;
-            }
-            Ok(_) => std::thread::sleep(Duration::from_millis(10)),
-            Err(e) => panic!("{e}"),
-        }
-    }
+    daemon.first_phase_of(step);
     daemon.kill();
     let mut daemon = root.start();
     let outcome = daemon.wait(job);

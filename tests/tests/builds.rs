@@ -1,0 +1,135 @@
+//! What a build is promised when nothing goes wrong: real packages come out, the same ones each time, and
+//! nothing is built that need not be.
+#![cfg(feature = "system")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use minos_model::{JobState, StepState};
+use minos_proto::StepReport;
+use minos_tests::daemon::Outcome;
+use minos_tests::{Recipes, Root, artefacts};
+
+/// A root for the recipes of the tree, with the fetched sources.
+fn shipped(dir: &Path) -> Root {
+    let sources = artefacts::sources();
+    Root::at(dir, &artefacts::recipes()).with(&["--sources", sources.to_str().expect("text")])
+}
+
+#[test]
+fn m4_builds_and_its_assertions_hold() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let root = shipped(&dir.path().join("state"));
+    let outcome = root.start().build("demo/m4");
+    assert_eq!(outcome.state, JobState::Done, "{outcome:?}");
+    assert!(outcome.steps.iter().all(|s| s.state == StepState::Built), "{outcome:?}");
+    let digest = outcome.steps[0].output.expect("an output");
+    let tree = root.path().join(format!("outputs/{digest}/tree"));
+    assert!(tree.join("usr/bin/m4").is_file());
+}
+
+/// Other paths on the host, another number of jobs, other users: none of it may show.
+#[test]
+fn zlib_built_twice_is_the_same_wherever_it_is_built() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let places = ["a", "another/place/that is quite a bit longer than the first/b"];
+    let outputs = places.iter().zip(["1", "3"]).map(|(place, jobs)| {
+        shipped(&dir.path().join(place)).with(&["--jobs", jobs]).outputs("demo/zlib")
+    });
+    let outputs: Vec<BTreeMap<_, _>> = outputs.collect();
+    assert_eq!(outputs[0].len(), 1);
+    assert_eq!(outputs[0], outputs[1]);
+}
+
+/// `low` is read by `mid`, and `mid` by `top`.
+fn chain(low: &str, mid: &str) -> Recipes {
+    let mut recipes = Recipes::new();
+    recipes.step("low", &[], &[("install", low)]);
+    recipes.step("mid", &["low"], &[("install", mid)]);
+    recipes.step("top", &["mid"], &[("build", "cat /usr/share/mid > seen\n")]);
+    recipes
+}
+
+fn states(outcome: &Outcome) -> Vec<&StepState> {
+    assert_eq!(outcome.state, JobState::Done, "{outcome:?}");
+    outcome.steps.iter().map(|s| &s.state).collect()
+}
+
+fn outputs(outcome: &Outcome) -> Vec<String> {
+    let name = |s: &StepReport| s.output.map_or_else(String::new, |digest| digest.to_string());
+    outcome.steps.iter().map(name).collect()
+}
+
+#[test]
+fn an_input_that_comes_out_the_same_rebuilds_nothing() {
+    let low = "mkdir -p /usr/share\necho one > /usr/share/low\n";
+    let mid = "mkdir -p /usr/share\nwc -l < /usr/share/low > /usr/share/mid\n";
+    let recipes = chain(low, mid);
+    let root = Root::new(recipes.path());
+    let first = root.start().build("demo/top");
+    assert_eq!(states(&first), [&StepState::Built; 3]);
+
+    // A comment: low is built anew, comes out as before, and that is the end of it.
+    recipes.write("demo/low/install.sh", &format!("# otherwise\n{low}"));
+    let second = root.start().build("demo/top");
+    assert_eq!(states(&second), [&StepState::Built, &StepState::Cached, &StepState::Cached]);
+    assert_eq!(outputs(&second), outputs(&first));
+
+    // Other content with as many lines: mid is built anew and comes out as before.
+    recipes.write("demo/low/install.sh", &low.replace("one", "two"));
+    let third = root.start().build("demo/top");
+    assert_eq!(states(&third), [&StepState::Built, &StepState::Built, &StepState::Cached]);
+    assert_ne!(outputs(&third)[0], outputs(&first)[0]);
+    assert_eq!(outputs(&third)[1..], outputs(&first)[1..]);
+
+    // Another number of lines reaches the top.
+    recipes.write("demo/low/install.sh", &low.replace("one", "'one\ntwo'"));
+    assert_eq!(states(&root.start().build("demo/top")), [&StepState::Built; 3]);
+}
+
+fn pkgctl(root: &Root, arguments: &[&str]) -> String {
+    let mut command = Command::new(artefacts::binary("pkgctl"));
+    let done = command.arg("--root").arg(root.path()).args(arguments).output();
+    let done = done.expect("pkgctl runs");
+    assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8_lossy(&done.stdout).into_owned()
+}
+
+/// Also when a pkgd that insists on the full sandbox takes the output from the cache.
+#[test]
+fn an_output_of_a_weak_sandbox_says_so() {
+    let mut recipes = Recipes::new();
+    recipes.step("one", &[], &[]);
+    let dir = tempfile::tempdir().expect("a folder");
+    let state = dir.path().join("state");
+    let weak = Root::at(&state, recipes.path()).with(&["--sandbox", "weak"]);
+    let daemon = weak.start();
+    assert!(pkgctl(&weak, &["build", "demo/one"]).contains("weak"));
+    assert!(pkgctl(&weak, &["jobs", "1"]).contains("built without the full sandbox"));
+    drop(daemon);
+
+    let full = Root::at(&state, recipes.path());
+    let daemon = full.start();
+    assert!(pkgctl(&full, &["build", "demo/one"]).contains("weak"));
+    // Built anew in the full sandbox it is as good as any.
+    let rebuilt = pkgctl(&full, &["build", "demo/one", "--rebuild", "one"]);
+    assert!(!rebuilt.contains("weak"), "{rebuilt}");
+    drop(daemon);
+}
+
+#[test]
+fn a_declared_attribute_is_in_the_manifest() {
+    let install = "mkdir -p /usr/bin\necho x > /usr/bin/tool\n\
+        python3 -c 'import os; os.setxattr(\"/usr/bin/tool\", \"user.note\", b\"a b\")'\n";
+    let mut recipes = Recipes::new();
+    let declared = "[install]\nprefix = \"/\"\nxattrs = [\"/usr/bin/tool\"]\n";
+    recipes.step_with("tool", &[], &[("install", install)], declared);
+    let root = Root::new(recipes.path());
+    let outcome = root.start().build("demo/tool");
+    let [output] = &outputs(&outcome)[..] else { panic!("{outcome:?}") };
+    let manifest = root.path().join(format!("outputs/{output}/manifest"));
+    let manifest = fs::read_to_string(manifest).expect("the manifest");
+    assert!(manifest.contains("\nx user.note =a%20b usr/bin/tool\n"), "{manifest}");
+}
