@@ -43,11 +43,12 @@ pub struct Args {
     #[argh(option, default = "Then::Stay")]
     pub then: Then,
 
-    /// make -j within a step; by default the number of CPUs
+    /// jobs at once (make -j), of all steps together; by default the number of CPUs
     #[argh(option, default = "0")]
     pub jobs: u16,
 
-    /// steps at once; by default 1
+    /// steps at once; by default 1. More share the jobs through GNU make's job server: the make of the
+    /// seed must be 4.4 or later
     #[argh(option, default = "1")]
     pub lanes: u16,
 

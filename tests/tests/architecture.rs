@@ -14,7 +14,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("minos-plan", "minos-model minos-recipe petgraph serde"),
     ("minos-store", "minos-model postcard redb serde zstd"),
     ("minos-sandbox", "caps landlock libc nix postcard serde"),
-    ("minos-exec", "minos-model minos-sandbox"),
+    ("minos-exec", "minos-model minos-sandbox nix"),
     (
         "minos-pkgd",
         "minos-exec minos-model minos-plan minos-proto minos-recipe minos-sandbox minos-store \

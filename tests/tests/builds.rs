@@ -43,6 +43,64 @@ fn zlib_built_twice_is_the_same_wherever_it_is_built() {
     assert_eq!(outputs[0], outputs[1]);
 }
 
+/// When each job of a step began and ended, in nanoseconds, as the jobs wrote it down.
+fn spans(root: &Root, outcome: &Outcome, step: &str) -> Vec<(i128, i128)> {
+    let found = outcome.steps.iter().find(|s| s.step.to_string() == step);
+    let digest = found.and_then(|s| s.output).expect("an output");
+    let log = root.path().join(format!("outputs/{digest}/tree/usr/share/{step}"));
+    let span = |entry: fs::DirEntry| {
+        let text = fs::read_to_string(entry.path()).expect("a log");
+        let mut times = text.lines().map(|line| line.parse().expect("a time"));
+        (times.next().expect("a start"), times.next().expect("an end"))
+    };
+    fs::read_dir(log).expect("logs").map(|entry| span(entry.expect("a log"))).collect()
+}
+
+fn most_at_once(spans: &[(i128, i128)]) -> usize {
+    let running = |at: i128| spans.iter().filter(|(from, to)| *from <= at && at < *to).count();
+    spans.iter().map(|(from, _)| running(*from)).max().unwrap_or(0)
+}
+
+/// Each step got a `-jN` of its own: with two lanes twice as many jobs ran as was said.
+#[test]
+fn steps_that_run_at_once_share_their_jobs() {
+    let make = "mkdir log\nprintf 'all: $(addprefix j,$(shell seq 12))\\n\
+        j%%:\\n\\t@date +%%s%%N > log/$@; sleep 0.2; date +%%s%%N >> log/$@\\n' > Makefile\n\
+        make\n";
+    let mut recipes = Recipes::new();
+    for step in ["one", "two"] {
+        let install = format!("mkdir -p /usr/share/{step}\ncp log/* /usr/share/{step}/\n");
+        recipes.step(step, &[], &[("build", make), ("install", &install)]);
+    }
+    recipes.step("both", &["one", "two"], &[]);
+    let root = Root::new(recipes.path()).with(&["--lanes", "2", "--jobs", "3"]);
+    let outcome = root.start().build("demo/both");
+    assert_eq!(outcome.state, JobState::Done, "{outcome:?}");
+    let [one, two] = ["one", "two"].map(|step| spans(&root, &outcome, step));
+    assert_eq!((one.len(), two.len()), (12, 12));
+    let all = [&one[..], &two[..]].concat();
+    assert!(most_at_once(&all) <= 3, "{all:?}");
+    assert!(
+        most_at_once(&one).max(most_at_once(&two)) > 1,
+        "a step gets more than its own: {all:?}"
+    );
+}
+
+/// A step that takes all tokens and floods its pipe harms nobody but, for as long as it runs, their speed.
+#[test]
+fn a_step_that_steals_job_tokens_is_outlived() {
+    let steal = "timeout 1 cat /run/jobserver > taken || true\n\
+        timeout 1 sh -c 'yes > /run/jobserver' || true\n";
+    let mut recipes = Recipes::new();
+    recipes.step("thief", &[], &[("build", steal)]);
+    let count = "timeout 1 cat /run/jobserver > left || true\ntest \"$(cat left)\" = ++\n";
+    recipes.step("honest", &["thief"], &[("build", count)]);
+    let root = Root::new(recipes.path()).with(&["--lanes", "2", "--jobs", "3"]);
+    let mut daemon = root.start();
+    let outcome = daemon.build("demo/honest");
+    assert_eq!(outcome.state, JobState::Done, "{outcome:?}\n{}", daemon.log("honest"));
+}
+
 /// `low` is read by `mid`, and `mid` by `top`.
 fn chain(low: &str, mid: &str) -> Recipes {
     let mut recipes = Recipes::new();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, SyncSender};
 use std::time::{Duration, Instant};
 
-use minos_exec::{Allowed, Cancel, Limits, Task};
+use minos_exec::{Allowed, Cancel, Limits, Pool, Task};
 use minos_model::{Digest, Failure, JobState, Metrics, Phase, StepId, StepState};
 use minos_plan::{Plan, Queue, Weights};
 use minos_proto::{BuildOptions, ErrorKind, ErrorReport, Event, EventBody};
@@ -39,6 +39,8 @@ pub struct RunningJob {
     plan: Arc<Plan>,
     weights: Weights,
     queue: Queue,
+    /// The jobs that steps on several lanes share.
+    pool: Option<Pool>,
     outputs: Vec<Option<Digest>>,
     lanes: BTreeMap<usize, Lane>,
     outbox: Sender<Command>,
@@ -76,6 +78,7 @@ impl RunningJob {
         let weights = Weights::new(&plan, &plan::estimates(&snapshot, &plan), cached);
         Ok(Self {
             id,
+            pool: pool(service, &options),
             options,
             queue: Queue::new(Arc::clone(&plan), &weights),
             outputs: vec![None; plan.steps().len()],
@@ -200,8 +203,7 @@ impl RunningJob {
         layers.extend(service.seed.as_ref().ok().map(|seed| seed.dir.clone()));
         let check = self.options.check;
         let scripts = recipe.phases().into_iter().filter(|(p, _)| check || *p != Phase::Check);
-        let jobs =
-            if self.options.jobs > 0 { self.options.jobs } else { service.args.default_jobs() };
+        let jobs = jobs(service, &self.options);
         let cap = recipe.needs.jobs_max;
         Task {
             step: recipe.id.clone(),
@@ -218,6 +220,7 @@ impl RunningJob {
                 xattrs: recipe.install.xattrs.clone(),
             },
             jobs: if cap > 0 { jobs.min(cap) } else { jobs },
+            pool: self.pool.clone(),
             epoch: plan::SOURCE_DATE_EPOCH,
             slot: lane.slot,
             limits,
@@ -456,6 +459,17 @@ pub fn publish_end(service: &Service, job: u64, state: JobState) {
     let body = EventBody::JobFinished { state };
     service.hub.publish(&Event { job, at_ms: service.now_ms(), body });
     service.hub.close(job);
+}
+
+/// Jobs of all steps together.
+fn jobs(service: &Service, options: &BuildOptions) -> u16 {
+    if options.jobs > 0 { options.jobs } else { service.args.default_jobs() }
+}
+
+/// Every lane runs a job at least, or it would be none.
+fn pool(service: &Service, options: &BuildOptions) -> Option<Pool> {
+    let lanes = service.args.lanes;
+    (lanes > 1).then(|| Pool::new(jobs(service, options).max(lanes)))
 }
 
 fn limits(service: &Service, recipe: &Recipe) -> Limits {

@@ -33,6 +33,9 @@ pub fn command(phase: Phase) -> Vec<String> {
         .to_vec()
 }
 
+/// Where a step that shares its jobs with others finds its tokens.
+pub const JOBSERVER: &str = "/run/jobserver";
+
 /// The whole environment of a phase: nothing is inherited from pkgd.
 pub fn environment(task: &Task) -> Vec<(String, String)> {
     let fixed = [
@@ -51,7 +54,11 @@ pub fn environment(task: &Task) -> Vec<(String, String)> {
         ("SHELL", "/bin/bash"),
     ];
     let mut env: Vec<_> = fixed.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-    env.push(("MAKEFLAGS".into(), format!("-j{}", task.jobs.max(1))));
+    let tokens = match &task.pool {
+        Some(_) if task.jobs > 1 => format!(" --jobserver-auth=fifo:{JOBSERVER}"),
+        _ => String::new(),
+    };
+    env.push(("MAKEFLAGS".into(), format!("-j{}{tokens}", task.jobs.max(1))));
     env.push(("SOURCE_DATE_EPOCH".into(), task.epoch.to_string()));
     for (key, value) in &task.env {
         env.retain(|(k, _)| k != key);

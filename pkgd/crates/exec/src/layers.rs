@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <scratch>/recipe/         the recipe's files, bound read-only to /recipe
+//! <scratch>/jobserver       named pipe with job tokens, bound to /run/jobserver
 //! <scratch>/<phase>/        overlay pair: what the phase changed in /build
 //! <scratch>/install/root/   overlay pair: what install changed outside /build: the package
 //! ```
@@ -30,6 +31,11 @@ impl Layers {
     /// Where the recipe's files are written.
     pub fn recipe(&self) -> PathBuf {
         self.scratch.join("recipe")
+    }
+
+    /// The pipe with the step's job tokens.
+    pub fn jobserver(&self) -> PathBuf {
+        self.scratch.join("jobserver")
     }
 
     /// Takes what `phase` changes in the build tree.

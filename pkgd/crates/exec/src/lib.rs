@@ -12,13 +12,16 @@
 pub mod capture;
 pub mod classify;
 pub mod driver;
+pub mod jobserver;
 pub mod layers;
 pub mod pump;
 pub mod run;
 pub mod task;
+pub mod tokens;
 
 pub use capture::{Captured, capture};
 pub use classify::{Facts, Stop, classify};
+pub use jobserver::Pool;
 pub use run::{Observer, Progress, run};
 pub use task::{Allowed, Cancel, Limits, Task};
 

@@ -1,8 +1,9 @@
 //! Runs a step's phases, one sandbox each, from the first one that has no checkpoint.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,8 @@ use minos_sandbox::{
 
 use crate::capture::{Captured, capture};
 use crate::classify::{Facts, Stop, classify};
-use crate::driver::{BUILD_DIR, RECIPE_DIR, SOURCE_DIR, command, environment};
+use crate::driver::{BUILD_DIR, JOBSERVER, RECIPE_DIR, SOURCE_DIR, command, environment};
+use crate::jobserver::Lease;
 use crate::layers::Layers;
 use crate::pump::{Host, Pumped, pump};
 use crate::task::Task;
@@ -69,6 +71,8 @@ pub trait Observer {
 /// caller knows that it cancelled.
 pub fn run(task: &Task, observer: &mut dyn Observer) -> Result<Captured, Failure> {
     let layers = Layers::new(&task.scratch);
+    let lease = lease(task, &layers)?;
+    let pipe = lease.as_ref().map(Lease::pipe);
     write_scripts(task, &layers).map_err(|(path, e)| state_failure(None, &path, &e))?;
     let mut log_bytes = 0;
     let done = usable(&task.done, &layers);
@@ -78,20 +82,39 @@ pub fn run(task: &Task, observer: &mut dyn Observer) -> Result<Captured, Failure
             continue;
         }
         observer.phase_started(*phase, std::mem::take(&mut resumed))?;
-        let mut step = PhaseRun { task, layers: &layers, phase: *phase, observer, log_bytes };
+        let phase = *phase;
+        let mut step = PhaseRun { task, layers: &layers, pipe, phase, observer, log_bytes };
         let metrics = step.run(None)?;
         log_bytes = step.log_bytes;
-        observer.phase_done(*phase, &metrics)?;
+        observer.phase_done(phase, &metrics)?;
     }
     let captured = capture(&layers.root().tree(), task)?;
     if task.scripts.iter().any(|(phase, _)| *phase == Phase::Assert) {
         observer.phase_started(Phase::Assert, false)?;
         let phase = Phase::Assert;
-        let mut step = PhaseRun { task, layers: &layers, phase, observer, log_bytes };
+        let mut step = PhaseRun { task, layers: &layers, pipe, phase, observer, log_bytes };
         // No checkpoint: an assertion leaves nothing, and the output's commit follows at once.
         step.run(Some(&captured.tree))?;
     }
     Ok(captured)
+}
+
+/// The step's part of the pool, for as long as it runs. Waits while all jobs are those of other steps.
+fn lease(task: &Task, layers: &Layers) -> Result<Option<Lease>, Failure> {
+    let Some(pool) = &task.pool else { return Ok(None) };
+    let pipe = layers.jobserver();
+    let private = DirBuilder::new().mode(0o700).recursive(true).create(&task.scratch);
+    let lease = private.and_then(|()| pool.lease(&pipe, task.jobs, &|| task.cancel.requested()));
+    match lease.map_err(|e| state_failure(None, &pipe, &e))? {
+        Some(lease) => Ok(Some(lease)),
+        // Never shown: the caller knows that it cancelled.
+        None => Err(Failure {
+            class: FailureClass::Signal,
+            phase: None,
+            what: "cancelled".to_owned(),
+            hint: String::new(),
+        }),
+    }
 }
 
 /// The checkpoints that can be gone on from. Install's is worth nothing without the package itself:
@@ -134,6 +157,8 @@ fn state_failure(phase: Option<Phase>, path: &Path, error: &io::Error) -> Failur
 struct PhaseRun<'a> {
     task: &'a Task,
     layers: &'a Layers,
+    /// Where its job tokens come from.
+    pipe: Option<&'a Path>,
     phase: Phase,
     observer: &'a mut dyn Observer,
     /// Bytes of log of the attempt so far.
@@ -219,6 +244,7 @@ impl PhaseRun<'_> {
             target: target.into(),
         };
         let mut binds = vec![bind(&self.layers.recipe(), RECIPE_DIR.to_owned())];
+        binds.extend(self.pipe.map(|pipe| bind(pipe, JOBSERVER.to_owned())));
         let sources = task.sources.iter();
         binds.extend(sources.map(|(name, path)| bind(path, format!("{SOURCE_DIR}/{name}"))));
         Spec {

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use minos_model::{Phase, StepId};
 
+use crate::jobserver::Pool;
+
 /// Limits of each phase of a step.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -91,8 +93,10 @@ pub struct Task {
     pub check_fatal: bool,
     /// What the output may carry.
     pub allowed: Allowed,
-    /// `make -j`.
+    /// `make -j`: jobs at once, those of other steps of the pool included where there is one.
     pub jobs: u16,
+    /// What steps that run at once share; `None` for a step that runs alone.
+    pub pool: Option<Pool>,
     /// Seconds since the Unix epoch that stand for "now" in the output.
     pub epoch: i64,
     /// Build slot: steps that run at the same time have different ones and so different user ids.

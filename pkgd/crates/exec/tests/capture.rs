@@ -21,6 +21,7 @@ fn task(layers: &[&Path], allowed: Allowed) -> Task {
         check_fatal: true,
         allowed,
         jobs: 1,
+        pool: None,
         epoch: 1_000_000_000,
         slot: 0,
         limits: Limits::default(),
