@@ -165,11 +165,6 @@ impl Fingerprints {
     }
 }
 
-/// The task key of `recipe`; `inputs` in layer order ([`crate::Step::inputs`]).
-pub fn task_key(recipe: &Recipe, inputs: &[(StepId, Digest)], world: &World) -> Digest {
-    Fingerprint::of(recipe).parts(inputs.to_vec(), world).key()
-}
-
 impl KeyParts {
     /// The key itself.
     pub fn key(&self) -> Digest {

@@ -226,14 +226,6 @@ impl Dir {
         Ok(fstatat(&self.0, component(name)?, AtFlags::AT_SYMLINK_NOFOLLOW)?.into())
     }
 
-    /// What this directory is.
-    ///
-    /// # Errors
-    /// Those of `stat(2)`.
-    pub fn own_stat(&self) -> io::Result<Stat> {
-        Ok(fstat(&self.0)?.into())
-    }
-
     /// Where a symbolic link points, as text.
     ///
     /// # Errors
@@ -256,14 +248,6 @@ impl Dir {
     /// `ENODATA` if there is none of that name.
     pub fn xattr(&self, name: &OsStr, attribute: &OsStr) -> io::Result<Vec<u8>> {
         attrs::get(self.handle(name)?.as_fd(), attribute)
-    }
-
-    /// Sets an extended attribute.
-    ///
-    /// # Errors
-    /// Those of `setxattr(2)`.
-    pub fn set_xattr(&self, name: &OsStr, attribute: &OsStr, value: &[u8]) -> io::Result<()> {
-        attrs::set(self.handle(name)?.as_fd(), attribute, value)
     }
 
     /// Removes an extended attribute.
