@@ -115,6 +115,57 @@ fn a_tarball_changed_during_the_build_changes_nothing() {
     assert_eq!(outcome.state, JobState::Done, "{outcome:?}\n{}", daemon.log("slow"));
 }
 
+/// A squashfs image of a folder, mounted until dropped.
+struct Mounted(tempfile::TempDir);
+
+impl Mounted {
+    fn new(content: &std::path::Path) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (image, point) = (dir.path().join("image"), dir.path().join("mounted"));
+        std::fs::create_dir(&point).expect("a folder");
+        let run = |command: &mut std::process::Command| {
+            let done = command.output().expect("it is installed");
+            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        };
+        run(std::process::Command::new("mksquashfs").args([content, &image]).arg("-quiet"));
+        run(std::process::Command::new("mount").args(["-o", "loop,ro"]).args([&image, &point]));
+        Self(dir)
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.0.path().join("mounted")
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = nix::mount::umount2(&self.path(), nix::mount::MntFlags::MNT_DETACH);
+    }
+}
+
+/// The sources image of the appliance cannot change: nothing of it has to be copied.
+#[test]
+fn sources_of_an_image_are_used_in_place() {
+    let good = tarball();
+    let (recipes, sources) = with_source(&good, &good);
+    let build = "test \"$(cat file)\" = content\nfor i in $(seq 60); do sleep 0.05; done\n";
+    recipes.write("demo/data/build.sh", build);
+    let copies = |folder: &std::path::Path| {
+        let folder = folder.to_string_lossy().into_owned();
+        let root = Root::new(recipes.path()).with(&["--sources", &folder]);
+        let mut daemon = root.start();
+        let job = daemon.begin("demo/data", BuildOptions::default());
+        daemon.first_phase_of("data");
+        let [scratch] = &root.list("scratch")[..] else { panic!("one step runs") };
+        let copies = root.list(&format!("scratch/{scratch}/sources"));
+        assert_eq!(daemon.wait(job).state, JobState::Done);
+        copies
+    };
+    assert_eq!(copies(sources.path()), ["data.tar"]);
+    let image = Mounted::new(sources.path());
+    assert!(copies(&image.path()).is_empty());
+}
+
 /// What pkgd says to a build of `target`.
 fn refused(recipes: &Recipes, target: &str) -> ErrorReport {
     let root = Root::new(recipes.path());
