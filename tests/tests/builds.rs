@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use minos_model::{JobState, StepState};
-use minos_proto::StepReport;
+use minos_proto::{BuildOptions, StepReport};
 use minos_tests::daemon::Outcome;
 use minos_tests::{Recipes, Root, artefacts};
 
@@ -145,6 +145,47 @@ fn an_input_that_comes_out_the_same_rebuilds_nothing() {
     // Another number of lines reaches the top.
     recipes.write("demo/low/install.sh", &low.replace("one", "'one\ntwo'"));
     assert_eq!(states(&root.start().build("demo/top")), [&StepState::Built; 3]);
+}
+
+/// The folder of scripts was added to and never emptied: after an attempt with `--check`, one without saw
+/// `check.sh`. The time of the attempt showed too.
+#[test]
+fn a_step_sees_nothing_of_its_earlier_attempts() {
+    let mut recipes = Recipes::new();
+    let look = "ls /recipe\ntest ! -e /recipe/check.sh\n\
+        test \"$(stat -c %Y /recipe /recipe/install.sh | sort -u)\" = \"$SOURCE_DATE_EPOCH\"\n\
+        mkdir -p /usr/share\necho x > /usr/share/one\n";
+    recipes.step("one", &[], &[("check", "false\n"), ("install", look)]);
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    let options = BuildOptions { check: true, ..BuildOptions::default() };
+    let job = daemon.begin("demo/one", options);
+    assert_eq!(daemon.wait(job).state, JobState::Failed, "the check fails");
+    let outcome = daemon.build("demo/one");
+    assert_eq!(outcome.state, JobState::Done, "{outcome:?}\n{}", daemon.log("one"));
+}
+
+/// The key says nothing about whether the test suite was run, so the output must not either. Its leavings lay in
+/// the build tree that install started from.
+#[test]
+fn a_test_suite_leaves_no_trace() {
+    let mut recipes = Recipes::new();
+    let install = "mkdir -p /usr/share\nls > /usr/share/one\n";
+    recipes.step(
+        "one",
+        &[],
+        &[("build", "echo x > built\n"), ("check", "mv built tested\n"), ("install", install)],
+    );
+    let build = |check: bool| {
+        let root = Root::new(recipes.path());
+        let mut daemon = root.start();
+        let options = BuildOptions { check, ..BuildOptions::default() };
+        let job = daemon.begin("demo/one", options);
+        let outcome = daemon.wait(job);
+        assert_eq!(outcome.state, JobState::Done, "{outcome:?}");
+        outputs(&outcome)
+    };
+    assert_eq!(build(true), build(false));
 }
 
 fn pkgctl(root: &Root, arguments: &[&str]) -> String {

@@ -4,8 +4,8 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use minos_model::{Failure, FailureClass, Metrics, Phase};
 use minos_sandbox::{
@@ -125,18 +125,29 @@ fn usable(done: &[Phase], layers: &Layers) -> Vec<Phase> {
     done.iter().copied().filter(|phase| *phase != Phase::Install || package).collect()
 }
 
-fn write_scripts(task: &Task, layers: &Layers) -> Result<(), (std::path::PathBuf, io::Error)> {
+/// Fresh for each attempt: an earlier one may have had a phase more, and no step may see what its key does
+/// not know. Nor the time of the attempt.
+fn write_scripts(task: &Task, layers: &Layers) -> Result<(), (PathBuf, io::Error)> {
     let dir = layers.recipe();
     let on = |path: &Path| {
         let path = path.to_owned();
         move |e| (path, e)
     };
+    match fs::remove_dir_all(&dir) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err((dir, e)),
+        _ => {}
+    }
     fs::create_dir_all(&dir).map_err(on(&dir))?;
+    let time = UNIX_EPOCH + Duration::from_secs(u64::try_from(task.epoch).unwrap_or(0));
+    let write = |path: &Path, text: &str| {
+        fs::write(path, text)?;
+        File::open(path)?.set_modified(time)
+    };
     for (phase, text) in &task.scripts {
         let path = dir.join(format!("{phase}.sh"));
-        fs::write(&path, text).map_err(on(&path))?;
+        write(&path, text).map_err(on(&path))?;
     }
-    Ok(())
+    File::open(&dir).and_then(|dir| dir.set_modified(time)).map_err(on(&dir))
 }
 
 fn state_failure(phase: Option<Phase>, path: &Path, error: &io::Error) -> Failure {
@@ -233,7 +244,9 @@ impl PhaseRun<'_> {
     fn spec(&self, output: Option<&Path>) -> Spec {
         let (task, phase) = (self.task, self.phase);
         let install = phase == Phase::Install;
+        // What a test suite leaves is seen by nobody: whether it was run is not in the task key.
         let earlier = task.scripts.iter().map(|(p, _)| *p).take_while(|p| *p != phase);
+        let earlier = earlier.filter(|p| *p != Phase::Check);
         // An assertion judges the output alone: it gets an empty build tree.
         let build_layers = match phase {
             Phase::Assert => Vec::new(),
