@@ -121,7 +121,7 @@ fn seed(service: &Service) -> Vec<Check> {
         return vec![check("seed", CheckState::Warning, "not looked into without a sandbox", "")];
     }
     match ask(service, &seed.dir) {
-        Ok(output) => tools::judge(&output),
+        Ok(output) => tools::judge(&output, service.args.lanes),
         Err(why) => vec![check("seed", CheckState::Bad, why, "make the seed again")],
     }
 }

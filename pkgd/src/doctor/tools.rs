@@ -42,14 +42,20 @@ pub fn script() -> String {
     text
 }
 
-/// Judges what [`script`] printed.
-pub fn judge(output: &str) -> Vec<Check> {
+/// The first make whose job server is a named pipe, which is what steps on several lanes share.
+const SHARING_MAKE: &str = "4.4";
+
+/// Judges what [`script`] printed, for a pkgd that runs steps on so many lanes.
+pub fn judge(output: &str, lanes: u16) -> Vec<Check> {
+    let least = |name: &str, least: &'static str| {
+        if name == "make" && lanes > 1 { SHARING_MAKE } else { least }
+    };
     let answer = |name: &str| {
         let mut lines = output.lines().filter_map(|line| line.split_once('\t'));
         lines.find(|(n, _)| *n == name).map(|(_, text)| text.trim()).filter(|t| !t.is_empty())
     };
     let mut checks: Vec<Check> =
-        REQUIRED.iter().map(|(name, _, least)| tool(name, answer(name), least)).collect();
+        REQUIRED.iter().map(|(name, _, l)| tool(name, answer(name), least(name, l))).collect();
     let sh = answer("sh").unwrap_or("nothing");
     checks.push(check("seed: /bin/sh", sh.ends_with("/bash"), sh, "link /bin/sh to bash"));
     let works = answer("c++ works").is_some();
@@ -114,16 +120,20 @@ mod tests {
         let mut output: String =
             REQUIRED.iter().map(|(n, _, least)| format!("{n}\tx {least}\n")).collect();
         output.push_str("sh\t/usr/bin/bash\nc++ works\tyes\n");
-        assert!(judge(&output).iter().all(|c| c.state == CheckState::Good));
+        assert!(judge(&output, 1).iter().all(|c| c.state == CheckState::Good));
         let old = output.replace("gcc\tx 5.4", "gcc\tx 4.9");
-        let bad: Vec<_> = judge(&old).into_iter().filter(|c| c.state == CheckState::Bad).collect();
+        let bad: Vec<_> =
+            judge(&old, 1).into_iter().filter(|c| c.state == CheckState::Bad).collect();
         assert_eq!(bad.len(), 1);
         assert_eq!((bad[0].name.as_str(), bad[0].found.as_str()), ("seed: gcc", "4.9 (needs 5.4)"));
+        let sharing = judge(&output, 2);
+        let bad: Vec<_> = sharing.iter().filter(|c| c.state == CheckState::Bad).collect();
+        assert_eq!((bad.len(), bad[0].found.as_str()), (1, "4.0 (needs 4.4)"));
         let none = output.replace("xz\tx 5.0.0\n", "");
-        assert!(judge(&none).iter().any(|c| c.found == "missing (needs 5.0.0)"));
+        assert!(judge(&none, 1).iter().any(|c| c.found == "missing (needs 5.0.0)"));
         let dash = output.replace("/usr/bin/bash", "/usr/bin/dash");
         assert!(
-            judge(&dash).iter().any(|c| c.name == "seed: /bin/sh" && c.state == CheckState::Bad)
+            judge(&dash, 1).iter().any(|c| c.name == "seed: /bin/sh" && c.state == CheckState::Bad)
         );
     }
 }
