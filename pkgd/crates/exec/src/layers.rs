@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <scratch>/recipe/         the recipe's files, bound read-only to /recipe
+//! <scratch>/inputs/         what the step depends on, merged into one tree of hard links
 //! <scratch>/<phase>/        overlay pair: what the phase changed in /build
 //! <scratch>/install/root/   overlay pair: what install changed outside /build: the package
 //! ```
@@ -30,6 +31,11 @@ impl Layers {
     /// Where the recipe's files are written.
     pub fn recipe(&self) -> PathBuf {
         self.scratch.join("recipe")
+    }
+
+    /// What the step depends on, merged.
+    pub fn inputs(&self) -> PathBuf {
+        self.scratch.join("inputs")
     }
 
     /// Takes what `phase` changes in the build tree.

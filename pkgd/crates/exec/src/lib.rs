@@ -12,6 +12,7 @@
 pub mod capture;
 pub mod classify;
 pub mod driver;
+pub mod flatten;
 pub mod layers;
 pub mod pump;
 pub mod run;
@@ -24,4 +25,4 @@ pub use task::{Allowed, Cancel, Limits, Task};
 
 /// Raised with every change here or in the sandbox that can change what a step produces: it is part
 /// of the task key, so that outputs made under other rules are not taken for equal.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;

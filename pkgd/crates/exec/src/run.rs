@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use minos_model::{Failure, FailureClass, Metrics, Phase};
@@ -14,6 +14,7 @@ use minos_sandbox::{
 use crate::capture::{Captured, capture};
 use crate::classify::{Facts, Stop, classify};
 use crate::driver::{BUILD_DIR, RECIPE_DIR, SOURCE_DIR, command, environment};
+use crate::flatten::{Flat, flatten};
 use crate::layers::Layers;
 use crate::pump::{Host, Pumped, pump};
 use crate::task::Task;
@@ -70,6 +71,8 @@ pub trait Observer {
 pub fn run(task: &Task, observer: &mut dyn Observer) -> Result<Captured, Failure> {
     let layers = Layers::new(&task.scratch);
     write_scripts(task, &layers).map_err(|(path, e)| state_failure(None, &path, &e))?;
+    let root =
+        root_layers(task, &layers, observer).map_err(|(path, e)| state_failure(None, &path, &e))?;
     let mut total = Metrics::default();
     let mut log_bytes = 0;
     let done = usable(&task.done, &layers);
@@ -79,17 +82,18 @@ pub fn run(task: &Task, observer: &mut dyn Observer) -> Result<Captured, Failure
             continue;
         }
         observer.phase_started(*phase, std::mem::take(&mut resumed))?;
-        let mut step = PhaseRun { task, layers: &layers, phase: *phase, observer, log_bytes };
+        let phase = *phase;
+        let mut step = PhaseRun { task, layers: &layers, root: &root, phase, observer, log_bytes };
         let metrics = step.run(None)?;
         log_bytes = step.log_bytes;
         total += metrics;
-        observer.phase_done(*phase, &metrics)?;
+        observer.phase_done(phase, &metrics)?;
     }
     let captured = capture(&layers.root().tree(), task, total)?;
     if task.scripts.iter().any(|(phase, _)| *phase == Phase::Assert) {
         observer.phase_started(Phase::Assert, false)?;
         let phase = Phase::Assert;
-        let mut step = PhaseRun { task, layers: &layers, phase, observer, log_bytes };
+        let mut step = PhaseRun { task, layers: &layers, root: &root, phase, observer, log_bytes };
         // No checkpoint: an assertion leaves nothing, and the output's commit follows at once.
         step.run(Some(&captured.tree))?;
     }
@@ -102,6 +106,37 @@ pub fn run(task: &Task, observer: &mut dyn Observer) -> Result<Captured, Failure
 fn usable(done: &[Phase], layers: &Layers) -> Vec<Phase> {
     let package = layers.root().tree().is_dir();
     done.iter().copied().filter(|phase| *phase != Phase::Install || package).collect()
+}
+
+/// The lower layers of a step's root, the topmost first.
+struct RootLayers {
+    layers: Vec<PathBuf>,
+    /// How many of them, from the lowest, hold no marks of overlayfs.
+    plain: usize,
+}
+
+/// Merges what the step depends on, if it can be merged. What an earlier attempt left of that is made
+/// anew: nothing says whether it is whole.
+fn root_layers(
+    task: &Task,
+    layers: &Layers,
+    observer: &mut dyn Observer,
+) -> Result<RootLayers, (PathBuf, io::Error)> {
+    let unmerged = RootLayers { layers: task.layers.clone(), plain: 1 };
+    let Some((seed, inputs)) = task.layers.split_last().filter(|(_, inputs)| !inputs.is_empty())
+    else {
+        return Ok(unmerged);
+    };
+    let target = layers.inputs();
+    if target.symlink_metadata().is_ok() {
+        observer.discard(&target).map_err(|e| (target.clone(), e))?;
+    }
+    Ok(match flatten(inputs, seed, &target, task.epoch)? {
+        Flat::Refused => unmerged,
+        Flat::Tree { marked } => {
+            RootLayers { layers: vec![target, seed.clone()], plain: if marked { 1 } else { 2 } }
+        }
+    })
 }
 
 fn write_scripts(task: &Task, layers: &Layers) -> Result<(), (std::path::PathBuf, io::Error)> {
@@ -136,6 +171,7 @@ fn state_failure(phase: Option<Phase>, path: &Path, error: &io::Error) -> Failur
 struct PhaseRun<'a> {
     task: &'a Task,
     layers: &'a Layers,
+    root: &'a RootLayers,
     phase: Phase,
     observer: &'a mut dyn Observer,
     /// Bytes of log of the attempt so far.
@@ -226,9 +262,10 @@ impl PhaseRun<'_> {
         Spec {
             layers: output
                 .into_iter()
-                .chain(task.layers.iter().map(|p| p.as_path()))
+                .chain(self.root.layers.iter().map(|p| p.as_path()))
                 .map(Into::into)
                 .collect(),
+            plain: self.root.plain,
             upper: install.then(|| self.layers.root()),
             build: Build {
                 layers: build_layers.into_iter().rev().collect(),
