@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 /// One figure.
@@ -86,30 +87,36 @@ pub struct Cost {
     pub wall: Duration,
 }
 
-/// Runs a command to its end.
+/// Runs a command to its end. Several may run at the same time: the time is read from the kernel's
+/// account of the ended process before it is reaped, in hundredths of a second.
 ///
 /// # Errors
 /// It cannot be started or fails; the text names it.
 pub fn cost(command: &mut Command) -> Result<Cost, String> {
-    let children = || {
-        let usage = getrusage(UsageWho::RUSAGE_CHILDREN).map_err(|e| e.to_string())?;
-        let time = |t: nix::sys::time::TimeVal| {
-            let micros = t.tv_sec() * 1_000_000 + t.tv_usec();
-            Duration::from_micros(u64::try_from(micros).unwrap_or(0))
-        };
-        Ok::<_, String>(time(usage.user_time()) + time(usage.system_time()))
-    };
-    let (before, start) = (children()?, Instant::now());
     let name = format!("{command:?}");
-    let status = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .status()
-        .map_err(|e| format!("{name}: {e}"))?;
+    let on = |e: &dyn std::fmt::Display| format!("{name}: {e}");
+    let start = Instant::now();
+    let command = command.stdin(Stdio::null()).stdout(Stdio::null());
+    let mut child = command.spawn().map_err(|e| on(&e))?;
+    let pid = i32::try_from(child.id()).map_err(|e| on(&e))?;
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+    waitid(Id::Pid(Pid::from_raw(pid)), flags).map_err(|e| on(&e))?;
+    let wall = start.elapsed();
+    let account = std::fs::read_to_string(format!("/proc/{pid}/stat")).map_err(|e| on(&e))?;
+    let status = child.wait().map_err(|e| on(&e))?;
     if !status.success() {
         return Err(format!("{name} ended with {status}"));
     }
-    Ok(Cost { cpu: children()? - before, wall: start.elapsed() })
+    Ok(Cost { cpu: cpu_of(&account).ok_or_else(|| on(&"no account of its time"))?, wall })
+}
+
+/// Time of a process and of all it waited for, from `/proc/PID/stat` (proc_pid_stat(5): fields 14 to 17).
+fn cpu_of(account: &str) -> Option<Duration> {
+    const TICKS_PER_SECOND: u64 = 100;
+    let (_, fields) = account.rsplit_once(") ")?;
+    let times = fields.split(' ').skip(11).take(4);
+    let ticks: u64 = times.map(|t| t.parse::<u64>().ok()).sum::<Option<u64>>()?;
+    Some(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
 }
 
 /// The length of a file in bytes, where it is.

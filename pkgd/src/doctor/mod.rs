@@ -143,6 +143,7 @@ fn boxed(service: &Service, seed: &Path, scratch: &Path) -> Result<String, Error
     let weak = service.args.sandbox == Sandbox::Weak;
     let spec = Spec {
         layers: vec![seed.to_owned()],
+        plain: 1,
         upper: None,
         build: Build { layers: Vec::new(), upper: Upper { dir: scratch.to_owned() } },
         binds: Vec::new(),

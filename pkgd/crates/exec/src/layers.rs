@@ -3,6 +3,7 @@
 //! ```text
 //! <scratch>/recipe/         the recipe's files, bound read-only to /recipe
 //! <scratch>/jobserver       named pipe with job tokens, bound to /run/jobserver
+//! <scratch>/inputs/         what the step depends on, merged into one tree of hard links
 //! <scratch>/<phase>/        overlay pair: what the phase changed in /build
 //! <scratch>/install/root/   overlay pair: what install changed outside /build: the package
 //! ```
@@ -36,6 +37,11 @@ impl Layers {
     /// The pipe with the step's job tokens.
     pub fn jobserver(&self) -> PathBuf {
         self.scratch.join("jobserver")
+    }
+
+    /// What the step depends on, merged.
+    pub fn inputs(&self) -> PathBuf {
+        self.scratch.join("inputs")
     }
 
     /// Takes what `phase` changes in the build tree.

@@ -12,6 +12,7 @@
 pub mod capture;
 pub mod classify;
 pub mod driver;
+pub mod flatten;
 pub mod jobserver;
 pub mod layers;
 pub mod pump;
@@ -27,4 +28,4 @@ pub use task::{Allowed, Cancel, Limits, Task};
 
 /// Raised with every change here or in the sandbox that can change what a step produces: it is part
 /// of the task key, so that outputs made under other rules are not taken for equal.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;

@@ -15,6 +15,7 @@ use minos_sandbox::{
 use crate::capture::{Captured, capture};
 use crate::classify::{Facts, Stop, classify};
 use crate::driver::{BUILD_DIR, JOBSERVER, RECIPE_DIR, SOURCE_DIR, command, environment};
+use crate::flatten::{Flat, flatten};
 use crate::jobserver::Lease;
 use crate::layers::Layers;
 use crate::pump::{Host, Pumped, pump};
@@ -74,6 +75,8 @@ pub fn run(task: &Task, observer: &mut dyn Observer) -> Result<Captured, Failure
     let lease = lease(task, &layers)?;
     let pipe = lease.as_ref().map(Lease::pipe);
     write_scripts(task, &layers).map_err(|(path, e)| state_failure(None, &path, &e))?;
+    let root =
+        root_layers(task, &layers, observer).map_err(|(path, e)| state_failure(None, &path, &e))?;
     let mut log_bytes = 0;
     let done = usable(&task.done, &layers);
     let mut resumed = !done.is_empty();
@@ -83,7 +86,8 @@ pub fn run(task: &Task, observer: &mut dyn Observer) -> Result<Captured, Failure
         }
         observer.phase_started(*phase, std::mem::take(&mut resumed))?;
         let phase = *phase;
-        let mut step = PhaseRun { task, layers: &layers, pipe, phase, observer, log_bytes };
+        let mut step =
+            PhaseRun { task, layers: &layers, root: &root, pipe, phase, observer, log_bytes };
         let metrics = step.run(None)?;
         log_bytes = step.log_bytes;
         observer.phase_done(phase, &metrics)?;
@@ -92,7 +96,8 @@ pub fn run(task: &Task, observer: &mut dyn Observer) -> Result<Captured, Failure
     if task.scripts.iter().any(|(phase, _)| *phase == Phase::Assert) {
         observer.phase_started(Phase::Assert, false)?;
         let phase = Phase::Assert;
-        let mut step = PhaseRun { task, layers: &layers, pipe, phase, observer, log_bytes };
+        let mut step =
+            PhaseRun { task, layers: &layers, root: &root, pipe, phase, observer, log_bytes };
         // No checkpoint: an assertion leaves nothing, and the output's commit follows at once.
         step.run(Some(&captured.tree))?;
     }
@@ -123,6 +128,37 @@ fn lease(task: &Task, layers: &Layers) -> Result<Option<Lease>, Failure> {
 fn usable(done: &[Phase], layers: &Layers) -> Vec<Phase> {
     let package = layers.root().tree().is_dir();
     done.iter().copied().filter(|phase| *phase != Phase::Install || package).collect()
+}
+
+/// The lower layers of a step's root, the topmost first.
+struct RootLayers {
+    layers: Vec<PathBuf>,
+    /// How many of them, from the lowest, hold no marks of overlayfs.
+    plain: usize,
+}
+
+/// Merges what the step depends on, if it can be merged. What an earlier attempt left of that is made
+/// anew: nothing says whether it is whole.
+fn root_layers(
+    task: &Task,
+    layers: &Layers,
+    observer: &mut dyn Observer,
+) -> Result<RootLayers, (PathBuf, io::Error)> {
+    let unmerged = RootLayers { layers: task.layers.clone(), plain: 1 };
+    let Some((seed, inputs)) = task.layers.split_last().filter(|(_, inputs)| !inputs.is_empty())
+    else {
+        return Ok(unmerged);
+    };
+    let target = layers.inputs();
+    if target.symlink_metadata().is_ok() {
+        observer.discard(&target).map_err(|e| (target.clone(), e))?;
+    }
+    Ok(match flatten(inputs, seed, &target, task.epoch)? {
+        Flat::Refused => unmerged,
+        Flat::Tree { marked } => {
+            RootLayers { layers: vec![target, seed.clone()], plain: if marked { 1 } else { 2 } }
+        }
+    })
 }
 
 /// Fresh for each attempt: an earlier one may have had a phase more, and no step may see what its key does
@@ -170,6 +206,7 @@ struct PhaseRun<'a> {
     layers: &'a Layers,
     /// Where its job tokens come from.
     pipe: Option<&'a Path>,
+    root: &'a RootLayers,
     phase: Phase,
     observer: &'a mut dyn Observer,
     /// Bytes of log of the attempt so far.
@@ -263,9 +300,10 @@ impl PhaseRun<'_> {
         Spec {
             layers: output
                 .into_iter()
-                .chain(task.layers.iter().map(|p| p.as_path()))
+                .chain(self.root.layers.iter().map(|p| p.as_path()))
                 .map(Into::into)
                 .collect(),
+            plain: self.root.plain,
             upper: install.then(|| self.layers.root()),
             build: Build {
                 layers: build_layers.into_iter().rev().collect(),

@@ -36,6 +36,7 @@ fn one(phase: &Path, layers: &[PathBuf]) -> Result<[Duration; 3], Box<dyn Error>
     fs::create_dir(phase)?;
     let spec = Spec {
         layers: layers.to_vec(),
+        plain: 0,
         upper: None,
         build: Build { layers: Vec::new(), upper: Upper { dir: phase.to_owned() } },
         binds: Vec::new(),

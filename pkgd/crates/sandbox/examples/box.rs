@@ -14,6 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let build = tempdir(&scratch)?;
     let spec = Spec {
         layers: env::split_paths(&layers).collect(),
+        plain: 0,
         upper: None,
         build: Build { layers: Vec::new(), upper: Upper { dir: build.clone() } },
         binds: Vec::new(),

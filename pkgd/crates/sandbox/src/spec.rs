@@ -16,6 +16,9 @@ pub struct Spec {
     /// Layers of `/`, the topmost first: existing directories of the host, on any file system that
     /// allows idmapped mounts (ext4, xfs, btrfs, tmpfs, squashfs, erofs, ...). Never written to.
     pub layers: Vec<PathBuf>,
+    /// How many of [`Spec::layers`], counted from the lowest, are known to hold no marks of overlayfs (deletions,
+    /// opaque directories). What only one of these has is shown without the overlay's detour.
+    pub plain: usize,
     /// Takes what is written outside `/build`; `None` makes `/` read-only.
     pub upper: Option<Upper>,
     /// The build directory, always writable.

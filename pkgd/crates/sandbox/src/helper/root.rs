@@ -12,6 +12,7 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::{Mode, SFlag, fstat, mkdirat};
 use nix::unistd::{chdir, fchdir, mkdir, pivot_root, symlinkat, write};
+use std::ffi::OsStr;
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -47,6 +48,7 @@ pub fn assemble(spec: &Spec, plan: &Plan, views: &Views) -> Result<(), Failure> 
     let binds = bind_points(spec, views)?;
     let root = root_overlay(spec, plan, &binds)?;
     open_writable(spec, root.as_fd())?;
+    shortcuts(spec, plan, root.as_fd())?;
     mount_build(spec, plan, &binds, root.as_fd())?;
     mount_tmp(spec, &binds, root.as_fd())?;
     mount_dev(spec, root.as_fd(), &nodes)?;
@@ -71,6 +73,12 @@ fn device_nodes() -> Result<Vec<OwnedFd>, Failure> {
 /// A path in the staging tmpfs.
 fn staged(name: &str, index: usize) -> PathBuf {
     Path::new(STAGING).join(format!("{name}{index}"))
+}
+
+impl Layer {
+    fn staged(&self) -> PathBuf {
+        staged("layer", self.view).join(&self.below)
+    }
 }
 
 /// Mounts the staging tmpfs and attaches the views in it, where the overlay can look them up by path.
@@ -142,6 +150,34 @@ fn root_overlay(spec: &Spec, plan: &Plan, binds: &[Point]) -> Result<OwnedFd, Fa
     Ok(root)
 }
 
+/// Mounts directories that only one layer has, and that nothing writes to, over the overlay: the same
+/// files without the overlay's detour. Compilers look up and open so many headers that this detour is
+/// most of what a box costs (`docs/decisions/0017-around-the-overlay.md`).
+fn shortcuts(spec: &Spec, plan: &Plan, root: BorrowedFd) -> Result<(), Failure> {
+    let layers: Vec<PathBuf> = plan.root.iter().map(Layer::staged).collect();
+    let taken = spec.writable.iter().chain(spec.binds.iter().map(|bind| &bind.target));
+    let taken: Vec<&Path> =
+        taken.map(PathBuf::as_path).chain(POINTS.iter().map(Path::new)).collect();
+    for base in layers.iter().rev().take(spec.plain) {
+        for entry in base.read_dir().on(Stage::Layers, base)? {
+            let entry = entry.on(Stage::Layers, base)?;
+            let target = Path::new("/").join(entry.file_name());
+            let shared = layers.iter().filter(|other| has(other, &entry.file_name())).count() > 1;
+            let used = taken.iter().any(|t| t.starts_with(&target) || target.starts_with(t));
+            if !shared && !used && entry.file_type().on(Stage::Layers, &target)?.is_dir() {
+                let view = clone_tree(&entry.path()).on(Stage::Root, &target)?;
+                place(root, &target, view.as_fd()).on(Stage::Root, &target)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a layer says anything about `name`, be it that it is gone. What cannot be looked at counts.
+fn has(layer: &Path, name: &OsStr) -> bool {
+    !matches!(layer.join(name).symlink_metadata(), Err(e) if e.kind() == io::ErrorKind::NotFound)
+}
+
 /// The overlay on `/build`, always writable.
 fn mount_build(spec: &Spec, plan: &Plan, binds: &[Point], root: BorrowedFd) -> Result<(), Failure> {
     let skeleton = staged("skeleton", 1);
@@ -200,8 +236,8 @@ fn configure(
 ) -> io::Result<()> {
     fs.set("source", "overlay")?;
     fs.flag("userxattr")?;
-    for Layer { view, below } in layers {
-        fs.set("lowerdir+", staged("layer", *view).join(below))?;
+    for layer in layers {
+        fs.set("lowerdir+", layer.staged())?;
     }
     fs.set("lowerdir+", skeleton)?;
     if let Some(upper) = upper {

@@ -238,6 +238,7 @@ fn run(strength: Strength, dir: &Path) -> Result<String, Error> {
 fn spec(strength: Strength, dir: &Path) -> Spec {
     Spec {
         layers: vec![dir.join("layer")],
+        plain: 0,
         upper: Some(Upper { dir: dir.join("root") }),
         build: Build { layers: Vec::new(), upper: Upper { dir: dir.join("build") } },
         binds: Vec::new(),

@@ -6,9 +6,11 @@ use nix::errno::Errno;
 use nix::fcntl::{
     AtFlags, OFlag, OpenHow, RenameFlags, ResolveFlag, open, openat2, readlinkat, renameat2,
 };
-use nix::sys::stat::{FchmodatFlags, Mode, UtimensatFlags, fchmodat, fstat, fstatat, utimensat};
+use nix::sys::stat::{
+    FchmodatFlags, Mode, UtimensatFlags, fchmodat, fstat, fstatat, mkdirat, utimensat,
+};
 use nix::sys::time::TimeSpec;
-use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, unlinkat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, linkat, unlinkat};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
@@ -250,6 +252,14 @@ impl Dir {
         attrs::get(self.handle(name)?.as_fd(), attribute)
     }
 
+    /// Sets an extended attribute.
+    ///
+    /// # Errors
+    /// Those of `setxattr(2)`.
+    pub fn set_xattr(&self, name: &OsStr, attribute: &OsStr, value: &[u8]) -> io::Result<()> {
+        attrs::set(self.handle(name)?.as_fd(), attribute, value)
+    }
+
     /// Removes an extended attribute.
     ///
     /// # Errors
@@ -295,6 +305,24 @@ impl Dir {
     pub fn rename(&self, name: &OsStr, to: &Self, to_name: &OsStr) -> io::Result<()> {
         let (name, to_name) = (component(name)?, component(to_name)?);
         Ok(renameat2(&self.0, name, &to.0, to_name, RenameFlags::RENAME_NOREPLACE)?)
+    }
+
+    /// Gives a file that is not a directory a second name, in `to`. A symbolic link is not followed.
+    ///
+    /// # Errors
+    /// `EXDEV` on another file system, `EMLINK` if it has too many names, `EEXIST` if `to_name` is taken.
+    pub fn link(&self, name: &OsStr, to: &Self, to_name: &OsStr) -> io::Result<()> {
+        let (name, to_name) = (component(name)?, component(to_name)?);
+        Ok(linkat(&self.0, name, &to.0, to_name, AtFlags::empty())?)
+    }
+
+    /// Makes an empty directory of mode 0700 and opens it.
+    ///
+    /// # Errors
+    /// `EEXIST` if the name is taken.
+    pub fn make_dir(&self, name: &OsStr) -> io::Result<Self> {
+        mkdirat(&self.0, component(name)?, Mode::S_IRWXU)?;
+        self.open_dir(name)
     }
 
     /// Removes a name that is not a directory.

@@ -10,6 +10,7 @@ use std::process::Command;
 pub const TESTS: &[Test] = &[
     ("three_hundred_layers_make_a_root", many),
     ("the_upmost_layer_wins_and_deletions_hide", order),
+    ("what_one_plain_layer_has_alone_goes_around_the_overlay", shortcuts),
     ("a_squashfs_image_is_a_layer", squashfs),
     ("a_phase_builds_on_the_ones_before", phases),
     ("layers_with_odd_names_work", odd_names),
@@ -46,6 +47,33 @@ fn order() {
     let text = rig.shell("cat /a; ls /b /d").text;
     assert!(text.starts_with("two\n") && text.contains("two") && !text.contains("one"), "{text}");
     assert!(text.contains("/b: No such file"), "{text}");
+}
+
+/// Which top-level directories are mounts of their own, and not of the overlay.
+const AROUND: &str = "while read -r id parent dev root at rest; do case $at:$rest in \
+     /only:*overlay*|/both:*overlay*|/gone:*overlay*) ;; /only:*|/both:*|/gone:*) echo $at; esac; \
+     done < /proc/self/mountinfo; cat /only/file /both/file; ls /gone /both; echo x > /only/new";
+
+fn shortcuts() {
+    let mut rig = Rig::new();
+    for file in ["only/file", "both/file", "gone/file"] {
+        let path = rig.layer().join(file);
+        fs::create_dir(path.parent().unwrap()).unwrap();
+        fs::write(path, "seed\n").unwrap();
+    }
+    rig.spec.upper = Some(minos_sandbox::Upper { dir: PathBuf::new() });
+    rig.spec.writable = vec!["/".into()];
+    // Nothing goes around an overlay that is written to.
+    rig.shell("rm -r /gone; echo output > /both/file; echo x > /both/more").expect_success();
+    let tree = rig.spec.upper.take().unwrap().tree();
+    rig.spec.layers.insert(0, tree);
+    rig.spec.writable.clear();
+    let text = rig.shell(AROUND).text;
+    assert!(text.starts_with("/only\nseed\noutput\n"), "{text}");
+    assert!(text.contains("/gone: No such file") && text.contains("/both:\nfile\nmore"), "{text}");
+    assert!(text.contains("/only/new: Read-only file system"), "{text}");
+    rig.spec.plain = 0;
+    assert!(rig.shell(AROUND).text.starts_with("seed\noutput\n"));
 }
 
 /// A file system image, mounted for as long as this lives.

@@ -65,6 +65,7 @@ impl Rig {
         }
         let spec = Spec {
             layers: vec![layer],
+            plain: 1,
             upper: None,
             build: Build { layers: Vec::new(), upper: Upper { dir: PathBuf::new() } },
             binds: Vec::new(),
