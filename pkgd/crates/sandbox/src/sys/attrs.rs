@@ -59,6 +59,14 @@ pub fn get(fd: BorrowedFd, name: &OsStr) -> io::Result<Vec<u8>> {
     })
 }
 
+/// Sets one attribute.
+pub fn set(fd: BorrowedFd, name: &OsStr, value: &[u8]) -> io::Result<()> {
+    let (path, name) = (fd_path(fd)?, cstr(name)?);
+    let (data, len) = (value.as_ptr().cast(), value.len());
+    // SAFETY: pointer and length describe one valid buffer; the strings outlive the call.
+    check(unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), data, len, 0) }.into()).map(drop)
+}
+
 /// Removes one attribute.
 pub fn remove(fd: BorrowedFd, name: &OsStr) -> io::Result<()> {
     let (path, name) = (fd_path(fd)?, cstr(name)?);

@@ -250,6 +250,14 @@ impl Dir {
         attrs::get(self.handle(name)?.as_fd(), attribute)
     }
 
+    /// Sets an extended attribute.
+    ///
+    /// # Errors
+    /// Those of `setxattr(2)`.
+    pub fn set_xattr(&self, name: &OsStr, attribute: &OsStr, value: &[u8]) -> io::Result<()> {
+        attrs::set(self.handle(name)?.as_fd(), attribute, value)
+    }
+
     /// Removes an extended attribute.
     ///
     /// # Errors
