@@ -43,6 +43,8 @@ pub enum Rule {
     Privileged,
     /// `/build/...` or `/sources/...` written out.
     BuildPath,
+    /// `make -jN`: takes no part in the job server that says how many jobs may run.
+    OwnJobs,
     /// A source that `sources.lock` does not have.
     SourceNotLocked,
     /// An entry of `sources.lock` that no recipe uses.
@@ -69,7 +71,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, for documentation and tests.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Parse,
         Self::BadValue,
         Self::Placeholder,
@@ -81,6 +83,7 @@ impl Rule {
         Self::Network,
         Self::Privileged,
         Self::BuildPath,
+        Self::OwnJobs,
         Self::SourceNotLocked,
         Self::UnusedSource,
         Self::UnknownDependency,
@@ -108,6 +111,7 @@ impl Rule {
             Self::Network => "network",
             Self::Privileged => "privileged",
             Self::BuildPath => "build-path",
+            Self::OwnJobs => "own-jobs",
             Self::SourceNotLocked => "source-not-locked",
             Self::UnusedSource => "unused-source",
             Self::UnknownDependency => "unknown-dependency",
@@ -128,6 +132,7 @@ impl Rule {
             Self::UnusedFile
             | Self::AppendEtc
             | Self::BuildPath
+            | Self::OwnJobs
             | Self::UnusedSource
             | Self::DuplicateDependency
             | Self::Folder => Level::Warning,

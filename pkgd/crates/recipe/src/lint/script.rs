@@ -44,6 +44,7 @@ pub(crate) fn check(file: &str, phase: Phase, text: &str) -> Vec<Lint> {
         found.ignored_failure(&line, phase);
         found.refused_commands(&line);
         found.paths(&line);
+        found.own_jobs(&line);
     }
     found.lints
 }
@@ -141,6 +142,17 @@ impl Findings<'_> {
         self.say(Rule::Network, line, message, hint);
     }
 
+    /// Told a number of its own, make leaves the job server for one of its own. `-j1` asks for less.
+    fn own_jobs(&mut self, line: &Line<'_>) {
+        let makes = line.commands().any(|command| command == "make");
+        let word = line.code.split_whitespace().find(|word| asks_for_jobs(word));
+        if let Some(word) = word.filter(|_| makes) {
+            let message = format!("'make {word}' runs jobs that nobody counts");
+            let hint = "leave it out: MAKEFLAGS says how many; jobs_max in [needs] limits them";
+            self.say(Rule::OwnJobs, line.number, message, hint);
+        }
+    }
+
     fn paths(&mut self, line: &Line<'_>) {
         let code = line.code.replace(">> ", ">>");
         if code.contains(">>/etc") || code.contains(">>$LFS/etc") {
@@ -156,6 +168,13 @@ impl Findings<'_> {
             }
         }
     }
+}
+
+/// `-jN` or `--jobs=N` for more than one job.
+fn asks_for_jobs(word: &str) -> bool {
+    let word = word.trim_end_matches([')', ';', '}']);
+    let number = word.strip_prefix("--jobs").or_else(|| word.strip_prefix("-j"));
+    number.is_some_and(|n| n.trim_start_matches('=') != "1")
 }
 
 /// `path` stands in the code of the line as the start of an absolute path.
@@ -228,6 +247,9 @@ mod tests {
             ("mknod -m 600 dev/console c 5 1\n", (Rule::Privileged, 1)),
             ("cd /build/src\n", (Rule::BuildPath, 1)),
             ("tar -xf \"/sources/x.tar\"\n", (Rule::BuildPath, 1)),
+            ("make -j$(nproc) check\n", (Rule::OwnJobs, 1)),
+            ("(cd b; make -j4)\n", (Rule::OwnJobs, 1)),
+            ("time make --jobs=2 all\n", (Rule::OwnJobs, 1)),
             ("make", (Rule::TextForm, 1)),
             ("make\r\nmake\n", (Rule::TextForm, 1)),
             ("# TODO: flags\n", (Rule::Placeholder, 1)),
@@ -243,6 +265,7 @@ mod tests {
     fn good_scripts_are_left_alone() {
         for text in [
             "make check || true\n",
+            "make -j1 check\n(make --jobs=1)\ntar -xjf a.tar.bz2\nxz -j2 make\n",
             "echo '# mount the disk; curl it'\n",
             "mkdir build\ncd build\n../configure --prefix=/usr/build\n",
             "cat > a.c <<C\n#include <stdio.h>\nstd::vector<int> x;\nC\n",
