@@ -51,38 +51,22 @@ fn an_unknown_target_ends_at_once() {
     assert!(text.contains("demo/nothing"), "{text}");
 }
 
-/// On a host these would have been signals to the host's own init.
-#[test]
-fn a_host_is_never_powered_off() {
-    let recipes = Recipes::new();
-    let root = Root::new(recipes.path());
-    for then in ["poweroff", "reboot"] {
-        let mut process = root
-            .command()
-            .args(["--build", "demo/x", "--then", then])
-            .spawn()
-            .expect("pkgd starts");
-        assert_eq!(process.wait().expect("pkgd ends").code(), Some(1));
-        let text = daemon::all_output(&mut process);
-        assert!(text.contains("--appliance"), "{text}");
-    }
-}
-
-/// Runs pkgd as the appliance does, under a PID 1 that says when it is asked for a reboot, up to a line
-/// that holds one of `until`.
-fn under_init(root: &Root, until: &[&str]) -> String {
+/// Runs pkgd under a PID 1 of its own that says when it is asked for a reboot, up to a line that holds one
+/// of `until` or to its end.
+fn under_init(root: &Root, arguments: &[&str], until: &[&str]) -> String {
     let pkgd = root.command();
     let init = "trap 'echo asked for a reboot; exit' TERM; \"$@\" 2>&1 & wait $!; wait";
     let mut machine = Command::new("unshare")
         .args(["--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", init, "sh"])
         .arg(pkgd.get_program())
         .args(pkgd.get_args())
-        .args(["--appliance", "--build", "demo/one", "--then", "reboot"])
+        .args(arguments)
         .stdout(Stdio::piped())
         .spawn()
         .expect("unshare runs");
     let mut text = String::new();
-    for line in BufReader::new(machine.stdout.take().expect("a pipe")).lines() {
+    let mut lines = BufReader::new(machine.stdout.take().expect("a pipe")).lines();
+    for line in lines.by_ref() {
         let line = line.expect("text");
         text += &(line + "\n");
         if until.iter().any(|end| text.contains(end)) {
@@ -91,6 +75,8 @@ fn under_init(root: &Root, until: &[&str]) -> String {
     }
     let _ = machine.kill();
     let _ = machine.wait();
+    // The last of its processes is gone, and with it pkgd's lock, when nobody can write any more.
+    lines.for_each(drop);
     text
 }
 
@@ -98,15 +84,25 @@ fn under_init(root: &Root, until: &[&str]) -> String {
 /// rebooted for ever.
 #[test]
 fn then_reboot_reboots_once() {
+    let reboot = ["--appliance", "--build", "demo/one", "--then", "reboot"];
     let ends = ["asked for a reboot", "this time it stays"];
     let mut recipes = Recipes::new();
     recipes.step("one", &[], &[]);
     let root = Root::new(recipes.path());
-    let text = under_init(&root, &ends);
+    let text = under_init(&root, &reboot, &ends);
     assert!(text.contains("1 built") && text.contains(ends[0]), "{text}");
-    let text = under_init(&root, &ends);
+    let text = under_init(&root, &reboot, &ends);
     assert!(text.contains("1 cached") && text.contains(ends[1]), "{text}");
     assert!(!text.contains(ends[0]), "{text}");
+}
+
+/// On a host it would have been a signal to the host's own init.
+#[test]
+fn a_host_is_never_rebooted() {
+    let recipes = Recipes::new();
+    let root = Root::new(recipes.path());
+    let text = under_init(&root, &["--build", "demo/x", "--then", "reboot"], &["asked for"]);
+    assert!(text.contains("--appliance") && !text.contains("asked for"), "{text}");
 }
 
 /// An unfinished job was taken up with its own options, whatever the command line said: a build that ran
