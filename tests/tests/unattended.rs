@@ -55,7 +55,8 @@ fn an_unknown_target_ends_at_once() {
 /// of `until` or to its end.
 fn under_init(root: &Root, arguments: &[&str], until: &[&str]) -> String {
     let pkgd = root.command();
-    let init = "trap 'echo asked for a reboot; exit' TERM; \"$@\" 2>&1 & wait $!; wait";
+    // Cgroups stay outside: seen from here every helper of another pkgd looks dead, and would be swept.
+    let init = "umount -R -l /sys/fs/cgroup; trap 'echo asked for a reboot; exit' TERM; \"$@\" 2>&1 & wait $!; wait";
     let mut machine = Command::new("unshare")
         .args(["--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", init, "sh"])
         .arg(pkgd.get_program())
