@@ -7,23 +7,19 @@
 mod job;
 pub mod plan;
 pub mod record;
+mod recover;
 mod repair;
 mod unattended;
 mod worker;
 
 use std::collections::VecDeque;
-use std::fs;
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
-use std::thread;
 use std::time::Duration;
 
 use minos_model::{Digest, JobState};
 use minos_proto::{BuildOptions, ErrorKind, ErrorReport, EventBody, Reply};
-use minos_sandbox::tree;
-use minos_store::{AuditEntry, LogReader, Store, StoreError, Write};
+use minos_store::{AuditEntry, StoreError, Write};
 
 use crate::server::Port;
 use crate::service::{Peer, Service, state_error};
@@ -100,40 +96,6 @@ impl Engine {
     pub fn new(service: Arc<Service>, inbox: Receiver<Command>) -> Self {
         let outbox = service.engine.clone();
         Self { service, inbox, outbox, queue: VecDeque::new(), running: None, unattended: None }
-    }
-
-    /// Puts the state in order after whatever ended the last pkgd: attempts without an end were
-    /// interrupted, unfinished jobs are queued again, scratch that no row names is deleted.
-    ///
-    /// # Errors
-    /// The state cannot be written.
-    pub fn recover(&mut self) -> Result<(), StoreError> {
-        let store = &self.service.store;
-        let now = self.service.now_ms();
-        let layout = store.layout().clone();
-        store.write(|w| {
-            w.interrupt_attempts(
-                |row| {
-                    LogReader::open(layout.log(row.id, &row.step))
-                        .and_then(|mut log| log.len())
-                        .unwrap_or(0)
-                },
-                now,
-            )
-        })?;
-        let report = store.sweep()?;
-        for digest in &report.rows_without_bytes {
-            repair::forget(&self.service, digest, "its files are gone")?;
-        }
-        let mut unfinished = store.read()?.unfinished_jobs()?;
-        unfinished.sort_by_key(|row| row.id);
-        store.write(|w| {
-            let begun = unfinished.iter().filter(|row| row.state == JobState::Running);
-            begun.map(|row| row.id).try_for_each(|id| w.bump_resumed(id))
-        })?;
-        self.queue.extend(unfinished.iter().map(|row| row.id));
-        self.empty_trash();
-        Ok(())
     }
 
     /// Starts the unattended build named on the command line, or takes up the one that was
@@ -342,32 +304,6 @@ impl Engine {
             run.finished(job, state);
         }
     }
-
-    /// Deletes what waits in the trash, on a thread of its own: a build tree takes a while.
-    fn empty_trash(&self) {
-        let store = Arc::clone(&self.service.store);
-        thread::spawn(move || empty_trash(&store));
-    }
-}
-
-/// Deletes what waits in the trash. Several may do it at once: what another one took is no error.
-fn empty_trash(store: &Store) {
-    let remove = |path: &Path| match remove(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done,
-    };
-    if let Err(e) = store.empty_trash(remove) {
-        eprintln!("pkgd: {e}");
-    }
-}
-
-/// Deletes a file or a tree, which may be made to harm who deletes it.
-fn remove(path: &Path) -> io::Result<()> {
-    if !fs::symlink_metadata(path)?.is_dir() {
-        return fs::remove_file(path);
-    }
-    tree::Dir::open(path)?.clear()?;
-    fs::remove_dir(path)
 }
 
 /// Makes a job final, in the commit under way.

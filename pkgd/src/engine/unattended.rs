@@ -127,7 +127,7 @@ impl Run {
             Then::Reboot => reboot(&self.service, &self.target),
             Then::Exit => {
                 // Nobody empties it after the end of this process.
-                super::empty_trash(&self.service.store);
+                super::recover::empty_trash(&self.service.store);
                 seed::unmount(&self.service.args.seed_mount());
                 exit(i32::from(!verdict.success))
             }
