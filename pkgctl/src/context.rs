@@ -156,7 +156,8 @@ impl<'a> Context<'a> {
     /// [`Error::Protocol`] when `render` says `None`.
     pub fn show(&mut self, reply: &Reply, render: Render<'_>) -> Result<(), Error> {
         let text = render(reply, self.view()).ok_or_else(unexpected)?;
-        if self.json { self.print(&(json::reply(reply) + "\n")) } else { self.print(&text) }
+        let text = if self.json { json::lines(reply) } else { text };
+        self.print(&text)
     }
 
     /// Prints text that ends in a newline; a status line gives way to it.

@@ -106,7 +106,7 @@ fn another_protocol_version_is_exit_8() {
     });
     let ran = fake.pkgctl(&["status"]).ends(8);
     assert!(
-        ran.complaint().contains("this pkgctl speaks protocol 1, pkgd 9.9 speaks 2"),
+        ran.complaint().contains("this pkgctl speaks protocol 2, pkgd 9.9 speaks 3"),
         "{ran:?}"
     );
     let refusing = Fake::silent();

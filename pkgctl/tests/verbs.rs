@@ -78,6 +78,33 @@ fn detached_builds_and_retries_return_at_once() {
 }
 
 #[test]
+fn events_audit_and_verify() {
+    let fake = Fake::start(healthy);
+    let events = fake.pkgctl(&["events", "9", "--job", "8"]).ends(0);
+    assert!(events.out.contains("    8        lfs/demo queued\n"), "{}", events.out);
+    assert!(events.out.contains("FAILED out-of-memory"), "{}", events.out);
+    let json = fake.pkgctl(&["events", "--json"]).ends(0);
+    let lines: Vec<serde_json::Value> =
+        json.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&lines[0]["number"], &lines[0]["event"]), (&1.into(), &"job-queued".into()));
+    assert!(lines.iter().all(|line| line["type"] == "event" && line["job"] == 8), "{json:?}");
+    let audit = fake.pkgctl(&["events", "--audit"]).ends(0);
+    assert!(audit.out.contains("   0   77  build lfs/demo (pkgctl 0.1.0)\n"), "{}", audit.out);
+    fake.pkgctl(&["events", "--audit", "--job", "8"]).ends(2);
+    let lost = fake.pkgctl(&["verify"]).ends(9);
+    assert!(lost.out.contains("1 lost"), "{}", lost.out);
+    fake.pkgctl(&["verify", "--repair"]).ends(0);
+    let asked = [
+        Request::Events { job: Some(8), limit: 9 },
+        Request::Events { job: None, limit: 0 },
+        Request::Audit { limit: 0 },
+        Request::Verify { repair: false },
+        Request::Verify { repair: true },
+    ];
+    assert_eq!(fake.asked(), asked);
+}
+
+#[test]
 fn watch_takes_the_newest_job_and_ignores_others() {
     let fake = Fake::start(|request, wire| match request {
         Request::Watch { .. } => {
@@ -192,7 +219,7 @@ fn cancel_poweroff_reboot() {
 
 #[test]
 fn version_and_help_need_no_daemon() {
-    assert_eq!(run(&["version"]).ends(0).out, "pkgctl 0.1.0, protocol 1, JSON schema minos/1\n");
+    assert_eq!(run(&["version"]).ends(0).out, "pkgctl 0.1.0, protocol 2, JSON schema minos/1\n");
     for words in [&["help"][..], &["--help"], &["-h"], &["help", "build"], &["build", "--help"]] {
         let ran = run(words).ends(0);
         assert!(ran.out.contains("Usage: pkgctl"), "{ran:?}");

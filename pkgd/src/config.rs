@@ -72,6 +72,10 @@ pub struct Args {
     #[argh(option, default = "256")]
     pub log_limit: u64,
 
+    /// seconds after which a connection that says nothing and watches nothing is closed; by default 300
+    #[argh(option, default = "300")]
+    pub idle: u64,
+
     /// how strong the sandbox must be: full (default), or weak to build on a kernel without the
     /// required Landlock; outputs built so say it
     #[argh(option, default = "Sandbox::Full")]
@@ -135,6 +139,20 @@ impl std::str::FromStr for Sandbox {
 }
 
 impl Args {
+    /// Refuses what contradicts itself.
+    ///
+    /// # Errors
+    /// What does, in words.
+    pub fn check(&self) -> Result<(), String> {
+        if !self.appliance && matches!(self.then, Then::PowerOff | Then::Reboot) {
+            // Signals to PID 1: on a host that would be the host's own.
+            return Err("--then poweroff and --then reboot need --appliance: pkgd does not own \
+                        this machine"
+                .to_owned());
+        }
+        Ok(())
+    }
+
     /// The socket's path.
     pub fn socket(&self) -> PathBuf {
         self.socket.clone().unwrap_or_else(|| self.root.join("run/pkgd.sock"))

@@ -14,6 +14,7 @@ mod server;
 mod service;
 mod sources;
 mod summary;
+mod verify;
 mod views;
 
 use std::fmt::Display;
@@ -28,6 +29,7 @@ use minos_plan::Fingerprints;
 use minos_recipe::{Lint, RecipeSet};
 use minos_sandbox::Strength;
 use minos_store::{Options, Store};
+use nix::sys::signal::{SigSet, Signal};
 
 use config::{Args, Sandbox};
 use engine::{Command, Engine};
@@ -48,6 +50,9 @@ fn main() -> ExitCode {
 
 /// Starts everything and serves until a signal asks pkgd to stop.
 fn run(mut args: Args) -> Result<(), String> {
+    args.check()?;
+    // Before there is anything to take back: a signal that comes while the seed is mounted waits.
+    let signals = block_signals()?;
     // The sandbox takes absolute paths, and nothing may depend on where pkgd was started.
     absolute(&mut args)?;
     let store = Store::open(&args.root, now_ms(), Options::default())
@@ -73,17 +78,13 @@ fn run(mut args: Args) -> Result<(), String> {
         started: Instant::now(),
         args,
     });
-    serve(&service, inbox, to_engine)?;
+    stop_on(signals, to_engine);
+    let served = serve(&service, inbox);
     seed::unmount(&mount_point);
-    Ok(())
+    served
 }
 
-fn serve(
-    service: &Arc<Service>,
-    inbox: std::sync::mpsc::Receiver<Command>,
-    to_engine: std::sync::mpsc::Sender<Command>,
-) -> Result<(), String> {
-    stop_on_signals(to_engine)?;
+fn serve(service: &Arc<Service>, inbox: std::sync::mpsc::Receiver<Command>) -> Result<(), String> {
     let mut engine = Engine::new(Arc::clone(service), inbox);
     engine.recover().map_err(|e| format!("{e}\nhint: {}", e.hint()))?;
     let socket = service.args.socket();
@@ -131,18 +132,21 @@ fn now_ms() -> u64 {
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A thread that waits for TERM or INT. The signals are blocked before any thread starts others, so
-/// that no thread takes them by default action.
-fn stop_on_signals(engine: std::sync::mpsc::Sender<Command>) -> Result<(), String> {
-    use nix::sys::signal::{SigSet, Signal};
+/// Blocks TERM and INT, before any thread starts others, so that no thread takes them by default action.
+/// Programs that pkgd starts begin with nothing blocked.
+fn block_signals() -> Result<SigSet, String> {
     let mut set = SigSet::empty();
     set.add(Signal::SIGTERM);
     set.add(Signal::SIGINT);
     set.thread_block().map_err(|e| format!("signals cannot be blocked: {e}"))?;
+    Ok(set)
+}
+
+/// A thread that waits for one of `signals` and then stops the engine.
+fn stop_on(signals: SigSet, engine: std::sync::mpsc::Sender<Command>) {
     thread::spawn(move || {
-        if set.wait().is_ok() {
+        if signals.wait().is_ok() {
             let _ = engine.send(Command::Stop);
         }
     });
-    Ok(())
 }

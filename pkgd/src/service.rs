@@ -17,18 +17,18 @@ use minos_recipe::{Lint, RecipeSet};
 use minos_store::{Store, StoreError};
 
 use crate::config::Args;
-use crate::engine::{Command, plan};
+use crate::engine::{Command, plan, record};
 use crate::hub::Hub;
 use crate::seed::Seed;
 use crate::server::SERVER;
-use crate::{doctor, host, views};
+use crate::{doctor, host, verify, views};
 
 /// How long a request waits for the engine. The engine answers between two commits, so only a state
 /// on a dying disk takes longer.
 const ENGINE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Who is on the other end of a connection.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Peer {
     /// What it may do.
     pub role: Role,
@@ -36,6 +36,8 @@ pub struct Peer {
     pub uid: u32,
     /// Its process, 0 when it is not on this machine.
     pub pid: i32,
+    /// The program, as it called itself in its hello; for the audit trail.
+    pub client: String,
 }
 
 /// What the engine is doing right now, for those who watch.
@@ -153,7 +155,7 @@ impl Service {
             Request::Plan { target, options } => {
                 plan::report(self, &target, &options).map(Reply::Plan)
             }
-            Request::Build { target, options } => self.build(target, options, peer),
+            Request::Build { target, options } => self.build(target, options, None, peer),
             Request::Jobs { limit } => views::jobs(&self.store, limit).map(Reply::Jobs),
             Request::Job { job } | Request::Watch { job } => {
                 views::job(&self.store, self.job_number(job)?)
@@ -163,7 +165,7 @@ impl Service {
                 views::log(&self.store, &step, attempt, offset)
             }
             Request::Cancel { job } => {
-                self.ask(|reply| Command::Cancel { job, peer: *peer, reply })
+                self.ask(|reply| Command::Cancel { job, peer: peer.clone(), reply })
             }
             Request::Retry { job } => self.retry(job, peer),
             Request::RecipeList => Ok(Reply::Recipes(views::recipes(&self.recipes))),
@@ -171,6 +173,11 @@ impl Service {
             Request::RecipeLint { step } => views::lints(&self.recipes, &self.lints, step.as_ref()),
             Request::Doctor => Ok(Reply::Doctor(doctor::run(self))),
             Request::Shutdown { reboot } => self.shutdown(reboot, peer),
+            Request::Events { job, limit } => {
+                record::last(&self.store, job, limit).map(Reply::Events)
+            }
+            Request::Audit { limit } => views::audit(&self.store, limit).map(Reply::Audit),
+            Request::Verify { repair } => self.verify(repair, peer),
         }
     }
 
@@ -198,6 +205,7 @@ impl Service {
         &self,
         target: String,
         options: BuildOptions,
+        retry_of: Option<u64>,
         peer: &Peer,
     ) -> Result<Reply, ErrorReport> {
         if let Some(refusal) = self.refusal() {
@@ -205,7 +213,8 @@ impl Service {
         }
         // Planned here once, so that a wrong target is refused before anything is queued.
         plan::resolve(self, &target, &options)?;
-        self.ask(|reply| Command::Build { target, options, peer: *peer, reply })
+        let peer = peer.clone();
+        self.ask(|reply| Command::Build { target, options, retry_of, peer, reply })
     }
 
     fn retry(&self, job: u64, peer: &Peer) -> Result<Reply, ErrorReport> {
@@ -213,7 +222,7 @@ impl Service {
         let row = self.store.read().and_then(|s| s.job(id)).map_err(|e| state_error(&e))?;
         match row {
             Some(row) if row.state.is_final() => {
-                self.build(row.target, views::options(&row.options), peer)
+                self.build(row.target, views::options(&row.options), Some(id), peer)
             }
             _ => Err(ErrorReport::new(
                 ErrorKind::Conflict,
@@ -232,9 +241,20 @@ impl Service {
             ));
         }
         let word = if reboot { "reboot" } else { "power-off" };
-        self.ask(|reply| Command::Audit { what: format!("{word} asked for"), peer: *peer, reply })?;
+        let what = format!("{word} asked for");
+        self.ask(|reply| Command::Audit { what, peer: peer.clone(), reply })?;
         host::ask_init(reboot);
         Ok(Reply::Done)
+    }
+
+    fn verify(&self, repair: bool, peer: &Peer) -> Result<Reply, ErrorReport> {
+        let mut report = verify::outputs(&self.store).map_err(|e| state_error(&e))?;
+        if repair && !report.lost.is_empty() {
+            let outputs = report.lost.iter().map(|l| (l.output, l.why.clone())).collect();
+            self.ask(|reply| Command::Forget { outputs, peer: peer.clone(), reply })?;
+            report.repaired = true;
+        }
+        Ok(Reply::Verified(report))
     }
 
     /// Sends a command to the engine and waits for its answer.

@@ -2,16 +2,18 @@
 
 use minos_model::StepId;
 use minos_proto::{
-    Attempt, BuildOptions, ErrorKind, ErrorReport, JobReport, LintReport, RecipeReport, Reply,
-    StepReport,
+    Attempt, AuditLine, BuildOptions, ErrorKind, ErrorReport, JobReport, LintReport, RecipeReport,
+    Reply, StepReport,
 };
 use minos_recipe::{Level, Lint, Recipe, RecipeSet};
-use minos_store::{AttemptEnd, AttemptRow, JobRow, LogReader, StepRow, Store};
+use minos_store::{AttemptEnd, AttemptRow, AuditRow, JobRow, LogReader, StepRow, Store};
 
 use crate::service::state_error;
 
 /// Jobs shown when the client does not say how many.
 const DEFAULT_JOBS: u32 = 100;
+/// Audit lines shown when the client does not say how many.
+const DEFAULT_AUDIT: u32 = 100;
 /// Attempts of one step shown at most.
 const MAX_ATTEMPTS: usize = 100;
 /// Bytes of a log in one answer.
@@ -119,6 +121,20 @@ pub fn log(
     // Finished, and less than a whole piece came: there is nothing after it.
     let end = row.finished_ms.is_some() && bytes.len() < LOG_CHUNK;
     Ok(Reply::Log { attempt: attempt_report(row), bytes, end })
+}
+
+/// The newest lines of the audit trail, oldest of them first.
+pub fn audit(store: &Store, limit: u32) -> Result<Vec<AuditLine>, ErrorReport> {
+    let limit = if limit == 0 { DEFAULT_AUDIT } else { limit };
+    let rows = store.read().and_then(|s| s.audit(limit as usize)).map_err(|e| state_error(&e))?;
+    let line = |row: AuditRow| AuditLine {
+        number: row.seq,
+        at_ms: row.at_ms,
+        uid: row.uid,
+        pid: row.pid,
+        what: row.what,
+    };
+    Ok(rows.into_iter().rev().map(line).collect())
 }
 
 /// All recipes.

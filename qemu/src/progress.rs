@@ -57,7 +57,10 @@ impl Progress {
             EventBody::PhaseStarted { step, phase, resumed: true } => {
                 format!("{step}: {phase}, taken up from its checkpoint")
             }
-            EventBody::PhaseDone { .. } => return None,
+            // The last two are only recorded, never sent to those who watch.
+            EventBody::PhaseDone { .. }
+            | EventBody::JobQueued { .. }
+            | EventBody::OutputLost { .. } => return None,
             EventBody::StepCached { step, .. } => format!("{step}: cached"),
             EventBody::StepBuilt { step, metrics, .. } => {
                 format!("{step}: built in {}", time(metrics.wall_ms))

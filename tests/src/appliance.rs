@@ -3,14 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::mpsc::channel;
+use std::thread;
 use std::time::Duration;
 
-use minos_proto::BootEvent;
+use minos_proto::{BootEvent, BootPhase};
 use minos_qemu::ending::Ending;
 use minos_qemu::machine::{Disk, Firmware, Machine};
 use minos_qemu::observe::Observation;
 use minos_qemu::vm::{Start, Vm};
-use minos_qemu::watch::{Limits, Order, Report, watch};
+use minos_qemu::watch::{Limits, Order, Report, attend, watch};
 
 use crate::artefacts;
 
@@ -186,6 +188,41 @@ impl Appliance {
     /// Runs it without interfering.
     pub fn run_through(&self) -> Run {
         self.run(&mut |_| Order::Continue)
+    }
+
+    /// Runs it and leaves the control port to `talk`, which is called with its socket once pkgd serves,
+    /// and must end the machine.
+    ///
+    /// # Panics
+    /// QEMU cannot be started; pkgd never serves; `talk` panics.
+    pub fn attend<T: Send>(&self, talk: impl FnOnce(&Path) -> T + Send) -> (Run, T) {
+        let dir = self.dir.path().join("vm");
+        let mut vm = Vm::start(&self.machine(), &Start::in_dir(&dir)).expect("QEMU starts");
+        let paths = minos_qemu::dir::Paths::new(&dir);
+        let (control, mut events) = (paths.control(), Vec::new());
+        let (tell, ready) = channel();
+        let (report, said) = thread::scope(|scope| {
+            let talker = scope.spawn(move || ready.recv().ok().map(|()| talk(&control)));
+            let report = attend(&mut vm, &LIMITS, &mut |seen| {
+                if let Observation::Boot(event) = seen {
+                    events.push(event.clone());
+                    if matches!(event, BootEvent::Phase { phase: BootPhase::Ready, .. }) {
+                        // A second pkgd tells of itself as well: the talker is at work by then.
+                        let _ = tell.send(());
+                    }
+                }
+                Order::Continue
+            });
+            drop(tell);
+            (report, talker.join())
+        });
+        let report = report.expect("the machine can be watched");
+        drop(vm);
+        let log = fs::read(paths.serial_log()).unwrap_or_default();
+        let run = Run { report, events, console: String::from_utf8_lossy(&log).into_owned() };
+        let said = said.expect("the talk went well");
+        let said = said.unwrap_or_else(|| panic!("pkgd never served:\n{}", run.console));
+        (run, said)
     }
 
     /// Mounts the state disk here while the machine is off, and lets `look` at it.

@@ -243,3 +243,35 @@ fn a_power_cut_in_a_phase_is_told_and_the_build_goes_on() {
     again.must_succeed();
     assert!(again.events.iter().any(|e| matches!(e, BootEvent::LastBoot { .. })));
 }
+
+/// The real pkgctl from the host, over the control port of a real machine.
+#[test]
+fn pkgctl_drives_a_machine_from_outside() {
+    let mut recipes = Recipes::new();
+    recipes.step("tiny", &[], &[]);
+    recipes.step("broken", &[], &[("build", "false\n")]);
+    let appliance = Appliance::with_recipes(recipes.path());
+    let (run, said) = appliance.attend(|socket| {
+        let pkgctl = |words: &[&str]| {
+            let mut command = std::process::Command::new(minos_tests::artefacts::binary("pkgctl"));
+            let ran = command.arg(format!("--vm={}", socket.display())).args(words).output();
+            let ran = ran.expect("pkgctl runs");
+            let text = String::from_utf8_lossy(&ran.stdout).into_owned();
+            (ran.status.code(), text + &String::from_utf8_lossy(&ran.stderr))
+        };
+        let status = pkgctl(&["status", "--json"]);
+        let builds = ["demo/tiny", "demo/tiny", "demo/broken"].map(|t| pkgctl(&["build", t]));
+        let log = pkgctl(&["log", "tiny"]);
+        let events = pkgctl(&["events", "--json"]);
+        (status, builds, log, events, pkgctl(&["poweroff"]))
+    });
+    let (status, [built, cached, failed], log, events, poweroff) = said;
+    assert!(status.0 == Some(0) && status.1.contains(r#""host_mode":false"#), "{status:?}");
+    assert!(built.0 == Some(0) && built.1.contains("1 built"), "{built:?}");
+    assert!(cached.0 == Some(0) && cached.1.contains("1 cached"), "{cached:?}");
+    assert!(failed.0 == Some(1) && failed.1.contains("FAILED script in build"), "{failed:?}");
+    assert!(log.0 == Some(0), "{log:?}");
+    assert!(events.1.contains(r#""event":"step-built""#), "{events:?}");
+    assert_eq!(poweroff.0, Some(0), "{poweroff:?}");
+    assert!(run.events.iter().any(|e| matches!(e, BootEvent::Bye { clean: true, .. })));
+}

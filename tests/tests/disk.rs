@@ -130,3 +130,32 @@ fn a_second_daemon_on_the_same_root_is_refused() {
     let text = refusal(&root);
     assert!(text.contains(&first.pid().to_string()), "the other's number is named: {text}");
 }
+
+/// Signals were blocked only after the seed was mounted: one that came before ended pkgd at once and left
+/// the mount to nobody.
+#[test]
+fn a_stop_at_any_moment_of_the_start_leaves_no_mount() {
+    let recipes = recipes();
+    let root = Root::new(recipes.path());
+    for delay in (0..400).step_by(25) {
+        let mut process = root.command().spawn().expect("pkgd starts");
+        std::thread::sleep(std::time::Duration::from_millis(delay));
+        let pid = nix::unistd::Pid::from_raw(process.id().cast_signed());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("a signal");
+        process.wait().expect("it ends");
+        let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mounts");
+        let own = root.path().join("run/seed");
+        assert!(!mounts.contains(&*own.to_string_lossy()), "after {delay} ms: {mounts}");
+    }
+}
+
+/// An unattended run ended before its trash was emptied, and with short runs it grew without end.
+#[test]
+fn an_unattended_run_leaves_no_trash() {
+    let recipes = recipes();
+    let root = Root::new(recipes.path());
+    let mut process =
+        root.command().args(["--build", "demo/good", "--then", "exit"]).spawn().expect("pkgd");
+    assert!(process.wait().expect("it ends").success());
+    assert_eq!(root.list("trash"), Vec::<String>::new());
+}

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use minos_model::{Digest, FailureClass, JobState};
 use minos_proto::{
-    BuildOptions, ErrorKind, ErrorReport, Hello, Request, Tag, VERSION, Welcome, frame,
+    BuildOptions, ErrorKind, ErrorReport, Event, EventBody, Hello, Request, Tag, VERSION, Welcome,
+    frame,
 };
 use minos_qemu::control::ControlError;
 use minos_tests::{Daemon, Recipes, Root};
@@ -303,14 +304,89 @@ fn clients_that_hold_connections_do_not_shut_others_out_for_good() {
     assert!(frame.decode::<Welcome>().is_ok(), "places are free again");
 }
 
+/// A client that has said hello.
+fn greeted(path: &std::path::Path) -> UnixStream {
+    let mut stream = UnixStream::connect(path).expect("a connection");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a time-out");
+    let hello = Hello { version: VERSION, client: "test".into() };
+    frame::write(&mut stream, Tag::Hello, &hello).expect("sent");
+    stream
+}
+
 #[test]
-fn others_may_look_but_not_change() {
-    let (root, daemon, _stream, _recipes) = raw();
-    // The root of a test is private; here it is the socket's role that is under test.
+fn an_idle_connection_is_let_go_and_a_watch_is_not() {
+    let mut recipes = Recipes::new();
+    recipes.step("slow", &[], &[("build", "sleep 5\n")]);
+    let root = Root::new(recipes.path()).with(&["--idle", "1"]);
+    let mut daemon = root.start();
+    let job = daemon.begin("demo/slow", BuildOptions::default());
+    let mut watcher = greeted(daemon.socket());
+    let watch = (1u32, Request::Watch { job: Some(job) });
+    frame::write(&mut watcher, Tag::Request, &watch).expect("sent");
+    let idle = greeted(daemon.socket());
+
+    let mut frames = frame::Reader::strict(&idle, frame::MAX_PAYLOAD);
+    assert_eq!(frames.next_frame().expect("a welcome").tag, Tag::Welcome);
+    let refusal = frames.next_frame().expect("a word before the end");
+    let report: ErrorReport = refusal.decode().expect("a report");
+    assert!(report.kind == ErrorKind::Limit && report.what.contains("idle"), "{report}");
+
+    let mut frames = frame::Reader::strict(&watcher, frame::MAX_PAYLOAD);
+    let over = |event: &Event| matches!(event.body, EventBody::JobFinished { .. });
+    loop {
+        let frame = frames.next_frame().expect("the watch goes on to its end");
+        assert_ne!(frame.tag, Tag::Refusal);
+        if frame.tag == Tag::Event && over(&frame.decode().expect("an event")) {
+            break;
+        }
+    }
+    assert_eq!(frames.next_frame().expect("now it is idle too").tag, Tag::Refusal);
+}
+
+/// 16 connections of any users but root were all there were.
+#[test]
+fn one_user_cannot_take_the_places_of_others() {
+    let mut recipes = Recipes::new();
+    recipes.step("slow", &[], &[("build", "sleep 300\n")]);
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    open_to_all(&root);
+    daemon.begin("demo/slow", BuildOptions::default());
+    let pkgctl = |user: u32, arguments: &[&str]| {
+        let mut command = std::process::Command::new(minos_tests::artefacts::binary("pkgctl"));
+        command.arg("--socket").arg(daemon.socket()).args(arguments).uid(user);
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        command
+    };
+    let status = |user| pkgctl(user, &["status"]).status().expect("pkgctl runs").code();
+    let mut greedy: Vec<_> =
+        (0..20).map(|_| pkgctl(65534, &["watch"]).spawn().expect("pkgctl runs")).collect();
+    let deadline = std::time::Instant::now() + minos_tests::daemon::PATIENCE;
+    while status(65534) != Some(12) {
+        assert!(std::time::Instant::now() < deadline, "the user never reached its limit");
+    }
+    assert_eq!((status(65533), status(0)), (Some(0), Some(0)), "the others get in");
+    for child in &mut greedy {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    while status(65534) != Some(0) {
+        assert!(std::time::Instant::now() < deadline, "its places never became free");
+    }
+}
+
+/// The root of a test is private; here it is the socket's role that is under test.
+fn open_to_all(root: &Root) {
     for folder in root.path().ancestors().take(2).chain([root.path().join("run").as_path()]) {
         let open = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(folder, open).expect("the folder is ours");
     }
+}
+
+#[test]
+fn others_may_look_but_not_change() {
+    let (root, daemon, _stream, _recipes) = raw();
+    open_to_all(&root);
     let pkgctl = |arguments: &[&str]| {
         let mut command = std::process::Command::new(minos_tests::artefacts::binary("pkgctl"));
         command.arg("--socket").arg(daemon.socket()).args(arguments).uid(65534);

@@ -1,6 +1,11 @@
 //! Builds started by the command line, with nobody there.
 #![cfg(feature = "system")]
 
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
+use minos_model::JobState;
+use minos_proto::{BuildOptions, Reply, Request};
 use minos_tests::{Recipes, Root, daemon};
 
 /// Exit status and output of an unattended run on `root`.
@@ -44,4 +49,82 @@ fn an_unknown_target_ends_at_once() {
     let (status, text) = unattended(&root, "demo/nothing");
     assert_eq!(status, Some(1), "{text}");
     assert!(text.contains("demo/nothing"), "{text}");
+}
+
+/// Runs pkgd under a PID 1 of its own that says when it is asked for a reboot, up to a line that holds one
+/// of `until` or to its end.
+fn under_init(root: &Root, arguments: &[&str], until: &[&str]) -> String {
+    let pkgd = root.command();
+    // Cgroups stay outside: seen from here every helper of another pkgd looks dead, and would be swept.
+    let init = "umount -R -l /sys/fs/cgroup; trap 'echo asked for a reboot; exit' TERM; \"$@\" 2>&1 & wait $!; wait";
+    let mut machine = Command::new("unshare")
+        .args(["--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", init, "sh"])
+        .arg(pkgd.get_program())
+        .args(pkgd.get_args())
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("unshare runs");
+    let mut text = String::new();
+    let mut lines = BufReader::new(machine.stdout.take().expect("a pipe")).lines();
+    for line in lines.by_ref() {
+        let line = line.expect("text");
+        text += &(line + "\n");
+        if until.iter().any(|end| text.contains(end)) {
+            break;
+        }
+    }
+    let _ = machine.kill();
+    let _ = machine.wait();
+    // The last of its processes is gone, and with it pkgd's lock, when nobody can write any more.
+    lines.for_each(drop);
+    text
+}
+
+/// The command line of the next boot asks for the same again: with everything cached, such a machine
+/// rebooted for ever.
+#[test]
+fn then_reboot_reboots_once() {
+    let reboot = ["--appliance", "--build", "demo/one", "--then", "reboot"];
+    let ends = ["asked for a reboot", "this time it stays"];
+    let mut recipes = Recipes::new();
+    recipes.step("one", &[], &[]);
+    let root = Root::new(recipes.path());
+    let text = under_init(&root, &reboot, &ends);
+    assert!(text.contains("1 built") && text.contains(ends[0]), "{text}");
+    let text = under_init(&root, &reboot, &ends);
+    assert!(text.contains("1 cached") && text.contains(ends[1]), "{text}");
+    assert!(!text.contains(ends[0]), "{text}");
+}
+
+/// On a host it would have been a signal to the host's own init.
+#[test]
+fn a_host_is_never_rebooted() {
+    let recipes = Recipes::new();
+    let root = Root::new(recipes.path());
+    let text = under_init(&root, &["--build", "demo/x", "--then", "reboot"], &["asked for"]);
+    assert!(text.contains("--appliance") && !text.contains("asked for"), "{text}");
+}
+
+/// An unfinished job was taken up with its own options, whatever the command line said: a build that ran
+/// out of memory with four jobs did so again when it was started with one.
+#[test]
+fn the_command_line_wins_over_an_unfinished_job() {
+    let mut recipes = Recipes::new();
+    recipes.step("one", &[], &[("build", "sleep 1\n")]);
+    let root = Root::new(recipes.path());
+    let mut first = root.start();
+    let options = BuildOptions { jobs: 3, ..BuildOptions::default() };
+    let old = first.begin("demo/one", options);
+    first.kill();
+    let (status, text) = unattended(&root, "demo/one");
+    assert_eq!(status, Some(0), "{text}");
+    let mut daemon = root.start();
+    match daemon.call(&Request::Jobs { limit: 0 }) {
+        Ok(Reply::Jobs(jobs)) => {
+            let states: Vec<_> = jobs.iter().map(|job| (job.id, job.state)).collect();
+            assert_eq!(states, [(old + 1, JobState::Done), (old, JobState::Cancelled)]);
+        }
+        other => panic!("{other:?}"),
+    }
 }

@@ -66,6 +66,8 @@ impl Board {
                 self.left_ms = *left_ms;
                 return String::new();
             }
+            // The watch began with what the job builds.
+            EventBody::JobQueued { .. } => return String::new(),
             EventBody::JobFinished { state } => {
                 self.finished = Some(*state);
                 self.running.clear();
@@ -154,7 +156,7 @@ fn tint(line: String, label: &str, tone: Tone, view: View) -> String {
 }
 
 /// Step, words and tone of a change.
-fn change(body: &EventBody) -> (String, String, Tone) {
+pub fn change(body: &EventBody) -> (String, String, Tone) {
     let (step, what, tone) = match body {
         EventBody::StepStarted { step, attempt } => {
             (step, format!("started, attempt {attempt}"), Tone::Strong)
@@ -178,8 +180,13 @@ fn change(body: &EventBody) -> (String, String, Tone) {
         EventBody::StepSkipped { step, because } => {
             (step, format!("skipped, it needs {because}"), Tone::Warn)
         }
+        EventBody::OutputLost { step, output, why } => {
+            (step, format!("output {} LOST: {}", output.short(), clean(why)), Tone::Bad)
+        }
         // Handled by the caller: they change the board, not a step.
-        EventBody::Progress { .. } | EventBody::JobFinished { .. } => {
+        EventBody::Progress { .. }
+        | EventBody::JobFinished { .. }
+        | EventBody::JobQueued { .. } => {
             return (String::new(), String::new(), Tone::Plain);
         }
     };

@@ -1,6 +1,6 @@
 //! `doctor`: the checks and what to do about them.
 
-use minos_proto::{Check, CheckState};
+use minos_proto::{Check, CheckState, VerifyReport};
 
 use super::table::{Cell, Table};
 use super::text::labelled;
@@ -30,6 +30,29 @@ pub fn checks(checks: &[Check], view: View) -> String {
     out
 }
 
+/// What a look at every output found. `pkgctl` is the command with the options that lead to this daemon.
+pub fn verified(report: &VerifyReport, pkgctl: &str, view: View) -> String {
+    let mut out = String::new();
+    for what in &report.contradictions {
+        out.push_str(&labelled("state: ", what, view.width));
+    }
+    for loss in &report.lost {
+        let what = format!("output {}: {}", loss.output.short(), loss.why);
+        out.push_str(&labelled(&format!("{}: ", loss.step), &what, view.width));
+    }
+    let (outputs, paths) = (count(report.outputs, "output"), count(report.paths, "path"));
+    let verdict = match (report.lost.len(), report.repaired) {
+        (0, _) if report.contradictions.is_empty() => format!("{outputs}, {paths}: all there"),
+        (0, _) => format!("{outputs}, {paths}: all there, but the state contradicts itself"),
+        (n, true) => format!("{outputs}: {n} forgotten, to be built again"),
+        (n, false) => {
+            format!("{outputs}: {n} lost; '{pkgctl} verify --repair' has them built again")
+        }
+    };
+    out.push_str(&labelled("", &verdict, view.width));
+    out
+}
+
 /// Whether a check keeps pkgd from building.
 pub fn any_bad(checks: &[Check]) -> bool {
     checks.iter().any(|c| c.state == CheckState::Bad)
@@ -45,9 +68,10 @@ fn word(state: CheckState) -> (&'static str, Tone) {
 
 #[cfg(test)]
 mod tests {
-    use minos_proto::{Check, CheckState};
+    use minos_model::Digest;
+    use minos_proto::{Check, CheckState, Loss, VerifyReport};
 
-    use super::{any_bad, checks};
+    use super::{any_bad, checks, verified};
     use crate::render::View;
 
     fn check(name: &str, state: CheckState, found: &str, hint: &str) -> Check {
@@ -73,5 +97,32 @@ mod tests {
         assert!(any_bad(&list) && !any_bad(&list[..2]));
         assert!(checks(&list[..2], view).ends_with("fit to build, 1 warning\n"));
         assert!(checks(&list[..1], view).ends_with("all good\n"));
+    }
+
+    #[test]
+    fn what_is_lost_is_named_with_the_way_out() {
+        let loss = Loss {
+            output: Digest::of(b"m4"),
+            step: "m4".parse().unwrap(),
+            why: "/state/outputs/x: No such file".into(),
+        };
+        let mut report = VerifyReport {
+            outputs: 3,
+            paths: 40,
+            contradictions: Vec::new(),
+            lost: Vec::new(),
+            repaired: false,
+        };
+        let view = View { width: 100, color: false };
+        assert_eq!(verified(&report, "pkgctl", view), "3 outputs, 40 paths: all there\n");
+        report.lost.push(loss);
+        let want = format!(
+            "m4: output {}: /state/outputs/x: No such file\n\
+             3 outputs: 1 lost; 'pkgctl --vm verify --repair' has them built again\n",
+            Digest::of(b"m4").short()
+        );
+        assert_eq!(verified(&report, "pkgctl --vm", view), want);
+        report.repaired = true;
+        assert!(verified(&report, "pkgctl", view).ends_with("1 forgotten, to be built again\n"));
     }
 }

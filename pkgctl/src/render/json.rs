@@ -3,13 +3,21 @@
 //! The fields are those of `minos-proto`; what is an enum there becomes a word and its fields here,
 //! so that `jq` needs no case distinction.
 
-use minos_proto::{Attempt, Event, Reply};
+use minos_proto::{Attempt, Event, Recorded, Reply};
 use serde_json::{Map, Value};
 
 use crate::error::Error;
 
 /// The schema's name and version: raised when a field changes its meaning or goes away.
 pub const SCHEMA: &str = "minos/1";
+
+/// A reply as lines, each with its newline: one, but recorded events are one each.
+pub fn lines(answer: &Reply) -> String {
+    if let Reply::Events(events) = answer {
+        return events.iter().map(|event| recorded(event) + "\n").collect();
+    }
+    reply(answer) + "\n"
+}
 
 /// A reply: `{"schema", "type", "data"}`.
 pub fn reply(reply: &Reply) -> String {
@@ -36,6 +44,19 @@ pub fn event(event: &Event) -> String {
         ("type", "event".into()),
         ("job", event.job.into()),
         ("at_ms", event.at_ms.into()),
+        ("event", name.into()),
+        ("data", data),
+    ])
+}
+
+/// A recorded event: as [`event`], with its `number`.
+fn recorded(recorded: &Recorded) -> String {
+    let (name, data) = tagged(plain(&recorded.event.body));
+    object([
+        ("type", "event".into()),
+        ("number", recorded.number.into()),
+        ("job", recorded.event.job.into()),
+        ("at_ms", recorded.event.at_ms.into()),
         ("event", name.into()),
         ("data", data),
     ])

@@ -3,6 +3,7 @@
 
 pub mod board;
 pub mod checks;
+pub mod events;
 pub mod job;
 pub mod json;
 pub mod log;

@@ -107,7 +107,7 @@ mod tests {
         let table = [
             ("st", "status"),
             ("re", "reboot recipe retry"),
-            ("e", "exit"),
+            ("e", "events exit"),
             ("help b", "build"),
             ("pkgctl b", "build"),
             ("recipe ", "lint list show"),

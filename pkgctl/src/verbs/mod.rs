@@ -9,6 +9,7 @@ use crate::exit::Exit;
 mod build;
 mod cancel;
 mod doctor;
+mod events;
 mod jobs;
 mod log;
 mod plan;
@@ -17,6 +18,7 @@ mod reboot;
 mod recipe;
 mod retry;
 mod status;
+mod verify;
 mod version;
 mod watch;
 
@@ -44,6 +46,10 @@ pub enum Verb {
     Recipe(recipe::Recipe),
     /// `doctor`
     Doctor(doctor::Doctor),
+    /// `events`
+    Events(events::Events),
+    /// `verify`
+    Verify(verify::Verify),
     /// `poweroff`
     Poweroff(poweroff::Poweroff),
     /// `reboot`
@@ -69,6 +75,8 @@ impl Verb {
             Self::Retry(verb) => verb.run(context),
             Self::Recipe(verb) => verb.run(context),
             Self::Doctor(verb) => verb.run(context),
+            Self::Events(verb) => verb.run(context),
+            Self::Verify(verb) => verb.run(context),
             Self::Poweroff(verb) => verb.run(context),
             Self::Reboot(verb) => verb.run(context),
             Self::Version(verb) => verb.run(context),

@@ -2,8 +2,9 @@
 
 use minos_model::{Digest, Failure, FailureClass, JobState, Metrics, Phase, Stage, StepState};
 use minos_proto::{
-    Attempt, Check, CheckState, Event, EventBody, JobReport, LintReport, PlanReport, PlanStep,
-    RecipeReport, Reply, Request, RunningStep, Status, StepReport,
+    Attempt, AuditLine, Check, CheckState, Event, EventBody, JobReport, LintReport, Loss,
+    PlanReport, PlanStep, RecipeReport, Recorded, Reply, Request, RunningStep, Status, StepReport,
+    VerifyReport,
 };
 
 use super::Wire;
@@ -31,6 +32,9 @@ pub fn healthy(request: &Request, wire: &mut Wire) {
             wire.reply(Reply::Recipe { recipe: recipes().remove(0), files });
         }
         Request::RecipeLint { .. } => wire.reply(Reply::Lints(Vec::new())),
+        Request::Events { .. } => wire.reply(Reply::Events(journal())),
+        Request::Audit { .. } => wire.reply(Reply::Audit(vec![audit_line()])),
+        Request::Verify { repair } => wire.reply(Reply::Verified(verified(*repair))),
         Request::Doctor => wire.reply(Reply::Doctor(vec![check(CheckState::Good)])),
     }
 }
@@ -125,6 +129,27 @@ pub fn story(id: u64) -> Vec<EventBody> {
         last,
         EventBody::JobFinished { state },
     ]
+}
+
+/// The story of job 8 as the state keeps it.
+pub fn journal() -> Vec<Recorded> {
+    let kept = |body: &EventBody| {
+        !matches!(body, EventBody::Progress { .. } | EventBody::PhaseStarted { .. })
+    };
+    let queued = EventBody::JobQueued { target: "lfs/demo".into() };
+    let bodies = std::iter::once(queued).chain(story(8).into_iter().filter(kept));
+    (1..).zip(bodies).map(|(n, body)| Recorded { number: n, event: event(8, n, body) }).collect()
+}
+
+pub fn audit_line() -> AuditLine {
+    let what = "build lfs/demo (pkgctl 0.1.0)".into();
+    AuditLine { number: 5, at_ms: 1_763_696_820_000, uid: Some(0), pid: Some(77), what }
+}
+
+pub fn verified(repaired: bool) -> VerifyReport {
+    let why = "/state/outputs/x/tree is not there".into();
+    let lost = vec![Loss { output: Digest::of(b"m4"), step: "m4".parse().unwrap(), why }];
+    VerifyReport { outputs: 2, paths: 62, contradictions: Vec::new(), lost, repaired }
 }
 
 pub fn progress() -> EventBody {

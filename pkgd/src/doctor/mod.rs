@@ -100,7 +100,27 @@ fn memory() -> Check {
 fn clock(service: &Service) -> Check {
     let now = service.now_ms();
     let state = if now >= EARLIEST_MS { CheckState::Good } else { CheckState::Warning };
-    check("clock", state, format!("{} s since 1970", now / 1000), "set the machine's clock")
+    check("clock", state, date(now), "set the machine's clock")
+}
+
+/// A point in time as people read it, in UTC: `2025-11-21 03:47 UTC`.
+fn date(ms: u64) -> String {
+    let (days, minutes) = (ms / 86_400_000, ms / 60_000 % 1440);
+    let (y, m, d) = civil(days);
+    format!("{y:04}-{m:02}-{d:02} {:02}:{:02} UTC", minutes / 60, minutes % 60)
+}
+
+/// Year, month and day of a day counted from 1 January 1970, in the Gregorian calendar. Whole eras of
+/// 400 years first; within one, years begin in March, so that the leap day comes last.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let first = (153 * month + 2) / 5;
+    let m = if month < 10 { month + 3 } else { month - 9 };
+    (year + era * 400 + u64::from(m <= 2), m, day - first + 1)
 }
 
 fn state(service: &Service) -> Check {
@@ -164,4 +184,19 @@ fn boxed(service: &Service, seed: &Path, scratch: &Path) -> Result<String, Error
     File::from(OwnedFd::from(reader)).read_to_end(&mut text).map_err(failed)?;
     child.wait()?;
     Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::date;
+
+    /// The values are those of `date -u -d @SECONDS`.
+    #[test]
+    fn the_clock_reads_as_a_date() {
+        assert_eq!(date(0), "1970-01-01 00:00 UTC");
+        assert_eq!(date(951_782_400_000), "2000-02-29 00:00 UTC");
+        assert_eq!(date(1_763_696_820_000), "2025-11-21 03:47 UTC");
+        assert_eq!(date(4_107_542_400_000), "2100-03-01 00:00 UTC");
+        let _ = date(u64::MAX);
+    }
 }

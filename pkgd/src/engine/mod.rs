@@ -6,22 +6,24 @@
 
 mod job;
 pub mod plan;
+pub mod record;
+mod recover;
+mod repair;
 mod unattended;
 mod worker;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
-use std::thread;
 use std::time::Duration;
 
-use minos_model::JobState;
-use minos_proto::{BuildOptions, ErrorKind, ErrorReport, Reply};
-use minos_sandbox::tree;
-use minos_store::{AuditEntry, LogReader, StoreError};
+use minos_model::{Digest, JobState};
+use minos_proto::{BuildOptions, ErrorKind, ErrorReport, EventBody, Reply};
+use minos_store::{AuditEntry, StoreError, Write};
 
 use crate::server::Port;
 use crate::service::{Peer, Service, state_error};
+use crate::views;
 use job::RunningJob;
 use worker::Report;
 
@@ -38,6 +40,8 @@ pub enum Command {
         target: String,
         /// How.
         options: BuildOptions,
+        /// The job that this one tries again.
+        retry_of: Option<u64>,
         /// Who asked.
         peer: Peer,
         /// Where the answer goes.
@@ -47,6 +51,15 @@ pub enum Command {
     Cancel {
         /// The job.
         job: u64,
+        /// Who asked.
+        peer: Peer,
+        /// Where the answer goes.
+        reply: Answer,
+    },
+    /// Forget outputs that are missing or damaged.
+    Forget {
+        /// Each with what was found.
+        outputs: Vec<(Digest, String)>,
         /// Who asked.
         peer: Peer,
         /// Where the answer goes.
@@ -85,53 +98,12 @@ impl Engine {
         Self { service, inbox, outbox, queue: VecDeque::new(), running: None, unattended: None }
     }
 
-    /// Puts the state in order after whatever ended the last pkgd: attempts without an end were
-    /// interrupted, unfinished jobs are queued again, scratch that no row names is deleted.
-    ///
-    /// # Errors
-    /// The state cannot be written.
-    pub fn recover(&mut self) -> Result<(), StoreError> {
-        let store = &self.service.store;
-        let now = self.service.now_ms();
-        let layout = store.layout().clone();
-        store.write(|w| {
-            w.interrupt_attempts(
-                |row| {
-                    LogReader::open(layout.log(row.id, &row.step))
-                        .and_then(|mut log| log.len())
-                        .unwrap_or(0)
-                },
-                now,
-            )
-        })?;
-        let report = store.sweep()?;
-        for digest in &report.rows_without_bytes {
-            eprintln!("pkgd: state: output {digest} is recorded but its files are gone");
-        }
-        let mut unfinished = store.read()?.unfinished_jobs()?;
-        unfinished.sort_by_key(|row| row.id);
-        store.write(|w| {
-            let begun = unfinished.iter().filter(|row| row.state == JobState::Running);
-            begun.map(|row| row.id).try_for_each(|id| w.bump_resumed(id))
-        })?;
-        self.queue.extend(unfinished.iter().map(|row| row.id));
-        self.empty_trash();
-        Ok(())
-    }
-
     /// Starts the unattended build named on the command line, or takes up the one that was
     /// interrupted. `control` is where its verdict goes.
     pub fn unattended(&mut self, control: Option<Port>) {
         let Some(target) = self.service.args.build.clone() else { return };
         let mut run = unattended::Run::new(&self.service, target.clone(), control);
-        let snapshot = self.service.store.read();
-        let same = snapshot.and_then(|s| s.unfinished_jobs()).unwrap_or_default();
-        let same = same.iter().find(|row| row.target == target).map(|row| row.id);
-        let job = match same {
-            Some(job) => Ok(job),
-            None => self.build(&target, &run.options()),
-        };
-        match job {
+        match self.take_up(&target, &run.options()) {
             Ok(job) => {
                 run.job = Some(job);
                 // With everything cached the job is over already, and nobody will report its end.
@@ -143,6 +115,27 @@ impl Engine {
             }
             Err(report) => run.refused(&report),
         }
+    }
+
+    /// The unfinished job for `target` with the same options, or a new one. A job for it with other
+    /// options is cancelled: what the command line of this boot says is what counts, and what that job
+    /// has built is not lost.
+    fn take_up(&mut self, target: &str, options: &BuildOptions) -> Result<u64, ErrorReport> {
+        let unfinished = self.service.store.read().and_then(|s| s.unfinished_jobs());
+        let mut same = unfinished.map_err(|e| state_error(&e))?;
+        same.retain(|row| row.target == target);
+        let (same, other): (Vec<_>, Vec<_>) =
+            same.into_iter().partition(|row| views::options(&row.options) == *options);
+        for row in other {
+            self.audited(None, &format!("cancel job {}: other options of {target}", row.id))?;
+            eprintln!("pkgd: job {} was begun with other options: cancelled", row.id);
+            self.cancel(row.id)?;
+        }
+        if let Some(row) = same.first() {
+            return Ok(row.id);
+        }
+        self.audited(None, &format!("unattended build {target}"))?;
+        self.build(target, options)
     }
 
     /// Works until [`Command::Stop`].
@@ -162,37 +155,62 @@ impl Engine {
 
     fn command(&mut self, command: Command) {
         match command {
-            Command::Build { target, options, peer, reply } => {
+            Command::Build { target, options, retry_of, peer, reply } => {
+                let what = match retry_of {
+                    Some(job) => format!("retry job {job}: build {target}"),
+                    None => format!("build {target}"),
+                };
                 let answer = self
-                    .audited(&peer, &format!("build {target}"))
+                    .audited(Some(&peer), &what)
                     .and_then(|()| self.build(&target, &options).map(|job| Reply::Started { job }));
                 let _ = reply.send(answer);
             }
             Command::Cancel { job, peer, reply } => {
                 let answer = self
-                    .audited(&peer, &format!("cancel job {job}"))
+                    .audited(Some(&peer), &format!("cancel job {job}"))
                     .and_then(|()| self.cancel(job));
                 let _ = reply.send(answer);
             }
+            Command::Forget { outputs, peer, reply } => {
+                let _ = reply.send(self.forget(&outputs, &peer));
+            }
             Command::Audit { what, peer, reply } => {
-                let _ = reply.send(self.audited(&peer, &what).map(|()| Reply::Done));
+                let _ = reply.send(self.audited(Some(&peer), &what).map(|()| Reply::Done));
             }
             Command::Worker(report) => self.report(report),
             Command::Stop => {}
         }
     }
 
-    fn audited(&self, peer: &Peer, what: &str) -> Result<(), ErrorReport> {
+    /// Writes down who asked for what; `None` stands for pkgd itself.
+    fn audited(&self, peer: Option<&Peer>, what: &str) -> Result<(), ErrorReport> {
+        let by = |peer: &Peer| minos_store::Peer {
+            uid: peer.uid,
+            pid: u32::try_from(peer.pid).unwrap_or(0),
+        };
+        let client = peer.map(|peer| &*peer.client).filter(|client| !client.is_empty());
         let entry = AuditEntry {
-            peer: Some(minos_store::Peer {
-                uid: peer.uid,
-                pid: u32::try_from(peer.pid).unwrap_or(0),
-            }),
-            what: what.to_owned(),
+            peer: peer.map(by),
+            what: client.map_or(what.to_owned(), |client| format!("{what} ({client})")),
         };
         let now = self.service.now_ms();
         let written = self.service.store.write(|w| w.audit(entry, now));
         written.map(|_| ()).map_err(|e| state_error(&e))
+    }
+
+    /// Not while a job runs: its root may stand on what is to go.
+    fn forget(&self, outputs: &[(Digest, String)], peer: &Peer) -> Result<Reply, ErrorReport> {
+        if let Some(running) = &self.running {
+            let what = format!("job {} runs, and may stand on what is to be repaired", running.id);
+            let hint = "wait for its end ('pkgctl watch') or cancel it";
+            return Err(ErrorReport::new(ErrorKind::Conflict, what, hint));
+        }
+        self.audited(Some(peer), &format!("repair {} outputs", outputs.len()))?;
+        for (digest, why) in outputs {
+            repair::forget(&self.service, digest, why).map_err(|e| state_error(&e))?;
+        }
+        self.empty_trash();
+        Ok(Reply::Done)
     }
 
     /// Makes the job. One whose steps are all cached is done in the same commit: nothing to run.
@@ -209,11 +227,14 @@ impl Engine {
         let order = resolved.order();
         let job = self.service.store.write(|w| {
             let job = w.create_job(target, bytes, &order, now)?;
+            record::note(w, job, &EventBody::JobQueued { target: target.to_owned() }, now)?;
             if all_cached {
                 for (step, key) in resolved.keys() {
-                    w.set_cached(job, step, key)?;
+                    let output = w.set_cached(job, step, key)?.digest;
+                    let body = EventBody::StepCached { step: step.clone(), output };
+                    record::note(w, job, &body, now)?;
                 }
-                w.set_job_state(job, JobState::Done, now)?;
+                finish(w, job, JobState::Done, now)?;
             }
             Ok(job)
         });
@@ -233,8 +254,7 @@ impl Engine {
         }
         if let Some(place) = self.queue.iter().position(|id| *id == job) {
             let now = self.service.now_ms();
-            let written =
-                self.service.store.write(|w| w.set_job_state(job, JobState::Cancelled, now));
+            let written = self.service.store.write(|w| finish(w, job, JobState::Cancelled, now));
             written.map_err(|e| state_error(&e))?;
             self.queue.remove(place);
             self.over(job, JobState::Cancelled);
@@ -257,8 +277,7 @@ impl Engine {
                     eprintln!("pkgd: job {id} cannot start: {report}");
                     let now = self.service.now_ms();
                     // When even this cannot be written the state is latched, and status says so.
-                    let _ =
-                        self.service.store.write(|w| w.set_job_state(id, JobState::Failed, now));
+                    let _ = self.service.store.write(|w| finish(w, id, JobState::Failed, now));
                     self.over(id, JobState::Failed);
                 }
             }
@@ -285,15 +304,10 @@ impl Engine {
             run.finished(job, state);
         }
     }
+}
 
-    /// Deletes what waits in the trash, on a thread of its own: a build tree takes a while.
-    fn empty_trash(&self) {
-        let trash = self.service.store.layout().trash();
-        thread::spawn(move || {
-            let cleared = tree::Dir::open(&trash).and_then(|dir| dir.clear());
-            if let Err(e) = cleared {
-                eprintln!("pkgd: {} cannot be emptied: {e}", trash.display());
-            }
-        });
-    }
+/// Makes a job final, in the commit under way.
+fn finish(w: &mut Write<'_>, job: u64, state: JobState, now_ms: u64) -> Result<(), StoreError> {
+    w.set_job_state(job, state, now_ms)?;
+    record::note(w, job, &EventBody::JobFinished { state }, now_ms)
 }

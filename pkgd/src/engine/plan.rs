@@ -1,5 +1,6 @@
 //! From a target to a plan with task keys, and the report of it.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,7 +9,7 @@ use minos_model::{Digest, StepId};
 use minos_plan::{Estimates, KeyParts, Outlook, Plan, PlanError, Weights, World, outlook};
 use minos_proto::{BuildOptions, ErrorKind, ErrorReport, PlanReport, PlanStep};
 use minos_recipe::{Level, Lint};
-use minos_store::Snapshot;
+use minos_store::{Snapshot, StoreError};
 
 use crate::service::{Service, state_error};
 
@@ -71,7 +72,7 @@ pub fn resolve(
         }
     }
     let snapshot = service.store.read().map_err(|e| state_error(&e))?;
-    let outlook = look_up(service, &snapshot, &plan, options);
+    let outlook = look_up(service, &snapshot, &plan, options).map_err(|e| state_error(&e))?;
     Ok(Resolved { plan: Arc::new(plan), outlook })
 }
 
@@ -80,26 +81,29 @@ fn look_up(
     snapshot: &Snapshot<'_>,
     plan: &Plan,
     options: &BuildOptions,
-) -> Vec<Outlook> {
+) -> Result<Vec<Outlook>, StoreError> {
     let world = world(service);
-    let cached = |key: &Digest| snapshot.cached(key).ok().flatten().map(|row| row.digest);
+    // A row that cannot be read is not "not cached": it is the state that is broken.
+    let broken = RefCell::new(None);
+    let cached = |key: &Digest| match snapshot.cached(key) {
+        Ok(row) => row.map(|row| row.digest).filter(|digest| service.store.has_bytes(digest)),
+        Err(e) => {
+            broken.borrow_mut().get_or_insert(e);
+            None
+        }
+    };
     let found = outlook(plan, &service.prints, &world, cached);
     if options.rebuild.is_empty() {
-        return found;
+        return broken.take().map_or(Ok(found), Err);
     }
     let key_of = |step: &StepId| match found.get(plan.position(step)?)? {
         Outlook::Cached { key, .. } => Some(*key),
         _ => None,
     };
     let refused: Vec<Digest> = options.rebuild.iter().filter_map(key_of).collect();
-    outlook(
-        plan,
-        &service.prints,
-        &world,
-        |key| {
-            if refused.contains(key) { None } else { cached(key) }
-        },
-    )
+    let kept = |key: &Digest| if refused.contains(key) { None } else { cached(key) };
+    let found = outlook(plan, &service.prints, &world, kept);
+    broken.take().map_or(Ok(found), Err)
 }
 
 /// A recipe with an error of the linter is not built: the error would only show later and worse.
@@ -156,6 +160,7 @@ fn plan_error(error: &PlanError) -> ErrorReport {
 
 /// Expected times, from the history of the steps, else from their size in standard build units.
 pub fn estimates(snapshot: &Snapshot<'_>, plan: &Plan) -> Estimates {
+    // Without its history a step is estimated by its size; that the state is broken is told elsewhere.
     let known = |id: &StepId| snapshot.history(id).ok().flatten().map(|row| row.expected_ms());
     let history: BTreeMap<StepId, u64> =
         plan.steps().iter().filter_map(|step| Some((step.id.clone(), known(&step.id)?))).collect();
@@ -182,7 +187,7 @@ pub fn report(
         version: step.version.clone(),
         stage: step.stage,
         cached: cached(at),
-        reason: reason(&snapshot, &resolved, at),
+        reason: reason(&snapshot, |digest| service.store.has_bytes(digest), &resolved, at),
         expected_ms: weights.expected_ms(at),
         critical: weights.critical().contains(&at),
     });
@@ -196,7 +201,12 @@ pub fn report(
 }
 
 /// Why a step is to be built; empty when it is cached.
-fn reason(snapshot: &Snapshot<'_>, resolved: &Resolved, at: usize) -> String {
+fn reason(
+    snapshot: &Snapshot<'_>,
+    has_bytes: impl Fn(&Digest) -> bool,
+    resolved: &Resolved,
+    at: usize,
+) -> String {
     let (Some(step), Some(outlook)) = (resolved.plan.steps().get(at), resolved.outlook.get(at))
     else {
         return String::new();
@@ -208,9 +218,17 @@ fn reason(snapshot: &Snapshot<'_>, resolved: &Resolved, at: usize) -> String {
             format!("needs {}, which is not built yet", input.unwrap_or_default())
         }
         Outlook::Build { key, parts } => match snapshot.last_key_parts(&step.id) {
-            Ok(Some((last, _))) if last == *key => "asked for".to_owned(),
+            Ok(Some((last, row))) if last == *key && has_bytes(&row.output) => {
+                "asked for".to_owned()
+            }
+            Ok(Some((last, _))) if last == *key => "its output is gone".to_owned(),
             Ok(Some((_, row))) => changed(&row.parts, parts),
-            _ => "never built".to_owned(),
+            Ok(None) => match snapshot.history(&step.id) {
+                Ok(Some(_)) => "its output is gone".to_owned(),
+                Ok(None) => "never built".to_owned(),
+                Err(e) => e.to_string(),
+            },
+            Err(e) => e.to_string(),
         },
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use minos_model::{JobState, StepState};
 use minos_proto::{BuildOptions, ErrorReport, Reply, StepReport, Tag, Verdict};
+use minos_store::{AuditEntry, Store};
 
 use crate::config::Then;
 use crate::server::Port;
@@ -25,13 +26,40 @@ pub struct Run {
     started: Instant,
     /// The job, once there is one.
     pub job: Option<u64>,
+    /// The machine came up from the reboot that this very build asked for at its end.
+    rebooted: bool,
+}
+
+/// The line of the audit trail in front of a reboot that an unattended build asks for.
+fn reboot_line(target: &str) -> String {
+    format!("unattended build of {target} is over: reboot")
+}
+
+/// Whether the last thing that was asked of this pkgd is the reboot of an unattended build of `target`.
+/// `minos.build` and `minos.then=reboot` stand on the command line of the next boot as well: without a
+/// mark the machine would build nothing and reboot for ever.
+fn rebooted(store: &Store, target: &str) -> bool {
+    let newest = store.read().and_then(|s| s.audit(1)).unwrap_or_default();
+    newest.first().is_some_and(|row| row.uid.is_none() && row.what == reboot_line(target))
+}
+
+/// Asks for the reboot once it is written down. Without the mark there is none: a state that cannot be
+/// written would reboot for ever.
+fn reboot(service: &Service, target: &str) {
+    let entry = AuditEntry { peer: None, what: reboot_line(target) };
+    let now = service.now_ms();
+    match service.store.write(|w| w.audit(entry, now)) {
+        Ok(_) => host::ask_init(true),
+        Err(e) => eprintln!("pkgd: no reboot after {target}: {e}"),
+    }
 }
 
 impl Run {
     /// A run that has not begun.
     pub fn new(service: &Arc<Service>, target: String, control: Option<Port>) -> Self {
         let service = Arc::clone(service);
-        Self { service, target, control, started: Instant::now(), job: None }
+        let rebooted = rebooted(&service.store, &target);
+        Self { service, target, control, started: Instant::now(), job: None, rebooted }
     }
 
     /// The options from the command line.
@@ -93,8 +121,13 @@ impl Run {
         match self.service.args.then {
             Then::Stay => {}
             Then::PowerOff => host::ask_init(false),
-            Then::Reboot => host::ask_init(true),
+            Then::Reboot if self.rebooted => {
+                eprintln!("pkgd: rebooted once after {} already: this time it stays", self.target);
+            }
+            Then::Reboot => reboot(&self.service, &self.target),
             Then::Exit => {
+                // Nobody empties it after the end of this process.
+                super::recover::empty_trash(&self.service.store);
                 seed::unmount(&self.service.args.seed_mount());
                 exit(i32::from(!verdict.success))
             }

@@ -6,13 +6,13 @@ mod session;
 pub use port::{Port, open_port};
 pub use session::SERVER;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -22,8 +22,12 @@ use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
 use crate::service::{Peer, Service};
 
-/// Connections at once. Readers may use only half, so that they cannot shut root out.
-const MAX_CLIENTS: usize = 32;
+/// Connections at once of all users but root, who always gets in.
+const MAX_READERS: usize = 32;
+/// Connections at once of one such user, so that no user can shut the others out.
+const MAX_OF_ONE: usize = 8;
+/// Connections at once of root: enough for anybody, and an end to a script gone wild.
+const MAX_ADMINS: usize = 64;
 /// A client that does not take its answer for this long is let go.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -49,7 +53,7 @@ pub fn bind(path: &Path) -> Result<UnixListener, (PathBuf, io::Error)> {
 
 /// Serves connections until the process ends.
 pub fn listen(service: &Arc<Service>, listener: &UnixListener) {
-    let clients = Arc::new(AtomicUsize::new(0));
+    let clients = Arc::new(Clients::default());
     for stream in listener.incoming() {
         match stream {
             Ok(stream) => accept(service, stream, &clients),
@@ -59,31 +63,61 @@ pub fn listen(service: &Arc<Service>, listener: &UnixListener) {
     }
 }
 
-fn accept(service: &Arc<Service>, stream: UnixStream, clients: &Arc<AtomicUsize>) {
+fn accept(service: &Arc<Service>, stream: UnixStream, clients: &Arc<Clients>) {
     let Ok(peer) = peer(&stream) else { return };
-    let limit = if peer.role == Role::Admin { MAX_CLIENTS } else { MAX_CLIENTS / 2 };
-    let taken = clients.fetch_add(1, Ordering::Relaxed);
-    let slot = Slot(Arc::clone(clients));
-    if taken >= limit {
+    let Some(slot) = Clients::enter(clients, peer.role, peer.uid) else {
         refuse(&stream);
         return;
-    }
+    };
     let service = Arc::clone(service);
     thread::spawn(move || {
         let _slot = slot;
         let Ok(out) = stream.try_clone() else { return };
-        if out.set_write_timeout(Some(WRITE_TIMEOUT)).is_ok() {
+        let idle = Duration::from_secs(service.args.idle.max(1));
+        let timeouts = out
+            .set_write_timeout(Some(WRITE_TIMEOUT))
+            .and_then(|()| out.set_read_timeout(Some(idle)));
+        if timeouts.is_ok() {
             session::Session::new(service, peer, out).serve(Reader::strict(stream, MAX_REQUEST));
         }
     });
 }
 
+/// The connections that are open, by user.
+#[derive(Debug, Default)]
+struct Clients(Mutex<BTreeMap<(bool, u32), usize>>);
+
+impl Clients {
+    /// A place for one more connection of `uid`; `None` when its share is used up.
+    fn enter(clients: &Arc<Self>, role: Role, uid: u32) -> Option<Slot> {
+        let admin = role == Role::Admin;
+        let mut open = clients.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = open.get(&(admin, uid)).copied().unwrap_or(0);
+        let all: usize = open.iter().filter(|((a, _), _)| *a == admin).map(|(_, n)| n).sum();
+        let full = if admin { all >= MAX_ADMINS } else { own >= MAX_OF_ONE || all >= MAX_READERS };
+        if full {
+            return None;
+        }
+        open.insert((admin, uid), own + 1);
+        Some(Slot { clients: Arc::clone(clients), key: (admin, uid) })
+    }
+}
+
 /// Counts a connection while it lives.
-struct Slot(Arc<AtomicUsize>);
+struct Slot {
+    clients: Arc<Clients>,
+    key: (bool, u32),
+}
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        let mut open = self.clients.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.key) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.key);
+            }
+        }
     }
 }
 
@@ -93,6 +127,8 @@ fn refuse(mut stream: &UnixStream) {
         "too many clients are connected",
         "close one, or try again in a moment",
     );
+    // On the thread that accepts: whoever does not take it at once goes without.
+    let _ = stream.set_write_timeout(Some(Duration::from_millis(100)));
     let _ = frame::write(&mut stream, Tag::Refusal, &report);
 }
 
@@ -102,5 +138,30 @@ fn peer(stream: &UnixStream) -> nix::Result<Peer> {
     let uid = credentials.uid();
     let admin = uid == 0 || uid == nix::unistd::geteuid().as_raw();
     let role = if admin { Role::Admin } else { Role::Reader };
-    Ok(Peer { role, uid, pid: credentials.pid() })
+    Ok(Peer { role, uid, pid: credentials.pid(), client: String::new() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use minos_proto::Role;
+
+    use super::{Clients, MAX_OF_ONE, MAX_READERS};
+
+    #[test]
+    fn one_user_cannot_take_all_places_and_root_always_gets_in() {
+        let clients = Arc::new(Clients::default());
+        let enter = |role, uid| Clients::enter(&clients, role, uid);
+        let mut held: Vec<_> = (0..MAX_OF_ONE).map(|_| enter(Role::Reader, 7).unwrap()).collect();
+        assert!(enter(Role::Reader, 7).is_none());
+        for n in MAX_OF_ONE..MAX_READERS {
+            held.push(enter(Role::Reader, 100 + n as u32).unwrap());
+        }
+        assert!(enter(Role::Reader, 99).is_none(), "all places of readers are taken");
+        assert!(enter(Role::Admin, 0).is_some());
+        held.clear();
+        assert!(clients.0.lock().unwrap().is_empty());
+        assert!(enter(Role::Reader, 7).is_some());
+    }
 }

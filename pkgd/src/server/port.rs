@@ -73,7 +73,7 @@ pub fn open_port(service: &Arc<Service>, path: &Path) -> Result<Port, (PathBuf, 
     let file = OpenOptions::new().read(true).write(true).open(path).map_err(on)?;
     let reader = Reader::resyncing(Patient(file.try_clone().map_err(on)?), MAX_REQUEST);
     let port = Port(Arc::new(Mutex::new(file)));
-    let peer = Peer { role: Role::Admin, uid: 0, pid: 0 };
+    let peer = Peer { role: Role::Admin, uid: 0, pid: 0, client: String::new() };
     let session = Session::new(Arc::clone(service), peer, port.clone()).persistent();
     thread::spawn(move || session.serve(reader));
     Ok(port)

@@ -1,6 +1,6 @@
 //! One connection: handshake, then requests, each with exactly one answer.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +18,9 @@ use crate::service::{Peer, Service};
 
 /// Program and version as told to peers.
 pub const SERVER: &str = concat!("pkgd ", env!("CARGO_PKG_VERSION"));
+
+/// Characters kept of a client's name.
+const CLIENT_NAME: usize = 64;
 
 /// The writing half, shared between answers and the events of a watch.
 struct Out<W>(Mutex<W>);
@@ -60,6 +63,12 @@ impl<W: Write + Send + 'static> Session<W> {
             match step {
                 Ok(()) => {}
                 Err(FrameError::Closed) => break,
+                // Nothing came for the idle time: only a client that is being told something stays.
+                Err(FrameError::Io(e)) if timed_out(&e) && self.watches() => {}
+                Err(FrameError::Io(e)) if timed_out(&e) => {
+                    self.say_idle();
+                    break;
+                }
                 // A line that fails stays failed; asking it again at once would only heat the machine.
                 Err(FrameError::Io(_)) => break,
                 // On a line without connections there is nothing to close: the next hello starts anew.
@@ -87,6 +96,8 @@ impl<W: Write + Send + 'static> Session<W> {
 
     fn hello(&mut self, hello: &Hello) -> Result<(), FrameError> {
         self.stop_watching();
+        let plain = hello.client.chars().filter(|c| !c.is_control());
+        self.peer.client = plain.take(CLIENT_NAME).collect();
         self.greeted = hello.version == VERSION;
         if !self.greeted {
             let report = ErrorReport::new(
@@ -164,12 +175,28 @@ impl<W: Write + Send + 'static> Session<W> {
         thread::spawn(move || {
             while !stop.load(Ordering::Relaxed) {
                 match events.recv_timeout(Duration::from_millis(200)) {
-                    Ok(event) if out.send(Tag::Event, &event).is_err() || is_last(&event) => return,
+                    Ok(event) if out.send(Tag::Event, &event).is_err() || is_last(&event) => break,
                     Ok(_) | Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => return,
+                    Err(RecvTimeoutError::Disconnected) => break,
                 }
             }
+            // Nothing more will be told: from now on the connection may be idle like any other.
+            stop.store(true, Ordering::Relaxed);
         });
+    }
+
+    /// Whether events of a job are still to come.
+    fn watches(&self) -> bool {
+        self.watching.as_ref().is_some_and(|stop| !stop.load(Ordering::Relaxed))
+    }
+
+    fn say_idle(&self) {
+        let report = ErrorReport::new(
+            ErrorKind::Limit,
+            "the connection was idle for too long",
+            "connect again; a connection is for asking",
+        );
+        let _ = self.out.send(Tag::Refusal, &report);
     }
 
     fn stop_watching(&mut self) {
@@ -190,6 +217,10 @@ impl<W: Write + Send + 'static> Session<W> {
         // The peer may already be gone; there is nobody else to tell.
         let _ = self.out.send(Tag::Refusal, &report);
     }
+}
+
+fn timed_out(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
 fn is_last(event: &Event) -> bool {

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct Hello {
     /// The client's [`crate::VERSION`].
     pub version: u16,
-    /// Program and version, for pkgd's log; at most 64 bytes are kept.
+    /// Program and version. pkgd writes it into the audit trail beside what the client asks it to change;
+    /// at most 64 bytes are kept.
     pub client: String,
 }
 

@@ -105,6 +105,31 @@ pub enum EventBody {
         /// How it ended.
         state: JobState,
     },
+    /// The job was accepted. Only recorded: nobody can watch a job before it is there.
+    JobQueued {
+        /// What it builds.
+        target: String,
+    },
+    /// An output's files were missing or damaged; its rows were dropped, and the step that made it will
+    /// be built again. Only recorded, of job 0: it belongs to no job.
+    OutputLost {
+        /// The step that made it.
+        step: StepId,
+        /// The output.
+        output: Digest,
+        /// What was found.
+        why: String,
+    },
+}
+
+/// An event as the state keeps it. [`EventBody::PhaseStarted`] and [`EventBody::Progress`] are not kept:
+/// nothing is written when they happen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Number, from 1, without gaps. The oldest events go as new ones come.
+    pub number: u64,
+    /// The event.
+    pub event: Event,
 }
 
 /// How an unattended run ended. Sent on the control channel just before power-off; the launcher

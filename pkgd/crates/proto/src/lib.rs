@@ -17,13 +17,13 @@ pub mod request;
 
 pub use boot::{BootEvent, BootPhase};
 pub use control::{ErrorKind, ErrorReport, Hello, Role, Welcome};
-pub use event::{Event, EventBody, RunningStep, Verdict};
+pub use event::{Event, EventBody, Recorded, RunningStep, Verdict};
 pub use frame::{Frame, FrameError, Tag};
 pub use report::{
-    Attempt, Check, CheckState, JobReport, LintReport, PlanReport, PlanStep, RecipeReport, Status,
-    StepReport,
+    Attempt, AuditLine, Check, CheckState, JobReport, LintReport, Loss, PlanReport, PlanStep,
+    RecipeReport, Status, StepReport, VerifyReport,
 };
 pub use request::{BuildOptions, Reply, Request};
 
 /// The version of everything in this crate. Raised with each change that an older peer would misread.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;

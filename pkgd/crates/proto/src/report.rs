@@ -163,6 +163,47 @@ pub struct LintReport {
     pub hint: String,
 }
 
+/// One line of the audit trail: who asked pkgd for a change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditLine {
+    /// Number, from 1, without gaps.
+    pub number: u64,
+    /// When.
+    pub at_ms: u64,
+    /// The user who asked; `None` for pkgd itself.
+    pub uid: Option<u32>,
+    /// The process that asked; `None` for pkgd itself.
+    pub pid: Option<u32>,
+    /// What was asked for, and by which program.
+    pub what: String,
+}
+
+/// An output whose files are not what its row says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// The output.
+    pub output: Digest,
+    /// The step that made it.
+    pub step: StepId,
+    /// What was found.
+    pub why: String,
+}
+
+/// What a look at every output found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifyReport {
+    /// Outputs looked at.
+    pub outputs: u64,
+    /// Paths looked at.
+    pub paths: u64,
+    /// Rows of the state that contradict each other, one line each.
+    pub contradictions: Vec<String>,
+    /// Outputs that are missing or damaged.
+    pub lost: Vec<Loss>,
+    /// The rows of [`Self::lost`] were dropped: their steps will be built again.
+    pub repaired: bool,
+}
+
 /// How a check of `doctor` ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -3,8 +3,10 @@
 use minos_model::StepId;
 use serde::{Deserialize, Serialize};
 
+use crate::event::Recorded;
 use crate::report::{
-    Attempt, Check, JobReport, LintReport, PlanReport, RecipeReport, Status, StepReport,
+    Attempt, AuditLine, Check, JobReport, LintReport, PlanReport, RecipeReport, Status, StepReport,
+    VerifyReport,
 };
 
 /// How a build is to be done.
@@ -97,6 +99,24 @@ pub enum Request {
         /// Reboot instead.
         reboot: bool,
     },
+    /// The newest recorded events, oldest of them first. Idempotent.
+    Events {
+        /// Only those of this job.
+        job: Option<u64>,
+        /// At most this many; 0 takes 100.
+        limit: u32,
+    },
+    /// The newest lines of the audit trail, oldest of them first. Idempotent.
+    Audit {
+        /// At most this many; 0 takes 100.
+        limit: u32,
+    },
+    /// Looks at the files of every output. Idempotent without `repair`.
+    Verify {
+        /// Drop the rows of what is missing or damaged, so that it is built again. Refused while a job
+        /// runs, since its root may stand on what is to go.
+        repair: bool,
+    },
 }
 
 impl Request {
@@ -104,7 +124,11 @@ impl Request {
     pub const fn changes(&self) -> bool {
         matches!(
             self,
-            Self::Build { .. } | Self::Cancel { .. } | Self::Retry { .. } | Self::Shutdown { .. }
+            Self::Build { .. }
+                | Self::Cancel { .. }
+                | Self::Retry { .. }
+                | Self::Shutdown { .. }
+                | Self::Verify { repair: true }
         )
     }
 }
@@ -156,4 +180,10 @@ pub enum Reply {
     Lints(Vec<LintReport>),
     /// To [`Request::Doctor`].
     Doctor(Vec<Check>),
+    /// To [`Request::Events`].
+    Events(Vec<Recorded>),
+    /// To [`Request::Audit`].
+    Audit(Vec<AuditLine>),
+    /// To [`Request::Verify`].
+    Verified(VerifyReport),
 }

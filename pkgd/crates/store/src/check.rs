@@ -88,7 +88,11 @@ impl Snapshot<'_> {
             }
             for step in steps {
                 let built = matches!(step.state, StepState::Built | StepState::Cached);
-                if built && !step.output.is_some_and(|output| outputs.contains(&output)) {
+                // What a job that is over made may have been forgotten since; one that goes on needs it.
+                if built
+                    && !job.state.is_final()
+                    && !step.output.is_some_and(|output| outputs.contains(&output))
+                {
                     report.say(format!("job {}: '{}' is done without output", job.id, step.step));
                 }
                 let Some(id) = step.attempt else { continue };

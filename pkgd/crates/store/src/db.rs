@@ -150,10 +150,8 @@ impl Store {
             return Err(StoreError::Latched { first });
         }
         let result = self.try_write(change);
-        if let Err(error) = &result
-            && error.is_fatal()
-        {
-            self.latch(error);
+        if let Err(error) = &result {
+            self.note(error);
         }
         result
     }
@@ -201,14 +199,17 @@ impl Store {
     /// # Errors
     /// The database cannot be read.
     pub fn read(&self) -> Result<Snapshot<'_>, StoreError> {
-        let txn = self
-            .db
-            .begin_read()
-            .map_err(|e| StoreError::redb("read", &self.layout.database(), e))?;
-        Ok(Snapshot::new(self, txn))
+        match self.db.begin_read() {
+            Ok(txn) => Ok(Snapshot::new(self, txn)),
+            Err(e) => {
+                let error = StoreError::redb("read", &self.layout.database(), e);
+                self.note(&error);
+                Err(error)
+            }
+        }
     }
 
-    /// The first failure of a write, after which no more writes are taken.
+    /// The first failure of a write or read, after which no more writes are taken.
     pub fn latched(&self) -> Option<String> {
         match self.latch.lock() {
             Ok(first) => first.clone(),
@@ -216,7 +217,11 @@ impl Store {
         }
     }
 
-    fn latch(&self, error: &StoreError) {
+    /// Latches when `error` says that the disk or the database is not to be trusted any more.
+    pub(crate) fn note(&self, error: &StoreError) {
+        if !error.is_fatal() {
+            return;
+        }
         if let Ok(mut first) = self.latch.lock() {
             first.get_or_insert_with(|| error.to_string());
         }

@@ -9,7 +9,7 @@
 //! 3. **One owner.** pkgd's engine thread makes all writes. [`Store`] may be shared between threads
 //!    and stays correct (a second writer waits), but two writers would make each other slow.
 //!    Readers take a [`Snapshot`] on any thread and never wait.
-//! 4. **First error ends it.** After an I/O error every further write returns
+//! 4. **First error ends it.** After an I/O error, or a row that is damaged, every further write returns
 //!    [`StoreError::Latched`] with the first cause; the way out is to repair the cause and restart.
 //! 5. **Nothing is overwritten.** Logs are made with `create_new`, outputs are moved into place under
 //!    their digest, and what is no longer named goes to `trash/` before it is deleted.
@@ -29,6 +29,7 @@ mod layout;
 mod lock;
 pub mod log;
 mod outputs;
+mod repair;
 mod rows;
 mod schema;
 mod snapshot;

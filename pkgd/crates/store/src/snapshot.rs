@@ -31,6 +31,8 @@ pub(crate) trait Source {
 
     fn open<R>(&self, table: Table<R>) -> Result<Self::Rows<'_>, StoreError>;
     fn path(&self) -> PathBuf;
+    /// Told of every read that fails, before the caller is.
+    fn failed(&self, error: StoreError) -> StoreError;
 
     /// The row under `key`.
     fn get<R: DeserializeOwned>(
@@ -39,14 +41,17 @@ pub(crate) trait Source {
         key: &[u8],
     ) -> Result<Option<R>, StoreError> {
         let rows = self.open(table)?;
-        let found = rows.get(key).map_err(|e| StoreError::redb("read", &self.path(), e))?;
-        found.map(|value| decode(&self.path(), table, key, value.value())).transpose()
+        let error = |e| self.failed(StoreError::redb("read", &self.path(), e));
+        let found = rows.get(key).map_err(error)?;
+        let row = found.map(|value| decode(&self.path(), table, key, value.value())).transpose();
+        row.map_err(|e| self.failed(e))
     }
 
     /// The highest number in a table of numbered rows; 0 when it is empty.
     fn last_number<R>(&self, table: Table<R>) -> Result<u64, StoreError> {
         let rows = self.open(table)?;
-        let last = rows.last().map_err(|e| StoreError::redb("read", &self.path(), e))?;
+        let error = |e| self.failed(StoreError::redb("read", &self.path(), e));
+        let last = rows.last().map_err(error)?;
         Ok(last.and_then(|(key, _)| trailing_number(key.value())).unwrap_or(0))
     }
 
@@ -58,14 +63,15 @@ pub(crate) trait Source {
         backwards: bool,
         limit: usize,
     ) -> Result<Vec<(Vec<u8>, R)>, StoreError> {
-        let error = |e| StoreError::redb("read", &self.path(), e);
+        let error = |e| self.failed(StoreError::redb("read", &self.path(), e));
         let rows = self.open(table)?;
         let mut iter = rows.range::<&[u8]>(range).map_err(error)?;
         let mut found = Vec::new();
         while found.len() < limit {
             let next = if backwards { iter.next_back() } else { iter.next() };
             let Some((key, value)) = next.transpose().map_err(error)? else { break };
-            let row = decode(&self.path(), table, key.value(), value.value())?;
+            let row = decode(&self.path(), table, key.value(), value.value());
+            let row = row.map_err(|e| self.failed(e))?;
             found.push((key.value().to_vec(), row));
         }
         Ok(found)
@@ -129,11 +135,17 @@ impl Source for Snapshot<'_> {
     fn open<R>(&self, table: Table<R>) -> Result<Self::Rows<'_>, StoreError> {
         self.txn
             .open_table(table.definition())
-            .map_err(|e| StoreError::redb("read", &self.path(), e))
+            .map_err(|e| self.failed(StoreError::redb("read", &self.path(), e)))
     }
 
     fn path(&self) -> PathBuf {
         self.store.layout.database()
+    }
+
+    /// What cannot be read will not be written to either: design by the first error ends it.
+    fn failed(&self, error: StoreError) -> StoreError {
+        self.store.note(&error);
+        error
     }
 }
 
@@ -248,7 +260,8 @@ impl<'a> Snapshot<'a> {
 
     /// How many outputs there are.
     pub fn output_count(&self) -> Result<u64, StoreError> {
-        self.open(OUTPUTS)?.len().map_err(|e| StoreError::redb("read", &self.path(), e))
+        let error = |e| self.failed(StoreError::redb("read", &self.path(), e));
+        self.open(OUTPUTS)?.len().map_err(error)
     }
 
     /// The output of a task key, where it was built before. `weak` says whether *this* key's claim
@@ -284,6 +297,11 @@ impl<'a> Snapshot<'a> {
     pub fn events_since(&self, seq: u64, limit: usize) -> Result<Vec<EventRow>, StoreError> {
         let from = number(seq);
         self.rows(EVENTS, (Bound::Excluded(&from[..]), Bound::Unbounded), false, limit).map(values)
+    }
+
+    /// At most `limit` of the newest events, newest first.
+    pub fn last_events(&self, limit: usize) -> Result<Vec<EventRow>, StoreError> {
+        self.rows(EVENTS, ALL, true, limit).map(values)
     }
 
     /// At most `limit` lines of the audit trail, newest first.

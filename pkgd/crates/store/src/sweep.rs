@@ -85,11 +85,8 @@ impl Store {
                 self.discard_swept(dir, report)?;
             }
         }
-        let whole = |digest: &Digest| {
-            self.layout.output_tree(digest).is_dir()
-                && self.layout.output_manifest(digest).is_file()
-        };
-        report.rows_without_bytes.extend(rows.into_iter().filter(|digest| !whole(digest)));
+        let lost = rows.into_iter().filter(|digest| !self.has_bytes(digest));
+        report.rows_without_bytes.extend(lost);
         report.rows_without_bytes.sort();
         Ok(())
     }

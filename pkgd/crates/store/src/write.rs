@@ -42,6 +42,11 @@ impl Source for Write<'_> {
     fn path(&self) -> PathBuf {
         self.store.layout.database()
     }
+
+    /// [`Store::write`] hears of it when the closure returns.
+    fn failed(&self, error: StoreError) -> StoreError {
+        error
+    }
 }
 
 impl<'a> Write<'a> {

@@ -6,9 +6,9 @@ mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use common::disk::Disk;
+use common::disk::{Cache, Disk};
 use common::script::{dump, long_build, open, place_outputs, run};
-use minos_store::StoreError;
+use minos_store::{Options, Store, StoreError};
 
 /// Database and journal after a build that was killed, and what state may be found in them.
 struct Built {
@@ -96,6 +96,23 @@ fn flipped_bit_in_the_database_is_an_error_or_harmless() {
         errors += u32::from(outcome == Outcome::Error);
     }
     assert!(errors > 20, "the test must hit bytes that are in use, it hit {errors}");
+}
+
+/// A row that could not be read counted as one that is not there, and pkgd went on writing.
+#[test]
+fn what_cannot_be_read_latches_the_state() {
+    let built = Built::new();
+    let disk = Disk::with(built.database.clone(), built.journal.clone());
+    let (database, journal) = disk.parts();
+    // Without a cache every read goes to the disk.
+    let options = Options { cache_bytes: 0, ..Options::default() };
+    let store = Store::open_on(database, journal, built.dir.path(), 1, options).unwrap();
+    assert_eq!((dump(&store).unwrap(), store.latched()), (built.last.clone(), None));
+    disk.after_power_cut(Cache::Written);
+    let error = dump(&store).unwrap_err();
+    assert_eq!(store.latched(), Some(error.to_string()));
+    let refused = store.write(|w| w.create_job("t", Vec::new(), &[], 1)).unwrap_err();
+    assert!(matches!(refused, StoreError::Latched { .. }), "{refused}");
 }
 
 /// redb's header is the one block that our sums leave out.

@@ -268,6 +268,35 @@ fn sweep_takes_what_no_row_names_and_reports_rows_without_bytes() {
     assert!(store.empty_trash(|path| fs::remove_dir_all(path)).unwrap() >= 3);
 }
 
+/// Rows without bytes were only reported: the step counted as cached, and what needed it failed.
+#[test]
+fn forgotten_output_is_no_longer_cached_and_can_be_built_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let id = job(&store, &["m4", "gcc:pass1"]);
+    let m4 = build(&store, id, "m4", 5).unwrap();
+    let gcc = build(&store, id, "gcc:pass1", 6).unwrap();
+    store.write(|w| w.set_job_state(id, JobState::Done, 7)).unwrap();
+    assert!(store.has_bytes(&gcc));
+    fs::remove_file(store.layout().output_manifest(&gcc)).unwrap();
+    assert!(!store.has_bytes(&gcc));
+
+    let row = store.write(|w| w.forget_output(&gcc)).unwrap().unwrap();
+    assert_eq!(row.step, step("gcc:pass1"));
+    assert_eq!(store.write(|w| w.forget_output(&gcc)).unwrap(), None);
+    let read = store.read().unwrap();
+    assert_eq!(read.cached(&key("gcc:pass1")).unwrap(), None);
+    assert_eq!(read.output(&gcc).unwrap(), None);
+    assert_eq!(read.cached(&key("m4")).unwrap().unwrap().digest, m4);
+    assert_eq!(read.steps(id).unwrap()[1].output, Some(gcc), "what was built stays told");
+    assert_eq!(read.check().unwrap().contradictions, Vec::<String>::new());
+    drop(read);
+
+    let again = job(&store, &["gcc:pass1"]);
+    assert_eq!(build(&store, again, "gcc:pass1", 9).unwrap(), gcc);
+    assert!(store.has_bytes(&gcc));
+}
+
 #[test]
 fn checkpoint_whose_layer_is_gone_is_shortened() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,20 +1,23 @@
-//! The job that runs now: which steps are next, what each one's report means.
+//! The job that runs now: which steps are next, and how it ends.
+
+mod outcome;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, SyncSender};
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use minos_exec::{Allowed, Cancel, Limits, Pool, Task};
-use minos_model::{Digest, Failure, JobState, Metrics, Phase, StepId, StepState};
+use minos_model::{Digest, JobState, Metrics, Phase, StepId, StepState};
 use minos_plan::{Plan, Queue, Weights};
 use minos_proto::{BuildOptions, ErrorKind, ErrorReport, Event, EventBody};
 use minos_recipe::Recipe;
-use minos_store::{AttemptEnd, CommitOutput, Finish, LogWriter, PhaseDone, StoreError};
+use minos_store::{LogWriter, StoreError};
 
 use super::Command;
 use super::plan::{self, Resolved};
-use super::worker::{self, News, Placed, Report, Start, state_failure};
+use super::worker::{self, Start};
+use super::{record, repair};
 use crate::config::Sandbox;
 use crate::service::{Service, state_error};
 use crate::views;
@@ -148,20 +151,22 @@ impl RunningJob {
         let forced = self.options.rebuild.contains(&step) && !finished;
         let stale = before.is_some() && !finished;
         if let Some(row) = snapshot.cached(&key)?.filter(|_| !forced && !stale) {
-            if !finished {
-                service.store.write(|w| w.set_cached(self.id, &step, &key))?;
+            if service.store.has_bytes(&row.digest) {
+                return self.cached(service, at, &key, row.digest, finished);
             }
-            self.outputs[at] = Some(row.digest);
-            self.queue.done(at);
-            self.publish(service, EventBody::StepCached { step, output: row.digest });
-            return Ok(());
+            repair::forget(service, &row.digest, "its files are gone")?;
         }
         let phases = match snapshot.checkpoint(&key)? {
             Some(row) => row.layers.iter().map(|l| (l.phase, l.metrics)).collect(),
             None => Vec::new(),
         };
         let now = service.now_ms();
-        let attempt = service.store.write(|w| w.begin_attempt(self.id, &step, &key, now))?;
+        let (attempt, body) = service.store.write(|w| {
+            let attempt = w.begin_attempt(self.id, &step, &key, now)?;
+            let body = EventBody::StepStarted { step: step.clone(), attempt };
+            record::note(w, self.id, &body, now)?;
+            Ok((attempt, body))
+        })?;
         let log_path = service.store.layout().log(attempt, &step);
         let limits = limits(service, recipe);
         let log = LogWriter::create(log_path, limits.log_bytes)?;
@@ -179,7 +184,32 @@ impl RunningJob {
         service.live.update(&step, |_| {});
         worker::spawn(service, Start { task, attempt, log }, &self.outbox);
         self.lanes.insert(at, lane);
-        self.publish(service, EventBody::StepStarted { step, attempt });
+        self.publish(service, body);
+        Ok(())
+    }
+
+    /// Takes the step from the cache. One that this job `finished` before it was interrupted stays as it
+    /// is.
+    fn cached(
+        &mut self,
+        service: &Service,
+        at: usize,
+        key: &Digest,
+        output: Digest,
+        finished: bool,
+    ) -> Result<(), StoreError> {
+        let step = self.step(at).clone();
+        let body = EventBody::StepCached { step: step.clone(), output };
+        let now = service.now_ms();
+        if !finished {
+            service.store.write(|w| {
+                w.set_cached(self.id, &step, key)?;
+                record::note(w, self.id, &body, now)
+            })?;
+        }
+        self.outputs[at] = Some(output);
+        self.queue.done(at);
+        self.publish(service, body);
         Ok(())
     }
 
@@ -229,155 +259,6 @@ impl RunningJob {
         }
     }
 
-    /// Takes a worker's report.
-    pub fn handle(&mut self, service: &Arc<Service>, report: Report) {
-        let Report { step, news } = report;
-        let Some(at) = self.plan.position(&step) else { return };
-        match news {
-            News::PhaseStarted { phase, resumed } => {
-                // On the disk the step is "running" already; a commit for each phase's start would
-                // double the number of commits for nothing.
-                self.publish(service, EventBody::PhaseStarted { step, phase, resumed });
-            }
-            News::PhaseDone { phase, metrics, committed } => {
-                self.phase_done(service, at, phase, metrics, &committed);
-            }
-            News::Finished { result, log_bytes } => {
-                self.finished(service, at, result, log_bytes);
-            }
-        }
-    }
-
-    fn phase_done(
-        &mut self,
-        service: &Service,
-        at: usize,
-        phase: Phase,
-        metrics: Metrics,
-        committed: &SyncSender<Result<(), Failure>>,
-    ) {
-        let Some(lane) = self.lanes.get_mut(&at) else { return };
-        // A phase whose checkpoint was of no use ran again: only this run of it counts.
-        lane.phases.retain(|(earlier, _)| *earlier != phase);
-        lane.phases.push((phase, metrics));
-        let done = PhaseDone {
-            attempt: lane.attempt,
-            phase,
-            metrics,
-            layer: Some(phase.as_str().to_owned()),
-        };
-        let written = service.store.write(|w| w.phase_done(done));
-        let ok = written.is_ok();
-        // A worker that is gone has already reported why.
-        let _ = committed.send(written.map_err(|e| state_failure(&e)));
-        if ok {
-            let step = self.step(at).clone();
-            self.publish(service, EventBody::PhaseDone { step, phase, metrics });
-        }
-    }
-
-    fn finished(
-        &mut self,
-        service: &Service,
-        at: usize,
-        result: Result<Placed, Failure>,
-        log_bytes: u64,
-    ) {
-        let Some(lane) = self.lanes.remove(&at) else { return };
-        let written = match result {
-            Ok(placed) => self.built(service, at, &lane, &placed, log_bytes),
-            Err(_) if lane.cancel.requested() => self.stopped(service, at, &lane, log_bytes),
-            Err(failure) => self.step_failed(service, at, &lane, failure, log_bytes),
-        };
-        if let Err(e) = written {
-            self.state_broke(&e);
-            self.queue.fail(at);
-        }
-    }
-
-    fn built(
-        &mut self,
-        service: &Service,
-        at: usize,
-        lane: &Lane,
-        placed: &Placed,
-        log_bytes: u64,
-    ) -> Result<(), StoreError> {
-        let step = self.plan.steps()[at].clone();
-        let commit = CommitOutput {
-            attempt: lane.attempt,
-            parts: lane.parts.clone(),
-            output: placed.digest,
-            version: step.version.clone(),
-            size: placed.size,
-            files: placed.files,
-            weak: service.args.sandbox == Sandbox::Weak,
-            phases: lane.phases.clone(),
-            log_bytes,
-        };
-        let now = service.now_ms();
-        let committed = service.store.write(|w| w.commit_output(commit, now))?;
-        if let Some(before) = committed.replaced {
-            eprintln!(
-                "pkgd: {} is not reproducible: the same inputs gave {} before and {} now",
-                step.id,
-                before.short(),
-                placed.digest.short()
-            );
-        }
-        // The rows are committed; what the scratch folder still holds is of no use to anyone.
-        if let Err(e) =
-            service.store.layout().discard(&service.store.layout().scratch_of(&step.id, &lane.key))
-        {
-            eprintln!("pkgd: {e}");
-        }
-        self.outputs[at] = Some(placed.digest);
-        self.queue.done(at);
-        let (output, metrics) = (placed.digest, committed.metrics);
-        self.publish(service, EventBody::StepBuilt { step: step.id, output, metrics });
-        Ok(())
-    }
-
-    fn stopped(
-        &mut self,
-        service: &Service,
-        at: usize,
-        lane: &Lane,
-        log_bytes: u64,
-    ) -> Result<(), StoreError> {
-        let finish = Finish { end: AttemptEnd::Cancelled, log_bytes, last: None };
-        let now = service.now_ms();
-        service.store.write(|w| w.finish_attempt(lane.attempt, finish, now))?;
-        self.queue.fail(at);
-        Ok(())
-    }
-
-    fn step_failed(
-        &mut self,
-        service: &Service,
-        at: usize,
-        lane: &Lane,
-        failure: Failure,
-        log_bytes: u64,
-    ) -> Result<(), StoreError> {
-        self.failed = true;
-        let step = self.step(at).clone();
-        let end = AttemptEnd::Failed(failure.clone());
-        let dropped: Vec<StepId> =
-            self.queue.fail(at).into_iter().map(|at| self.step(at).clone()).collect();
-        let (now, job) = (service.now_ms(), self.id);
-        service.store.write(|w| {
-            w.finish_attempt(lane.attempt, Finish { end, log_bytes, last: None }, now)?;
-            dropped.iter().try_for_each(|step| w.set_step(job, step, StepState::Skipped))
-        })?;
-        self.publish(service, EventBody::StepFailed { step: step.clone(), failure });
-        for skipped in dropped {
-            let because = step.clone();
-            self.publish(service, EventBody::StepSkipped { step: skipped, because });
-        }
-        Ok(())
-    }
-
     /// Stops every running step; [`Self::advance`] ends the job when they are gone.
     pub fn cancel(&mut self) {
         self.cancelled = true;
@@ -401,7 +282,7 @@ impl RunningJob {
                 .map(|row| row.step)
                 .collect();
             waiting.iter().try_for_each(|step| w.set_step(job, step, StepState::Skipped))?;
-            w.set_job_state(job, state, now)
+            super::finish(w, job, state, now)
         });
         match written {
             Ok(()) => state,

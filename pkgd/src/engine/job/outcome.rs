@@ -1,0 +1,176 @@
+//! What a worker's report means: for the state, for the steps that wait, for those who watch.
+
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+
+use minos_model::{Failure, Metrics, Phase, StepId, StepState};
+use minos_proto::EventBody;
+use minos_store::{AttemptEnd, CommitOutput, Finish, PhaseDone, StoreError};
+
+use super::{Lane, RunningJob};
+use crate::config::Sandbox;
+use crate::engine::record;
+use crate::engine::worker::{News, Placed, Report, state_failure};
+use crate::service::Service;
+
+impl RunningJob {
+    /// Takes a worker's report.
+    pub fn handle(&mut self, service: &Arc<Service>, report: Report) {
+        let Report { step, news } = report;
+        let Some(at) = self.plan.position(&step) else { return };
+        match news {
+            News::PhaseStarted { phase, resumed } => {
+                // On the disk the step is "running" already; a commit for each phase's start would
+                // double the number of commits for nothing.
+                self.publish(service, EventBody::PhaseStarted { step, phase, resumed });
+            }
+            News::PhaseDone { phase, metrics, committed } => {
+                self.phase_done(service, at, phase, metrics, &committed);
+            }
+            News::Finished { result, log_bytes } => {
+                self.finished(service, at, result, log_bytes);
+            }
+        }
+    }
+
+    fn phase_done(
+        &mut self,
+        service: &Service,
+        at: usize,
+        phase: Phase,
+        metrics: Metrics,
+        committed: &SyncSender<Result<(), Failure>>,
+    ) {
+        let step = self.step(at).clone();
+        let Some(lane) = self.lanes.get_mut(&at) else { return };
+        // A phase whose checkpoint was of no use ran again: only this run of it counts.
+        lane.phases.retain(|(earlier, _)| *earlier != phase);
+        lane.phases.push((phase, metrics));
+        let done = PhaseDone {
+            attempt: lane.attempt,
+            phase,
+            metrics,
+            layer: Some(phase.as_str().to_owned()),
+        };
+        let body = EventBody::PhaseDone { step, phase, metrics };
+        let now = service.now_ms();
+        let written = service.store.write(|w| {
+            w.phase_done(done)?;
+            record::note(w, self.id, &body, now)
+        });
+        let ok = written.is_ok();
+        // A worker that is gone has already reported why.
+        let _ = committed.send(written.map_err(|e| state_failure(&e)));
+        if ok {
+            self.publish(service, body);
+        }
+    }
+
+    fn finished(
+        &mut self,
+        service: &Service,
+        at: usize,
+        result: Result<Placed, Failure>,
+        log_bytes: u64,
+    ) {
+        let Some(lane) = self.lanes.remove(&at) else { return };
+        let written = match result {
+            Ok(placed) => self.built(service, at, &lane, &placed, log_bytes),
+            Err(_) if lane.cancel.requested() => self.stopped(service, at, &lane, log_bytes),
+            Err(failure) => self.step_failed(service, at, &lane, failure, log_bytes),
+        };
+        if let Err(e) = written {
+            self.state_broke(&e);
+            self.queue.fail(at);
+        }
+    }
+
+    fn built(
+        &mut self,
+        service: &Service,
+        at: usize,
+        lane: &Lane,
+        placed: &Placed,
+        log_bytes: u64,
+    ) -> Result<(), StoreError> {
+        let step = self.plan.steps()[at].clone();
+        let commit = CommitOutput {
+            attempt: lane.attempt,
+            parts: lane.parts.clone(),
+            output: placed.digest,
+            version: step.version.clone(),
+            size: placed.size,
+            files: placed.files,
+            weak: service.args.sandbox == Sandbox::Weak,
+            phases: lane.phases.clone(),
+            log_bytes,
+        };
+        let now = service.now_ms();
+        let (output, id) = (placed.digest, step.id.clone());
+        let (committed, body) = service.store.write(|w| {
+            let committed = w.commit_output(commit, now)?;
+            let body = EventBody::StepBuilt { step: id, output, metrics: committed.metrics };
+            record::note(w, self.id, &body, now)?;
+            Ok((committed, body))
+        })?;
+        if let Some(before) = committed.replaced {
+            eprintln!(
+                "pkgd: {} is not reproducible: the same inputs gave {} before and {} now",
+                step.id,
+                before.short(),
+                placed.digest.short()
+            );
+        }
+        // The rows are committed; what the scratch folder still holds is of no use to anyone.
+        let layout = service.store.layout();
+        if let Err(e) = layout.discard(&layout.scratch_of(&step.id, &lane.key)) {
+            eprintln!("pkgd: {e}");
+        }
+        self.outputs[at] = Some(placed.digest);
+        self.queue.done(at);
+        self.publish(service, body);
+        Ok(())
+    }
+
+    fn stopped(
+        &mut self,
+        service: &Service,
+        at: usize,
+        lane: &Lane,
+        log_bytes: u64,
+    ) -> Result<(), StoreError> {
+        let finish = Finish { end: AttemptEnd::Cancelled, log_bytes, last: None };
+        let now = service.now_ms();
+        service.store.write(|w| w.finish_attempt(lane.attempt, finish, now))?;
+        self.queue.fail(at);
+        Ok(())
+    }
+
+    fn step_failed(
+        &mut self,
+        service: &Service,
+        at: usize,
+        lane: &Lane,
+        failure: Failure,
+        log_bytes: u64,
+    ) -> Result<(), StoreError> {
+        self.failed = true;
+        let step = self.step(at).clone();
+        let end = AttemptEnd::Failed(failure.clone());
+        let dropped: Vec<StepId> =
+            self.queue.fail(at).into_iter().map(|at| self.step(at).clone()).collect();
+        let mut told = vec![EventBody::StepFailed { step: step.clone(), failure }];
+        told.extend(dropped.iter().map(|skipped| EventBody::StepSkipped {
+            step: skipped.clone(),
+            because: step.clone(),
+        }));
+        let (now, job) = (service.now_ms(), self.id);
+        service.store.write(|w| {
+            w.finish_attempt(lane.attempt, Finish { end, log_bytes, last: None }, now)?;
+            dropped.iter().try_for_each(|step| w.set_step(job, step, StepState::Skipped))?;
+            told.iter().try_for_each(|body| record::note(w, job, body, now))
+        })?;
+        told.into_iter().for_each(|body| self.publish(service, body));
+        Ok(())
+    }
+}

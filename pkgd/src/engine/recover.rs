@@ -1,0 +1,75 @@
+//! The start after whatever ended the last pkgd, and the trash that kills and repairs leave.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+use minos_model::JobState;
+use minos_sandbox::tree;
+use minos_store::{LogReader, Store, StoreError};
+
+use super::{Engine, repair};
+
+impl Engine {
+    /// Puts the state in order after whatever ended the last pkgd: attempts without an end were
+    /// interrupted, unfinished jobs are queued again, scratch that no row names is deleted.
+    ///
+    /// # Errors
+    /// The state cannot be written.
+    pub fn recover(&mut self) -> Result<(), StoreError> {
+        let store = &self.service.store;
+        let now = self.service.now_ms();
+        let layout = store.layout().clone();
+        store.write(|w| {
+            w.interrupt_attempts(
+                |row| {
+                    LogReader::open(layout.log(row.id, &row.step))
+                        .and_then(|mut log| log.len())
+                        .unwrap_or(0)
+                },
+                now,
+            )
+        })?;
+        let report = store.sweep()?;
+        for digest in &report.rows_without_bytes {
+            repair::forget(&self.service, digest, "its files are gone")?;
+        }
+        let mut unfinished = store.read()?.unfinished_jobs()?;
+        unfinished.sort_by_key(|row| row.id);
+        store.write(|w| {
+            let begun = unfinished.iter().filter(|row| row.state == JobState::Running);
+            begun.map(|row| row.id).try_for_each(|id| w.bump_resumed(id))
+        })?;
+        self.queue.extend(unfinished.iter().map(|row| row.id));
+        self.empty_trash();
+        Ok(())
+    }
+
+    /// Deletes what waits in the trash, on a thread of its own: a build tree takes a while.
+    pub(super) fn empty_trash(&self) {
+        let store = Arc::clone(&self.service.store);
+        thread::spawn(move || empty_trash(&store));
+    }
+}
+
+/// Deletes what waits in the trash. Several may do it at once: what another one took is no error.
+pub(super) fn empty_trash(store: &Store) {
+    let remove = |path: &Path| match remove(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    };
+    if let Err(e) = store.empty_trash(remove) {
+        eprintln!("pkgd: {e}");
+    }
+}
+
+/// Deletes a file or a tree, which may be made to harm who deletes it.
+fn remove(path: &Path) -> io::Result<()> {
+    if !fs::symlink_metadata(path)?.is_dir() {
+        return fs::remove_file(path);
+    }
+    tree::Dir::open(path)?.clear()?;
+    fs::remove_dir(path)
+}
