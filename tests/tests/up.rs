@@ -9,8 +9,8 @@ use std::process::Command;
 
 use minos_tests::artefacts::{must_be_root, top};
 
-/// Runs `qemu/up`: fails unless it ends well and tells of a build in which nothing failed.
-fn up(clone: &Path, arguments: &[&str]) {
+/// Runs `qemu/up`: fails unless it ends well and its summary has this text.
+fn up(clone: &Path, arguments: &[&str], summary: &str) {
     let output = Command::new(clone.join("qemu/up"))
         .args(arguments)
         .env_remove("CARGO_TARGET_DIR")
@@ -19,7 +19,7 @@ fn up(clone: &Path, arguments: &[&str]) {
     let said = [output.stdout, output.stderr].map(|b| String::from_utf8_lossy(&b).into_owned());
     let said = said.join("\n--- stderr ---\n");
     assert!(output.status.success(), "up {arguments:?}: {}\n{said}", output.status);
-    assert!(said.contains(" 0 failed"), "up {arguments:?} shows its summary:\n{said}");
+    assert!(said.contains(summary), "up {arguments:?} shows its summary:\n{said}");
 }
 
 #[test]
@@ -29,6 +29,7 @@ fn a_clean_clone_boots_a_machine_that_builds_and_builds_on_the_host() {
     let clone = dir.path().join("minos");
     let cloned = Command::new("git").args(["clone", "--quiet"]).args([&top(), &clone]).status();
     assert!(cloned.is_ok_and(|s| s.success()), "git clones {}", top().display());
-    up(&clone, &["--yes"]);
-    up(&clone, &["--host", "--target", "demo/zlib", "--yes"]);
+    // The verdict of a machine counts; the table of a host build names the job.
+    up(&clone, &["--yes"], " 0 failed");
+    up(&clone, &["--host", "--target", "demo/zlib", "--yes"], "demo/zlib: done");
 }
