@@ -119,9 +119,14 @@ impl Journal {
         }
     }
 
-    /// Tells the host that a phase was reached.
+    /// Tells the host that a phase was reached, and the console when it shows everything. The host
+    /// gets no log line of it: it would read the same thing twice.
     pub fn phase(&mut self, at_ms: u64, phase: BootPhase) {
         self.event(at_ms, &BootEvent::Phase { at_ms, phase });
+        let mut line = Line::default();
+        // A line that is too long is cut; nothing else can fail.
+        let _ = write!(line, "reached phase {phase}");
+        self.ring.push(Kind::Local, at_ms, line.0.as_bytes());
     }
 
     /// Shows everything that is still in the ring on the console again.
@@ -184,6 +189,10 @@ impl Journal {
                     self.put_line(&entry.bytes);
                     return true;
                 }
+                Kind::Local if self.level == LogLevel::Debug || self.replay_all => {
+                    self.put_line(&entry.bytes);
+                    return true;
+                }
                 Kind::Prompt if !self.replay_all => {
                     // The longest entry fits.
                     let _ = self.terminal.rest.extend_from_slice(&entry.bytes);
@@ -228,7 +237,7 @@ impl Journal {
 
 fn send_entry(sys: &mut dyn Sys, fd: Fd, entry: &Entry) -> Result<(), Errno> {
     match entry.kind {
-        Kind::Prompt => Ok(()),
+        Kind::Prompt | Kind::Local => Ok(()),
         Kind::Frame => sys.write(fd, &entry.bytes).map(drop),
         Kind::Line(_) => {
             let text = cut(str::from_utf8(&entry.bytes).unwrap_or("?"));

@@ -90,3 +90,19 @@ fn every_event_fits_into_the_ring() {
         assert!(bytes.len() > HEADER && bytes.len() <= ENTRY, "{event:?}: {}", bytes.len());
     }
 }
+
+/// The host once read every phase twice: as an event, and as a line of the log.
+#[test]
+fn a_phase_is_one_event_for_the_host_and_a_line_where_everything_is_shown() {
+    for (level, shown) in [(Normal, ""), (Debug, "init: reached phase mounted\n")] {
+        let (mut fake, mut journal) = with_terminal();
+        journal.set_level(level);
+        let fd = fake.open("/dev/vport1p1", Open::Write).unwrap();
+        journal.open_port(fd);
+        journal.phase(7, BootPhase::Mounted);
+        journal.flush(&mut fake);
+        assert_eq!(fake.world().console_text(), shown);
+        let event = BootEvent::Phase { at_ms: 7, phase: BootPhase::Mounted };
+        assert_eq!(fake.world().port, encode(Tag::Boot, &event).unwrap());
+    }
+}

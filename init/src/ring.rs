@@ -17,6 +17,8 @@ const HEADER: usize = 12;
 pub enum Kind {
     /// A log line: for the console (if its level is wanted) and, as a frame, for the port.
     Line(LogLevel),
+    /// A line for the console only, at the level of debugging: the host has it as an event.
+    Local,
     /// Text for the console only, without a newline added.
     Prompt,
     /// A frame for the port only.
@@ -30,7 +32,8 @@ impl Kind {
             Self::Line(LogLevel::Normal) => 1,
             Self::Line(LogLevel::Debug) => 2,
             Self::Prompt => 3,
-            Self::Frame => 4,
+            Self::Local => 4,
+            Self::Frame => 5,
         }
     }
 
@@ -40,6 +43,7 @@ impl Kind {
             1 => Self::Line(LogLevel::Normal),
             2 => Self::Line(LogLevel::Debug),
             3 => Self::Prompt,
+            4 => Self::Local,
             _ => Self::Frame,
         }
     }

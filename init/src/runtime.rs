@@ -352,7 +352,6 @@ impl<S: Sys> Runtime<S> {
     fn reached(&mut self, phase: BootPhase) {
         let now = self.sys.now_ms();
         self.journal.phase(now, phase);
-        self.say(LogLevel::Debug, format_args!("reached phase {phase}"));
         #[cfg(debug_assertions)]
         if phase == BootPhase::Services {
             self.heap_calls = crate::sys::counting::calls();

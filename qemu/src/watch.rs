@@ -47,6 +47,8 @@ pub enum Order {
     CutPower(Survivors),
     /// Kill QEMU.
     Kill,
+    /// Take the disk of this serial number away from the running machine, as [`Vm::detach`] does.
+    Detach(&'static str),
     /// End the run as interrupted.
     Interrupt,
 }
@@ -66,7 +68,8 @@ pub struct Report {
 /// verdict. `on` sees every observation and gives orders; a test may cut the power there.
 ///
 /// # Errors
-/// When the control port cannot be connected, or a survivor of a power cut cannot be written.
+/// When the control port cannot be connected, a survivor of a power cut cannot be written, or a
+/// disk that is to be detached is not there.
 /// Everything that happens to the guest is an [`Ending`], not an error.
 pub fn watch(
     vm: &mut Vm,
@@ -142,6 +145,10 @@ fn carry_out(vm: &mut Vm, order: Order, seen: &Observation) -> Result<Option<Hos
         (Order::Kill, _) => {
             vm.kill();
             Ok(Some(HostAct::Killed))
+        }
+        (Order::Detach(serial), _) => {
+            vm.detach(serial)?;
+            Ok(None)
         }
         (Order::Interrupt, _) | (_, Observation::Host(HostAct::Interrupted)) => {
             vm.kill();

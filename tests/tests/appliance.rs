@@ -275,3 +275,36 @@ fn pkgctl_drives_a_machine_from_outside() {
     assert_eq!(poweroff.0, Some(0), "{poweroff:?}");
     assert!(run.events.iter().any(|e| matches!(e, BootEvent::Bye { clean: true, .. })));
 }
+
+/// The state disk is gone in the middle of a phase. Nothing can be recorded any more, so nothing may be told
+/// to be built; the machine says which disk it was, and still powers off by itself.
+#[test]
+fn a_state_disk_that_dies_in_a_build_ends_in_words() {
+    let mut recipes = Recipes::new();
+    recipes.step(
+        "slow",
+        &[],
+        &[("build", "for i in $(seq 20); do echo $i >> log; sync; sleep 0.2; done\n")],
+    );
+    let mut appliance = Appliance::with_recipes(recipes.path());
+    appliance.append("minos.build=demo/slow minos.then=poweroff");
+    let mut detached = false;
+    let run = appliance.run(&mut |seen| {
+        let started = matches!(seen, Observation::Event(event)
+            if matches!(event.body, EventBody::PhaseStarted { .. }));
+        if started && !std::mem::replace(&mut detached, true) {
+            return Order::Detach("minos-state");
+        }
+        Order::Continue
+    });
+    assert!(detached, "the build began: {}", run.console);
+    let Ending::Verdict(verdict) = &run.report.ending else {
+        panic!("{}\n{}\n{:#?}", run.report.ending, run.console, run.events)
+    };
+    assert!(!verdict.success, "{verdict:?}");
+    let told = verdict.summary.contains("the state disk failed: cannot write '/state/");
+    assert!(told, "the disk that died is named: {verdict:?}\n{}", run.console);
+    assert_eq!(verdict.built, 0, "{verdict:?}");
+    let panicked = run.events.iter().any(|e| matches!(e, BootEvent::Panic { .. }));
+    assert!(!panicked, "{:?}", run.events);
+}

@@ -87,7 +87,11 @@ impl Run {
             _ => Vec::new(),
         };
         let success = state == JobState::Done;
-        let summary = summary::line(&self.target, state, &steps);
+        let mut summary = summary::line(&self.target, state, &steps);
+        // The rows stopped with the disk, so the steps cannot tell why: the verdict has to.
+        if let Some(first) = self.service.store.latched() {
+            summary = format!("{summary}; the state disk failed: {first}");
+        }
         if !self.service.args.quiet {
             print!("{}", summary::table(&self.target, state, &steps, self.started.elapsed()));
         }
