@@ -173,8 +173,7 @@ impl<R: Read + Seek> Reader<R> {
         skip: &mut dyn FnMut(&Digest) -> bool,
         each: &mut dyn FnMut(Digest, &mut dyn Read) -> io::Result<()>,
     ) -> Result<Stats, Error> {
-        let before = std::mem::take(&mut self.stream.stats);
-        debug_assert_eq!(before.contents, 0, "statistics are of one run");
+        self.stream.stats = Stats::default();
         for unique in &self.uniques {
             if skip(&unique.digest) {
                 self.stream.stats.skipped += 1;
@@ -183,7 +182,7 @@ impl<R: Read + Seek> Reader<R> {
                 self.stream.stats.contents += 1;
             }
         }
-        Ok(std::mem::take(&mut self.stream.stats))
+        Ok(self.stream.stats)
     }
 }
 
