@@ -1,6 +1,8 @@
 //! Small packages made in memory.
 #![allow(dead_code, reason = "each test program uses a part")]
 
+pub mod raw;
+
 use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read};
 
