@@ -22,9 +22,9 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// Level 9 and frames of 1 MiB: measured in `docs/decisions/0014-package-file.md`.
+    /// Level 9 and frames of 256 KiB: measured in `docs/decisions/0014-package-file.md`.
     fn default() -> Self {
-        Self { level: 9, frame: 1 << 20 }
+        Self { level: 9, frame: 256 << 10 }
     }
 }
 
