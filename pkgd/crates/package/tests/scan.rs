@@ -303,7 +303,7 @@ fn an_output_becomes_a_package() {
     assert_eq!((package.manifest(), package.id()), (&made, written.id));
     assert_eq!(made.file_name(), "hello-2.12-1.noarch.mpk");
     let provided: Vec<String> = made.provides.iter().map(ToString::to_string).collect();
-    assert_eq!(provided, ["role:greeter", "cmd:hello", "cmd:hi=2"]);
+    assert_eq!(provided, ["cmd:hello", "cmd:hi=2", "role:greeter"]);
     let needed: Vec<String> = made.dependencies.iter().map(|d| d.requirement.to_string()).collect();
     assert_eq!(needed, ["cmd:sh"]);
     assert!(made.dependencies.iter().all(|d| d.kind == DependencyKind::Runtime));

@@ -6,10 +6,12 @@ pub mod raw;
 use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read};
 
-use minos_model::Digest;
 use minos_model::package::{
-    Account, Actions, FileKind, Origin, PackageFields, PackageFile, PackageManifest, PackagePath,
+    Account, AccountName, Actions, DirectoryAction, FileKind, GroupAction, LinkAction,
+    OptionalGroup, Origin, PackageFields, PackageFile, PackageManifest, PackagePath, ServiceAction,
+    SysctlAction, UserAction, Xattr,
 };
+use minos_model::{Dependency, DependencyKind, Digest};
 use minos_package::{Error, KeyId, Options, Policy, Reader, SecretKey, TrustStore, write};
 
 pub type Package = Reader<Cursor<Vec<u8>>>;
@@ -159,4 +161,67 @@ pub fn open_signed(bytes: &[u8], trust: &TrustStore, threshold: usize) -> Result
 /// Everything a package can tell: fails if anything is wrong.
 pub fn check(bytes: &[u8]) -> Result<(), Error> {
     open(bytes)?.verify().map(drop)
+}
+
+/// A package with something in every field, and the files of [`sample`].
+pub fn full() -> PackageManifest {
+    let name = |text: &str| text.parse().expect("a name");
+    let requirement = |text: &str| text.parse().expect("a requirement");
+    let account: AccountName = "greeter".parse().expect("a name");
+    let dependency = |kind, text, condition: Option<&str>| Dependency {
+        kind,
+        requirement: requirement(text),
+        condition: condition.map(requirement),
+    };
+    let mut files = sample().files();
+    files[1].user = Account::Name(account.clone());
+    files[1].xattrs.push(Xattr { name: "user.note".to_owned(), value: b"mine".to_vec() });
+    files.push(hardlink("usr/bin/hello", "usr/bin/greet"));
+    files.push(symlink("usr/bin/hi", "greet"));
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    let fields = PackageFields {
+        version: "1:2.0~rc1-3".parse().expect("a version"),
+        arch: "x86_64".parse().expect("a machine"),
+        dependencies: vec![
+            dependency(DependencyKind::Runtime, "glibc>=2.40,<3", Some("role:init")),
+            dependency(DependencyKind::Runtime, "cmd:sh", None),
+            dependency(DependencyKind::Build, "gcc^14", None),
+            dependency(DependencyKind::Group(name("tls")), "soname:libssl.so.3(x86_64)", None),
+        ],
+        groups: vec![OptionalGroup { name: name("tls"), reason: "Greets over TLS".to_owned() }],
+        provides: ["cmd:greet", "pkgconfig:greeting=2.0~rc1", "role:greeter"]
+            .map(|c| c.parse().expect("one"))
+            .to_vec(),
+        conflicts: vec![requirement("salute")],
+        replaces: vec![requirement("hello<1:2")],
+        config: vec![path("etc/greeting.conf")],
+        actions: Actions {
+            groups: vec![GroupAction { name: account.clone(), id: Some(77) }],
+            users: vec![UserAction {
+                name: account.clone(),
+                id: None,
+                group: account.clone(),
+                home: Some(path("var/lib/greeter")),
+                description: "Greets".to_owned(),
+            }],
+            directories: vec![DirectoryAction {
+                path: path("var/lib/greeter"),
+                mode: 0o750,
+                user: Account::Name(account.clone()),
+                group: Account::Id(0),
+            }],
+            links: vec![LinkAction {
+                path: path("etc/greeter"),
+                target: b"greeting.conf".to_vec(),
+            }],
+            sysctl: vec![SysctlAction {
+                key: "net.ipv4.ip_forward".to_owned(),
+                value: "1".to_owned(),
+            }],
+            services: vec![ServiceAction { name: name("greeter"), enable: true }],
+        },
+        files,
+        ..empty()
+    };
+    PackageManifest::new(fields).expect("a package")
 }
