@@ -135,7 +135,7 @@ fn actions() -> Actions {
 #[test]
 fn actions_keep_their_rules() {
     assert!(PackageManifest::new(PackageFields { actions: actions(), ..fields() }).is_ok());
-    let bad: [(&str, fn(&mut Actions)); 12] = [
+    let bad: [(&str, fn(&mut Actions)); 13] = [
         ("its group", |a| a.groups.clear()),
         ("its owner", |a| {
             a.users.clear();
@@ -148,6 +148,7 @@ fn actions_keep_their_rules() {
         ("target", |a| a.links[0].target.push(0)),
         ("actions.sysctl", |a| a.sysctl[0].key = "kernel..core_pattern".to_owned()),
         ("actions.sysctl", |a| a.sysctl[0].key = "kernel core".to_owned()),
+        ("actions.sysctl", |a| a.sysctl[0].key = "/etc/passwd".to_owned()),
         ("actions.sysctl", |a| a.sysctl[0].value = "1\nkernel.core_pattern=|x".to_owned()),
         ("actions.services", |a| a.services.extend_from_within(..)),
     ];

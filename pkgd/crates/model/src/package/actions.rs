@@ -54,7 +54,7 @@ pub struct LinkAction {
 /// A kernel parameter to be set at boot.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SysctlAction {
-    /// Its key with dots: `net.ipv4.ip_forward`. 1 to 128 of `a-z A-Z 0-9 . _ - /`.
+    /// Its key with dots: `net.ipv4.ip_forward`. 1 to 128 of `a-z A-Z 0-9 _ - .`.
     pub key: String,
     /// Its value: 1 to 255 printable ASCII characters or spaces.
     pub value: String,

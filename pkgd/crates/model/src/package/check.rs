@@ -139,11 +139,12 @@ fn actions(a: &Actions) -> Result<(), PackageError> {
 }
 
 fn sysctl(a: &Actions) -> Result<(), PackageError> {
-    let key = |b: u8| b.is_ascii_alphanumeric() || b"._-/".contains(&b);
+    let letter = |b: u8| b.is_ascii_alphanumeric() || b"_-".contains(&b);
+    // No slashes and no empty parts: a key becomes a path below /proc/sys.
+    let part = |part: &str| !part.is_empty() && part.bytes().all(letter);
     let value = |b: u8| b.is_ascii_graphic() || b == b' ';
     let good = |s: &super::SysctlAction| {
-        let key =
-            (1..=128).contains(&s.key.len()) && s.key.bytes().all(key) && !s.key.contains("..");
+        let key = s.key.len() <= 128 && s.key.split('.').all(part);
         key && (1..=255).contains(&s.value.len()) && s.value.bytes().all(value)
     };
     if a.sysctl.iter().all(good) {
