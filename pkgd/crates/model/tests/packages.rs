@@ -134,8 +134,9 @@ fn actions() -> Actions {
 
 #[test]
 fn actions_keep_their_rules() {
+    type Change = fn(&mut Actions);
     assert!(PackageManifest::new(PackageFields { actions: actions(), ..fields() }).is_ok());
-    let bad: [(&str, fn(&mut Actions)); 13] = [
+    let bad: [(&str, Change); 13] = [
         ("its group", |a| a.groups.clear()),
         ("its owner", |a| {
             a.users.clear();
@@ -188,6 +189,30 @@ fn what_is_found_is_what_stands_there() {
     assert!(package.file(b"a/y").is_none());
     assert_eq!(package.files[3].path.parent(), Some(&b"a"[..]));
     assert_eq!(package.files[3].path.file_name(), b"x");
+}
+
+#[test]
+fn people_see_bytes_as_text() {
+    let target = b"../a b\xff%".to_vec();
+    let link = PackageFile {
+        path: path("usr/x y"),
+        kind: FileKind::Symlink { target },
+        mode: 0,
+        user: Account::ROOT,
+        group: Account::Name("mail".parse().expect("a name")),
+        xattrs: vec![],
+    };
+    let text = serde_json::to_string(&link).expect("encodes");
+    let expected = r#"{"path":"usr/x%20y","kind":{"Symlink":{"target":"../a%20b%FF%25"}},"mode":0,"user":{"Id":0},"group":{"Name":"mail"},"xattrs":[]}"#;
+    assert_eq!(text, expected);
+    assert_eq!(serde_json::from_str::<PackageFile>(&text).expect("decodes"), link);
+    assert!(serde_json::from_str::<PackageFile>(&text.replace("%25", "%2")).is_err());
+    assert!(serde_json::from_str::<PackageFile>(&text.replace("usr/x", "../x")).is_err());
+    // The whole package likewise, with all rules.
+    let package = PackageManifest::new(fields()).expect("a package");
+    let text = serde_json::to_string(&package).expect("encodes");
+    assert_eq!(serde_json::from_str::<PackageManifest>(&text).expect("decodes"), package);
+    assert!(serde_json::from_str::<PackageManifest>(&text.replace("Compresses", "")).is_err());
 }
 
 proptest! {

@@ -48,6 +48,7 @@ pub struct LinkAction {
     /// Where.
     pub path: PackagePath,
     /// The bytes of its target: 1 to 4095, none of them NUL.
+    #[serde(with = "super::path::raw")]
     pub target: Vec<u8>,
 }
 
