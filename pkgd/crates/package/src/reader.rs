@@ -186,7 +186,7 @@ impl<R: Read + Seek> Reader<R> {
     }
 }
 
-/// Hands one content to `each`, reads what it left, and checks length and hash.
+/// Hands one content to `each`, reads what it left, and checks the hash. The length is right: frames and files add up.
 fn give<R: Read + Seek>(
     stream: &mut Stream<R>,
     unique: &Unique,
@@ -197,7 +197,6 @@ fn give<R: Read + Seek>(
         content: stream.content(unique),
         hasher: hash.then(Hasher::new),
         expected: unique.digest,
-        left: unique.size,
         wrong: false,
     };
     let mut outcome = each(unique.digest, &mut reader);
@@ -207,7 +206,7 @@ fn give<R: Read + Seek>(
     if let Some(error) = reader.content.failed.take() {
         return Err(error);
     }
-    if reader.wrong || (outcome.is_ok() && reader.left > 0) {
+    if reader.wrong {
         return Err(Error::Content(unique.digest));
     }
     outcome.map_err(Error::io("write a content of the package"))
@@ -218,7 +217,6 @@ struct Hashing<'a, R> {
     content: Content<'a, R>,
     hasher: Option<Hasher>,
     expected: Digest,
-    left: u64,
     wrong: bool,
 }
 
@@ -228,7 +226,6 @@ impl<R: Read + Seek> Read for Hashing<'_, R> {
             return Ok(0);
         }
         let count = self.content.read(buffer)?;
-        self.left -= count as u64;
         if count > 0 {
             if let Some(hasher) = &mut self.hasher {
                 hasher.update(&buffer[..count]);

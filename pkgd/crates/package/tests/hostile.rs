@@ -15,7 +15,7 @@ use minos_model::package::{
 use minos_model::{Constraint, Dependency, DependencyKind, Digest, Requirement};
 use minos_package::header::{HEADER_LEN, Header};
 use minos_package::index::{self, Frame};
-use minos_package::{Error, Options, Policy, Reader, sign};
+use minos_package::{Error, Options, Part, Policy, Reader, sign};
 
 /// Opens a package of these files and gives what refuses it.
 fn refusal(files: Vec<PackageFile>) -> String {
@@ -228,6 +228,20 @@ fn pitfall_7_a_manifest_is_verified_before_it_is_parsed() {
     raw.frames(&[(b"junk".to_vec(), 5)]);
     raw.content[0] ^= 1;
     assert!(matches!(check(&raw.bytes()), Err(Error::Damaged(_))));
+}
+
+#[test]
+fn pitfall_7_an_index_is_verified_before_it_is_used() {
+    // Another cut of the same content: right in itself, and not what was signed.
+    let content = b"hello hello";
+    let fields = PackageFields { files: vec![regular("a", content)], ..empty() };
+    let mut raw = Raw::new(&fields, content);
+    raw.frames(&[(frame(b"hello "), 6), (frame(b"hello"), 5)]);
+    let header = raw.header();
+    raw.frames(&[(frame(b"hello"), 5), (frame(b" hello"), 6)]);
+    let bytes = [&header.to_bytes()[..], &raw.manifest, &raw.index, &raw.content].concat();
+    assert!(matches!(open(&bytes), Err(Error::Damaged(Part::Index))));
+    assert!(check(&raw.bytes()).is_ok(), "under its own header it is good");
 }
 
 /// A package with one file of `content`, whose frames are these.

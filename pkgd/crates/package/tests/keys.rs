@@ -270,6 +270,32 @@ fn pitfall_30_a_signature_has_one_encoding() {
     }
 }
 
+/// The owner of a key can make a signature whose R is the neutral point: lax verifiers take it, and so can disagree
+/// with strict ones about what was signed.
+#[test]
+fn pitfall_30_a_signature_without_nonce_is_none() {
+    use curve25519_dalek::Scalar;
+    use sha2::{Digest as _, Sha512};
+    let (key, seed) = (key(1), [1; 32]);
+    let secret = curve25519_dalek::scalar::clamp_integer(
+        *Sha512::digest(seed).first_chunk().expect("long enough"),
+    );
+    let neutral: [u8; 32] = unhex(SMALL_ORDER[0]).try_into().expect("32 bytes");
+    let hash = Sha512::new()
+        .chain_update(neutral)
+        .chain_update(key.public().as_bytes())
+        .chain_update(TEXT);
+    let hash = Scalar::from_bytes_mod_order_wide(&hash.finalize().into());
+    let s = hash * Scalar::from_bytes_mod_order(secret);
+    let signature: [u8; 64] = [neutral, s.to_bytes()].concat().try_into().expect("64 bytes");
+    let lax = ed25519_dalek::VerifyingKey::from_bytes(key.public().as_bytes()).expect("a key");
+    assert!(
+        ed25519_dalek::Verifier::verify(&lax, TEXT, &signature.into()).is_ok(),
+        "the equation holds"
+    );
+    assert_eq!(key.public().verify(TEXT, &signature), Err(KeyError::BadSignature));
+}
+
 /// RFC 8032, section 7.1, test 2.
 #[test]
 fn vector_of_the_standard() {
