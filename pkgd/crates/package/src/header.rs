@@ -13,7 +13,7 @@ pub const HEADER_LEN: usize = 104;
 /// The longest signature block: 16 signatures.
 pub const MAX_SIGNATURES: u32 = 16 * crate::sign::ENTRY_LEN as u32;
 /// The longest manifest in bytes.
-pub const MAX_MANIFEST: u64 = 256 << 20;
+pub const MAX_MANIFEST: u64 = 128 << 20;
 /// The longest index in bytes.
 pub const MAX_INDEX: u64 = 64 << 20;
 /// The longest content in bytes, compressed.

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
+use minos_model::Digest;
 use minos_model::package::PackageManifest;
-use minos_model::{Digest, Hasher};
 
 use crate::error::{Error, Part};
 
@@ -26,13 +26,8 @@ pub struct Frame {
 impl Frame {
     /// The record of a compressed frame.
     pub fn of(bytes: &[u8], raw: u32) -> Self {
-        let mut hasher = Hasher::new();
-        hasher.update(bytes);
-        Self {
-            compressed: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
-            raw,
-            digest: hasher.finish(),
-        }
+        let compressed = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        Self { compressed, raw, digest: Digest::of(bytes) }
     }
 }
 

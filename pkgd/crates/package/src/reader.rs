@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use minos_model::package::PackageManifest;
+use minos_model::package::{PackageFields, PackageManifest};
 use minos_model::{Digest, Hasher};
 
 use crate::content::{Content, Stats, Stream};
@@ -286,8 +286,10 @@ pub fn decode_manifest(bytes: &[u8], digest: Digest) -> Result<PackageManifest, 
         return Err(Error::Damaged(Part::Manifest));
     }
     let malformed = |why| Error::Malformed(Part::Manifest, why);
-    let manifest: PackageManifest = postcard::from_bytes(bytes)
-        .map_err(|_| malformed("it is not the manifest of a package, or breaks a rule"))?;
+    // Fields first and rules then: postcard would swallow which rule is broken.
+    let fields: PackageFields = postcard::from_bytes(bytes)
+        .map_err(|_| malformed("it is not the manifest of a package"))?;
+    let manifest = PackageManifest::new(fields)?;
     match postcard::to_allocvec(&manifest) {
         Ok(again) if again == bytes => Ok(manifest),
         _ => Err(malformed("it is not in canonical form")),

@@ -17,9 +17,13 @@ use minos_package::header::{HEADER_LEN, Header};
 use minos_package::index::{self, Frame};
 use minos_package::{Error, Options, Part, Policy, Reader, sign};
 
-/// Opens a package of these files and gives what refuses it.
-fn refusal(files: Vec<PackageFile>) -> String {
-    open(&Raw::of(files).bytes()).err().expect("it must be refused").to_string()
+/// Opens a package of these files, which must be refused for what its manifest says.
+fn refused(files: Vec<PackageFile>) {
+    let error = open(&Raw::of(files.clone()).bytes()).err();
+    assert!(
+        matches!(error, Some(Error::Package(_) | Error::Malformed(Part::Manifest, _))),
+        "{files:?}: {error:?}"
+    );
 }
 
 /// The bytes of a package in which the path `xx` was replaced by other bytes of the same length.
@@ -50,19 +54,16 @@ fn pitfall_6_paths_cannot_leave_the_root() {
 #[test]
 fn pitfall_6_nothing_is_written_through_a_link() {
     let through = vec![symlink("a", "/etc"), regular("a/passwd", b"root::0:0::/:/bin/sh")];
-    assert!(refusal(through).contains("breaks a rule"));
+    refused(through);
     let deep = vec![
         directory("usr"),
         symlink("usr/lib", "/"),
         directory("usr/lib/x"),
         symlink("usr/lib/x/y", "z"),
     ];
-    assert!(refusal(deep).contains("breaks a rule"));
-    assert!(
-        refusal(vec![regular("a", b""), regular("a/b", b"")]).contains("breaks a rule"),
-        "below a file"
-    );
-    assert!(refusal(vec![regular("no/parent", b"")]).contains("breaks a rule"));
+    refused(deep);
+    refused(vec![regular("a", b""), regular("a/b", b"")]);
+    refused(vec![regular("no/parent", b"")]);
 }
 
 #[test]
@@ -79,7 +80,7 @@ fn pitfall_6_hard_links_stay_inside() {
         vec![regular("a", b""), PackageFile { mode: 0o4755, ..hardlink("b", "a") }],
         vec![regular("a", b""), PackageFile { user: Account::Id(5), ..hardlink("b", "a") }],
     ] {
-        assert!(refusal(bad.clone()).contains("breaks a rule"), "{bad:?}");
+        refused(bad);
     }
 }
 
@@ -91,7 +92,7 @@ fn pitfall_6_a_path_stands_once_and_in_order() {
         vec![regular("b", b""), regular("a", b"")],
         vec![directory("a"), directory("b"), regular("a/x", b"")],
     ] {
-        assert!(refusal(bad).contains("breaks a rule"));
+        refused(bad);
     }
     // There is no rule about case or Unicode: these are different files on every file system we use.
     let twins = vec![
@@ -128,7 +129,7 @@ fn pitfall_6_owners_modes_and_attributes_are_limited() {
         with(&["user.\u{e9}"]),
         with(&(0..17).map(|_| "user.a").collect::<Vec<_>>()),
     ] {
-        assert!(refusal(vec![bad.clone()]).contains("breaks a rule"), "{bad:?}");
+        refused(vec![bad]);
     }
     assert!(check(&Raw::of(vec![with(&["security.capability", "user.a"])]).bytes()).is_ok());
 }
@@ -202,7 +203,7 @@ fn pitfall_7_lengths_are_limited_before_memory_is_taken() {
         assert!(matches!(open(&header.to_bytes()), Err(Error::TooLong(..))), "{header:?}");
     }
     // Within the limits, but not there: no memory is taken for what is only told.
-    let told = Header { manifest: 200 << 20, ..header };
+    let told = Header { manifest: 100 << 20, ..header };
     assert!(matches!(open(&told.to_bytes()), Err(Error::Length { .. })));
     // A list that tells 2^60 entries.
     let mut raw = Raw::of(vec![]);
@@ -342,10 +343,7 @@ fn one_content_with_two_sizes_is_refused() {
     let huge = |at: &str| {
         entry(at, FileKind::Regular { size: 1 << 62, digest: Digest::of(at.as_bytes()) }, 0o644)
     };
-    assert!(
-        refusal(vec![huge("a"), huge("b"), huge("c"), huge("d"), huge("e")])
-            .contains("breaks a rule")
-    );
+    refused(vec![huge("a"), huge("b"), huge("c"), huge("d"), huge("e")]);
 }
 
 #[test]

@@ -74,15 +74,21 @@ pub struct ServiceAction {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actions {
     /// Groups, made before users.
+    #[serde(deserialize_with = "super::limit::list")]
     pub groups: Vec<GroupAction>,
     /// Users.
+    #[serde(deserialize_with = "super::limit::list")]
     pub users: Vec<UserAction>,
     /// Directories.
+    #[serde(deserialize_with = "super::limit::list")]
     pub directories: Vec<DirectoryAction>,
     /// Links.
+    #[serde(deserialize_with = "super::limit::list")]
     pub links: Vec<LinkAction>,
     /// Kernel parameters.
+    #[serde(deserialize_with = "super::limit::list")]
     pub sysctl: Vec<SysctlAction>,
     /// Services.
+    #[serde(deserialize_with = "super::limit::list")]
     pub services: Vec<ServiceAction>,
 }

@@ -2,17 +2,13 @@
 
 use core::fmt;
 
+use super::limit::{MAX_FILES, MAX_LIST, MAX_XATTRS};
 use super::path::escape;
 use super::{
     Account, Actions, DependencyKind, FileKind, PackageFields, PackageFile, PackagePath, Xattr,
 };
 
-/// The most paths a package may have.
-pub const MAX_FILES: usize = 1 << 20;
-/// The most entries any other list of it may have.
-const MAX_LIST: usize = 1 << 16;
-/// The most extended attributes of one file, and the most bytes of one value.
-const MAX_XATTRS: usize = 16;
+/// The most bytes of the value of an extended attribute.
 const MAX_XATTR_VALUE: usize = 4096;
 
 /// Why fields do not make a package.

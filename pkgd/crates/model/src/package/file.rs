@@ -55,6 +55,7 @@ pub struct PackageFile {
     /// Group; [`Account::ROOT`] for a hard link.
     pub group: Account,
     /// Extended attributes, sorted by name, no name twice, at most 16.
+    #[serde(deserialize_with = "super::limit::xattrs")]
     pub xattrs: Vec<Xattr>,
 }
 
