@@ -4,18 +4,27 @@
 //! 1. A value that exists is valid: names and versions are checked when they are made, also by serde.
 //! 2. Text forms are canonical: `parse(x.to_string()) == x`, and equal values have equal bytes.
 
+pub mod capability;
+pub mod comparison;
 pub mod digest;
 pub mod manifest;
 pub mod metrics;
 pub mod name;
+mod order;
 pub mod outcome;
+pub mod package;
 pub mod phase;
+pub mod requirement;
 pub mod version;
 
+pub use capability::{Capability, CapabilityKind, CapabilityName};
+pub use comparison::{Comparison, Op};
 pub use digest::{Digest, Hasher};
 pub use manifest::{Entry, Kind, Manifest, Xattr};
 pub use metrics::Metrics;
 pub use name::{Name, NameError, StepId};
 pub use outcome::{Failure, FailureClass, JobState, StepState};
+pub use package::{Dependency, DependencyKind, PackageFields, PackageManifest, PackagePath};
 pub use phase::{Phase, Stage};
-pub use version::Version;
+pub use requirement::{Constraint, Requirement, Target};
+pub use version::{Upstream, Version};

@@ -1,0 +1,185 @@
+//! Paths inside a package.
+
+use core::fmt;
+use core::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// The longest path in bytes (`PATH_MAX` of Linux without the final NUL).
+pub const MAX_PATH: usize = 4095;
+/// The longest component in bytes (`NAME_MAX` of Linux).
+pub const MAX_COMPONENT: usize = 255;
+
+/// A path below the root: bytes, relative, `/` between components, none of them empty, `.` or `..`, and no
+/// control characters. There is no rule about case or Unicode: paths are equal if their bytes are.
+///
+/// Text form: bytes outside `!`..`~`, and `%`, are written `%XX`, as in the manifest of an output.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PackagePath(Vec<u8>);
+
+/// The bytes are not a path of a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathError {
+    path: String,
+    why: &'static str,
+}
+
+impl fmt::Display for PathError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "'{}' is not a path of a package: {}", self.path, self.why)
+    }
+}
+
+impl std::error::Error for PathError {}
+
+impl PackagePath {
+    /// Takes bytes as a path.
+    ///
+    /// # Errors
+    /// They break a rule of the type.
+    pub fn new(bytes: Vec<u8>) -> Result<Self, PathError> {
+        match check(&bytes) {
+            Ok(()) => Ok(Self(bytes)),
+            Err(why) => Err(PathError { path: escape(bytes.get(..80).unwrap_or(&bytes)), why }),
+        }
+    }
+
+    /// The bytes, without a leading `/`.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The path of the directory it stands in; `None` at the top.
+    pub fn parent(&self) -> Option<&[u8]> {
+        let slash = self.0.iter().rposition(|b| *b == b'/')?;
+        self.0.get(..slash)
+    }
+
+    /// The last component.
+    pub fn file_name(&self) -> &[u8] {
+        let start = self.0.iter().rposition(|b| *b == b'/').map_or(0, |slash| slash + 1);
+        self.0.get(start..).unwrap_or_default()
+    }
+}
+
+fn check(bytes: &[u8]) -> Result<(), &'static str> {
+    if bytes.is_empty() || bytes.len() > MAX_PATH {
+        return Err("it must have 1 to 4095 bytes");
+    }
+    if bytes.iter().any(u8::is_ascii_control) {
+        return Err("control characters are not allowed");
+    }
+    for component in bytes.split(|b| *b == b'/') {
+        match component {
+            b"" => return Err("it must be relative, without '//' and without a '/' at its end"),
+            b"." | b".." => return Err("'.' and '..' are not allowed"),
+            long if long.len() > MAX_COMPONENT => {
+                return Err("a component has more than 255 bytes");
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Writes bytes as printable ASCII: what is outside `!`..`~`, and `%`, becomes `%XX`.
+pub(super) fn escape(bytes: &[u8]) -> String {
+    let plain = |b: u8| b.is_ascii_graphic() && b != b'%';
+    let text = |b: &u8| if plain(*b) { char::from(*b).to_string() } else { format!("%{b:02X}") };
+    bytes.iter().map(text).collect()
+}
+
+fn unescape(text: &str) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(b) = bytes.next() {
+        out.push(if b == b'%' {
+            let high = char::from(bytes.next()?).to_digit(16)?;
+            let low = char::from(bytes.next()?).to_digit(16)?;
+            u8::try_from(high << 4 | low).ok()?
+        } else {
+            b
+        });
+    }
+    Some(out)
+}
+
+impl FromStr for PackagePath {
+    type Err = PathError;
+
+    fn from_str(s: &str) -> Result<Self, PathError> {
+        let short = || PathError {
+            path: escape(s.as_bytes()),
+            why: "a % is followed by two hexadecimal digits",
+        };
+        let path = Self::new(unescape(s).ok_or_else(short)?)?;
+        if path.to_string() == s { Ok(path) } else { Err(short()) }
+    }
+}
+
+impl fmt::Display for PackagePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&escape(&self.0))
+    }
+}
+
+impl Serialize for PackagePath {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        if s.is_human_readable() { s.collect_str(self) } else { s.serialize_bytes(&self.0) }
+    }
+}
+
+impl<'de> Deserialize<'de> for PackagePath {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        if d.is_human_readable() {
+            return String::deserialize(d)?.parse().map_err(de::Error::custom);
+        }
+        Self::new(d.deserialize_byte_buf(Bytes)?).map_err(de::Error::custom)
+    }
+}
+
+/// Bytes that are no path, for serde: in one piece for machines, escaped as a path is for people.
+pub(super) mod raw {
+    use serde::{Deserialize as _, Deserializer, Serializer, de};
+
+    pub(in crate::package) fn serialize<S: Serializer>(
+        bytes: &[u8],
+        s: S,
+    ) -> Result<S::Ok, S::Error> {
+        if s.is_human_readable() {
+            s.serialize_str(&super::escape(bytes))
+        } else {
+            s.serialize_bytes(bytes)
+        }
+    }
+
+    pub(in crate::package) fn deserialize<'de, D: Deserializer<'de>>(
+        d: D,
+    ) -> Result<Vec<u8>, D::Error> {
+        if !d.is_human_readable() {
+            return d.deserialize_byte_buf(super::Bytes);
+        }
+        let text = String::deserialize(d)?;
+        super::unescape(&text)
+            .ok_or_else(|| de::Error::custom("a % is followed by two hexadecimal digits"))
+    }
+}
+
+/// Takes bytes in one piece: a sequence of `u8` would be decoded one by one.
+struct Bytes;
+
+impl de::Visitor<'_> for Bytes {
+    type Value = Vec<u8>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("bytes")
+    }
+
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+        Ok(bytes.to_vec())
+    }
+
+    fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
+        Ok(bytes)
+    }
+}
