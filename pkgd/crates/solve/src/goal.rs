@@ -196,11 +196,12 @@ impl<'u> Goal<'u> {
         let Some(current) = self.installed.get(&name) else { return options };
         let mut replacers = self.replacers.get(current).cloned().unwrap_or_default();
         self.sort(&mut replacers, &[]);
-        replacers.retain(|p| !options.contains(p));
         if self.is_fresh(name) {
+            options.retain(|p| !replacers.contains(p));
             replacers.append(&mut options);
             return replacers;
         }
+        replacers.retain(|p| !options.contains(p));
         options.append(&mut replacers);
         options
     }

@@ -42,24 +42,24 @@ fn change(universe: &Universe, fact: &Fact, request: &Request) -> Option<(u32, W
             Why::Downgrade(_) => {
                 let constraint = format!("={version}").parse().ok()?;
                 let term = Term { target: name.clone(), constraint };
-                (1, WayOut::Downgrade(Want { term, groups: Vec::new() }))
+                (0, WayOut::Downgrade(Want { term, groups: Vec::new() }))
             }
-            Why::Held(_) => (2, WayOut::Unhold(name.clone())),
-            Why::Pinned(_) => (2, WayOut::Unpin(name.clone())),
+            Why::Held(_) => (1, WayOut::Unhold(name.clone())),
+            Why::Pinned(_) => (1, WayOut::Unpin(name.clone())),
             Why::Repository(_) => {
                 let all = universe.named(name).into_iter();
                 let mut same = all.filter(|p| universe.version_text(*p) == version);
                 let (repository, _) = same.find_map(|p| universe.repository(p))?;
-                (3, WayOut::From { name: name.clone(), repository: repository.to_owned() })
+                (1, WayOut::From { name: name.clone(), repository: repository.to_owned() })
             }
             Why::Removed => (5, WayOut::Spare(name.clone())),
         },
         Fact::Held { package } => {
-            (2, WayOut::Unhold(package.split(' ').next().unwrap_or_default().to_owned()))
+            (1, WayOut::Unhold(package.split(' ').next().unwrap_or_default().to_owned()))
         }
         Fact::Asked(want) if !want.term.constraint.is_any() || !want.groups.is_empty() => {
             let instead = Want::any(&want.term.target);
-            (0, WayOut::Instead { asked: want.clone(), instead })
+            (2, WayOut::Instead { asked: want.clone(), instead })
         }
         Fact::Asked(want) if request.asks.len() > 1 && asks_for(request, want) => {
             (4, WayOut::Without(want.clone()))

@@ -141,8 +141,14 @@ impl fmt::Display for Fact {
                 write!(f, "{name} can be installed once only, as {a} or as {b}")
             }
             Self::Conflict { package, other, term } => {
-                write!(f, "{package} conflicts with {term}")?;
-                if other == term { Ok(()) } else { write!(f, ", which is {other}") }
+                let (name, _) = other.split_once(' ').unwrap_or((other, ""));
+                match term.strip_prefix(name) {
+                    Some("") => write!(f, "{package} conflicts with {other}"),
+                    Some(rest) if rest.starts_with(' ') => {
+                        write!(f, "{package} conflicts with {term}, and so with {other}")
+                    }
+                    _ => write!(f, "{package} conflicts with {term}, which {other} provides"),
+                }
             }
             Self::Role { role, packages: [a, b] } => {
                 write!(f, "only one of {a} and {b} can be {role}")

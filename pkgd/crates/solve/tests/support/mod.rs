@@ -9,8 +9,10 @@ use minos_solve::index::{Entry, Group, Need, Provide, Repository, Table, Term, b
 use minos_solve::{Ask, Pin, Request, System, Universe, Want};
 
 /// A universe, a system and a request.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Scene {
+    /// The lines it was made of.
+    lines: Vec<String>,
     pub repositories: Vec<(String, i32)>,
     pub packages: Vec<Entry>,
     /// Packages that no repository has any more.
@@ -20,10 +22,18 @@ pub struct Scene {
     pub request: Request,
 }
 
+impl std::fmt::Debug for Scene {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("\n")?;
+        self.lines.iter().try_for_each(|line| writeln!(f, "{line}"))
+    }
+}
+
 impl Scene {
     /// Reads one line; panics with the line if it says nothing.
     pub fn line(&mut self, line: &str) -> bool {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        self.lines.push(line.to_owned());
         match word {
             "repo" => {
                 let (name, priority) = rest.split_once(' ').expect(line);
