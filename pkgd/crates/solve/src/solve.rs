@@ -144,6 +144,7 @@ impl<'s> Solving<'s> {
         let mut found = match self.find(&wanted) {
             Outcome::Found(found) => set(found),
             Outcome::GaveUp => return Err(SolveError::GaveUp { steps: self.budget.used() }),
+            Outcome::None if keeps.is_empty() => return Ok(None),
             Outcome::None => match self.find(&musts) {
                 Outcome::Found(found) => {
                     wanted = musts;

@@ -89,9 +89,10 @@ fn package(place: usize, before: &[Entry], random: &mut Random) -> Entry {
     let mean = DEPENDENCIES as f64 / PACKAGES as f64;
     let needs = ((random.fraction() + random.fraction()) * mean + 0.5) as usize;
     let mut seen = HashSet::new();
-    for _ in 0..needs.min(before.len()) {
+    // The most basic ones are often drawn twice.
+    for _ in 0..needs * 8 {
         let target = basic(before, random);
-        if seen.insert(target) {
+        if entry.needs.len() < needs.min(before.len()) && seen.insert(target) {
             entry.needs.push(need(before, target, random));
         }
     }

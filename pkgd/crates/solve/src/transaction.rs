@@ -1,8 +1,9 @@
 //! From two sets of packages to ordered steps.
 
-use std::collections::{BTreeMap, BTreeSet};
+use core::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
-use petgraph::algo::tarjan_scc;
+use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::answer::{Action, Reason, Step};
@@ -23,14 +24,11 @@ pub(crate) fn steps(
     }
     let mut steps = Vec::new();
     let mut together = 0;
-    // What goes: an order in which each package goes before what it needs.
-    let mut leaving = components(rules, &before);
-    leaving.reverse();
-    for component in leaving {
+    for component in ordered(rules, &before, true) {
         let gone = component.into_iter().filter(|p| replaced.is_removed(rules, *p, chosen));
         push(&mut steps, &mut together, gone.map(|p| (Action::Remove(p), Reason::Unneeded)));
     }
-    for component in components(rules, chosen) {
+    for component in ordered(rules, chosen, false) {
         let new = component.into_iter().filter(|p| !before.contains(p));
         let new = new.map(|p| {
             (replaced.action(rules, p), why.get(&p).copied().unwrap_or(Reason::Unneeded))
@@ -51,27 +49,69 @@ fn push(
     *together += u32::from(steps.len() > before);
 }
 
-/// The packages in an order in which each comes after what it needs; what needs each other in a circle comes
-/// together, sorted.
-fn components(rules: &Rules<'_>, packages: &BTreeSet<PackageId>) -> Vec<Vec<PackageId>> {
+/// The packages in an order in which each comes after what it needs, or before it where they leave. What needs each
+/// other in a circle comes together. Where nothing else decides, the order is that of the numbers, which is by name.
+fn ordered(rules: &Rules<'_>, packages: &BTreeSet<PackageId>, leaving: bool) -> Vec<Vec<PackageId>> {
     let mut graph = DiGraph::<PackageId, ()>::new();
     let nodes: BTreeMap<PackageId, NodeIndex> =
         packages.iter().map(|p| (*p, graph.add_node(*p))).collect();
     for (package, node) in &nodes {
-        for next in used(rules, *package, packages) {
-            if let Some(to) = nodes.get(&next) {
-                graph.update_edge(*node, *to, ());
+        let needed: Vec<PackageId> = if leaving {
+            ever_used(rules, *package)
+        } else {
+            used(rules, *package, packages).collect()
+        };
+        for next in needed {
+            if let Some(needed) = nodes.get(&next) {
+                let (first, then) = if leaving { (node, needed) } else { (needed, node) };
+                graph.update_edge(*first, *then, ());
             }
         }
     }
-    let mut found = Vec::with_capacity(nodes.len());
-    for component in tarjan_scc(&graph) {
-        let ids = component.into_iter().filter_map(|node| graph.node_weight(node).copied());
-        let mut ids: Vec<PackageId> = ids.collect();
-        ids.sort_unstable();
-        found.push(ids);
+    // Kosaraju's and not Tarjan's, which petgraph does by recursion as deep as the longest chain.
+    let mut circles: Vec<Vec<PackageId>> = kosaraju_scc(&graph)
+        .into_iter()
+        .map(|circle| circle.iter().filter_map(|n| graph.node_weight(*n).copied()).collect())
+        .collect();
+    circles.iter_mut().for_each(|circle: &mut Vec<PackageId>| circle.sort_unstable());
+    by_number(&graph, circles)
+}
+
+/// What meets any need of the package, also what this request does not allow: what goes was used until now.
+fn ever_used(rules: &Rules<'_>, package: PackageId) -> Vec<PackageId> {
+    let universe = rules.goal.universe;
+    let terms = universe.needs(package).flat_map(|need| universe.alternatives(need));
+    terms.flat_map(|term| universe.matches(term)).collect()
+}
+
+/// Kahn's algorithm over the circles, always taking the lowest that is ready.
+fn by_number(graph: &DiGraph<PackageId, ()>, circles: Vec<Vec<PackageId>>) -> Vec<Vec<PackageId>> {
+    let place: BTreeMap<PackageId, usize> =
+        circles.iter().enumerate().flat_map(|(i, c)| c.iter().map(move |p| (*p, i))).collect();
+    let mut after: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); circles.len()];
+    let mut waits = vec![0_usize; circles.len()];
+    for edge in graph.raw_edges() {
+        let at = |node| graph.node_weight(node).and_then(|p| place.get(p)).copied();
+        let (Some(first), Some(then)) = (at(edge.source()), at(edge.target())) else { continue };
+        if first != then && after.get_mut(first).is_some_and(|after| after.insert(then)) {
+            waits.get_mut(then).into_iter().for_each(|count| *count += 1);
+        }
     }
-    found
+    let lowest = |i: usize| circles.get(i).and_then(|c| c.first()).copied();
+    let ready = |waits: &[usize], i: usize| waits.get(i) == Some(&0);
+    let mut open: BinaryHeap<_> =
+        (0..circles.len()).filter(|i| ready(&waits, *i)).map(|i| Reverse((lowest(i), i))).collect();
+    let mut order = Vec::with_capacity(circles.len());
+    while let Some(Reverse((_, next))) = open.pop() {
+        for then in after.get(next).into_iter().flatten() {
+            waits.get_mut(*then).into_iter().for_each(|count| *count -= 1);
+            if ready(&waits, *then) {
+                open.push(Reverse((lowest(*then), *then)));
+            }
+        }
+        order.extend(circles.get(next).cloned());
+    }
+    order
 }
 
 /// Which new package takes the place of which installed ones.

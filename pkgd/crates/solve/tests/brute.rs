@@ -328,8 +328,14 @@ fn names(set: &[&Entry]) -> Vec<String> {
     set.iter().map(|e| format!("{} {}", e.name, e.version)).collect()
 }
 
+/// How many universes are tried; more with `MINOS_CASES`.
+fn cases() -> ProptestConfig {
+    let cases = std::env::var("MINOS_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(2000);
+    ProptestConfig { cases, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3000, ..ProptestConfig::default() })]
+    #![proptest_config(cases())]
 
     #[test]
     fn the_solver_answers_where_brute_force_does(scene in scene()) {

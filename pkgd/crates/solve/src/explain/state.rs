@@ -12,11 +12,12 @@ use crate::universe::{PackageId, Symbol, TermRef};
 pub struct Core {
     pub facts: Vec<Fact>,
     pub levels: BTreeSet<u32>,
+    known: HashSet<Fact>,
 }
 
 impl Core {
     pub fn add(&mut self, fact: Fact) {
-        if !self.facts.contains(&fact) {
+        if self.known.insert(fact.clone()) {
             self.facts.push(fact);
         }
     }
@@ -171,8 +172,13 @@ impl<'r> State<'r> {
 
     /// Everything that speaks for this duty having no option left.
     pub fn blame(&self, duty: &Duty) -> Core {
-        let mut trace = Trace { state: self, core: Core::default(), told: HashSet::new() };
-        trace.duty(duty, None, u32::MAX);
+        let mut trace = Trace {
+            state: self,
+            core: Core::default(),
+            told: HashSet::new(),
+            open: vec![Open::Duty(duty.clone(), None, u32::MAX)],
+        };
+        trace.run();
         trace.core
     }
 }
@@ -188,16 +194,51 @@ enum Out {
     Role(Symbol, PackageId),
 }
 
-/// Collects the facts behind a contradiction, backwards through the causes.
+/// What is still to be told.
+enum Open {
+    /// Why the duty exists, and why none of its options but this one could be taken before then.
+    Duty(Duty, Option<PackageId>, u32),
+    /// Why the package is chosen.
+    Chosen(PackageId),
+    /// Why the package was out before then.
+    Out(PackageId, u32),
+    /// This, now that what it rests on has been told.
+    Tell(Fact),
+    /// The need, with what of it cannot be had.
+    TellNeed(PackageId, Rc<Clause>),
+}
+
+/// Collects the facts behind a contradiction, backwards through the causes. What is open stands on a stack of its
+/// own: a chain of causes is as long as a chain of packages, which no thread's stack bears.
 struct Trace<'a, 'r> {
     state: &'a State<'r>,
     core: Core,
     told: HashSet<PackageId>,
+    open: Vec<Open>,
 }
 
 impl Trace<'_, '_> {
-    /// Why the duty exists, and why none of its options but `except` can be taken.
+    fn run(&mut self) {
+        while let Some(open) = self.open.pop() {
+            match open {
+                Open::Duty(duty, except, before) => self.duty(&duty, except, before),
+                Open::Chosen(package) => self.chosen(package),
+                Open::Out(package, before) => self.out(package, before),
+                Open::Tell(fact) => self.core.add(fact),
+                Open::TellNeed(package, clause) => {
+                    super::words::need(self.state.rules, package, &clause, &mut self.core);
+                }
+            }
+        }
+    }
+
+    /// These next, the first one first.
+    fn next(&mut self, open: Vec<Open>) {
+        self.open.extend(open.into_iter().rev());
+    }
+
     fn duty(&mut self, duty: &Duty, except: Option<PackageId>, before: u32) {
+        let mut open = Vec::new();
         match duty {
             Duty::Must(index) => {
                 if let Some(must) = self.state.rules.goal.musts.get(*index) {
@@ -205,19 +246,16 @@ impl Trace<'_, '_> {
                 }
             }
             Duty::Need(package, clause) => {
-                self.chosen(*package);
-                if let Some((_, by)) = &clause.when {
-                    let by = by.iter().find(|p| self.state.chosen_at(**p).is_some_and(|at| at < before));
-                    by.copied().into_iter().for_each(|p| self.chosen(p));
-                }
-                super::words::need(self.state.rules, *package, clause, &mut self.core);
+                open.push(Open::Chosen(*package));
+                let earlier = |p: &&PackageId| self.state.chosen_at(**p).is_some_and(|at| at < before);
+                let mut conditions = clause.when.iter().flat_map(|(_, by)| by.iter());
+                open.extend(conditions.find(earlier).map(|p| Open::Chosen(*p)));
+                open.push(Open::TellNeed(*package, Rc::clone(clause)));
             }
         }
-        for option in self.state.options(duty) {
-            if Some(*option) != except {
-                self.out(*option, before);
-            }
-        }
+        let others = self.state.options(duty).iter().filter(|option| Some(**option) != except);
+        open.extend(others.map(|option| Open::Out(*option, before)));
+        self.next(open);
     }
 
     fn chosen(&mut self, package: PackageId) {
@@ -233,32 +271,25 @@ impl Trace<'_, '_> {
             Cause::Must(index) => Duty::Must(*index),
             Cause::Need(by, clause) => Duty::Need(*by, Rc::clone(clause)),
         };
-        self.duty(&duty, Some(package), chosen.at);
+        self.open.push(Open::Duty(duty, Some(package), chosen.at));
     }
 
     fn out(&mut self, package: PackageId, before: u32) {
         let universe = self.state.rules.goal.universe;
         let Some(out) = self.state.reason_out(package, before) else { return };
-        match out {
-            Out::Refuted(core) => self.core.join(&core),
-            Out::Version(other) => {
-                self.chosen(other);
-                self.core.add(super::words::one_version(universe, other, package));
-            }
+        let (chosen, fact) = match out {
+            Out::Refuted(core) => return self.core.join(&core),
+            Out::Version(other) => (other, super::words::one_version(universe, other, package)),
             Out::Enemy { by, of, term, chosen } => {
-                self.chosen(chosen);
-                self.core.add(Fact::Conflict {
-                    package: universe.label(by),
-                    other: universe.label(of),
-                    term: universe.term_text(term),
-                });
+                let [package, other] = [by, of].map(|p| universe.label(p));
+                (chosen, Fact::Conflict { package, other, term: universe.term_text(term) })
             }
             Out::Role(role, player) => {
-                self.chosen(player);
-                let mut packages = [universe.label(player), universe.label(package)];
+                let mut packages = [player, package].map(|p| universe.label(p));
                 packages.sort();
-                self.core.add(Fact::Role { role: universe.text(role).to_owned(), packages });
+                (player, Fact::Role { role: universe.text(role).to_owned(), packages })
             }
-        }
+        };
+        self.next(vec![Open::Chosen(chosen), Open::Tell(fact)]);
     }
 }

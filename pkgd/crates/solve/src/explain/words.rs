@@ -14,6 +14,10 @@ use crate::universe::{PackageId, Universe, term_text};
 /// How many versions or near names a fact lists.
 const FEW: usize = 4;
 
+/// How many sentences of the start and of the end of a long proof are told.
+const HEAD: usize = 6;
+const TAIL: usize = 6;
+
 /// Where a condition of the goal comes from, and what of it cannot be had.
 pub fn must(goal: &Goal<'_>, must: &Must, core: &mut Core) {
     match &must.origin {
@@ -204,7 +208,14 @@ impl fmt::Display for Proof {
         if !self.complete {
             f.write_str("no short proof was found; the trouble is with: ")?;
         }
-        write!(f, "{}.", sentences(&self.facts).join("; "))
+        let told = sentences(&self.facts);
+        match told.get(HEAD..told.len().saturating_sub(TAIL)) {
+            Some(middle) if middle.len() > 1 => {
+                let (head, tail) = (&told[..HEAD], &told[told.len() - TAIL..]);
+                write!(f, "{}; … {} steps more …; {}.", head.join("; "), middle.len(), tail.join("; "))
+            }
+            _ => write!(f, "{}.", told.join("; ")),
+        }
     }
 }
 
