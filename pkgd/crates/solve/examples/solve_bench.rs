@@ -28,7 +28,10 @@ fn peak() -> u64 {
 }
 
 /// Runs `work` several times; the least and the median time in milliseconds, and its last result.
-fn time<T>(runs: usize, mut work: impl FnMut() -> Result<T, Failure>) -> Result<(f64, f64, T), Failure> {
+fn time<T>(
+    runs: usize,
+    mut work: impl FnMut() -> Result<T, Failure>,
+) -> Result<(f64, f64, T), Failure> {
     let mut times = Vec::new();
     let mut last = None;
     for _ in 0..runs {
@@ -65,13 +68,23 @@ fn empty() -> Result<Table, Failure> {
     Ok(Table::parse(build(&[], Vec::new())?)?)
 }
 
-fn measure(report: &mut Report, label: &str, entries: Vec<Entry>, targets: &[&str]) -> Result<(), Failure> {
+fn measure(
+    report: &mut Report,
+    label: &str,
+    entries: Vec<Entry>,
+    targets: &[&str],
+) -> Result<(), Failure> {
     let packages = entries.len();
     let main = [Repository { name: "main".to_owned(), priority: 0 }];
     let (least, median, bytes) = time(1, || Ok(build(&main, entries.clone())?))?;
     drop(entries);
     let size = bytes.len();
-    report.row(label, "make the index", (least, median), &format!("{packages} packages, {size} bytes"));
+    report.row(
+        label,
+        "make the index",
+        (least, median),
+        &format!("{packages} packages, {size} bytes"),
+    );
     let path = std::env::temp_dir().join(format!("minos-solve-bench-{}.index", std::process::id()));
     fs::write(&path, &bytes)?;
     let limits = Limits::default();
@@ -83,17 +96,33 @@ fn measure(report: &mut Report, label: &str, entries: Vec<Entry>, targets: &[&st
     report.row(label, "load", (least, median), "read, check");
     for target in targets {
         let asked = request(&[target]);
-        let (least, median, count) = time(9, || Ok(solve(&load()?, &system, &asked, &limits)?.packages.len()))?;
-        report.row(label, "cold: load + solve + check", (least, median), &format!("{target}: {count} packages"));
+        let (least, median, count) =
+            time(9, || Ok(solve(&load()?, &system, &asked, &limits)?.packages.len()))?;
+        report.row(
+            label,
+            "cold: load + solve + check",
+            (least, median),
+            &format!("{target}: {count} packages"),
+        );
         let (least, median, answer) = time(9, || Ok(solve(&universe, &system, &asked, &limits)?))?;
-        report.row(label, "warm: solve + check", (least, median), &format!("{target}: {}", answer.effort));
+        report.row(
+            label,
+            "warm: solve + check",
+            (least, median),
+            &format!("{target}: {}", answer.effort),
+        );
     }
     queries(report, label, &universe, targets)?;
     fs::remove_file(&path)?;
     Ok(())
 }
 
-fn queries(report: &mut Report, label: &str, universe: &Universe, targets: &[&str]) -> Result<(), Failure> {
+fn queries(
+    report: &mut Report,
+    label: &str,
+    universe: &Universe,
+    targets: &[&str],
+) -> Result<(), Failure> {
     for text in ["zstd", "crypto", "qqqq"] {
         let (least, median, count) = time(9, || Ok(universe.search(text).len()))?;
         report.row(label, "search", (least, median), &format!("{text}: {count} found"));
@@ -113,10 +142,11 @@ fn unsatisfiable(report: &mut Report, label: &str, entries: Vec<Entry>) -> Resul
     let universe = Universe::new(Arc::new(Table::parse(build(&main, entries)?)?), empty()?);
     let asked = request(&[synth::LARGE, synth::LEGACY]);
     let limits = Limits::default();
-    let (least, median, text) = time(9, || match solve(&universe, &System::default(), &asked, &limits) {
-        Err(SolveError::Refused(refusal)) => Ok(refusal),
-        other => Err(format!("{other:?} is not a refusal").into()),
-    })?;
+    let (least, median, text) =
+        time(9, || match solve(&universe, &System::default(), &asked, &limits) {
+            Err(SolveError::Refused(refusal)) => Ok(refusal),
+            other => Err(format!("{other:?} is not a refusal").into()),
+        })?;
     report.row(label, "refuse, explain, find a way out", (least, median), &text.to_string());
     Ok(())
 }

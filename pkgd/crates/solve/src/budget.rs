@@ -26,7 +26,10 @@ impl core::fmt::Debug for Limits<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let Self { steps, explain, refinements, cancel } = self;
         let cancel = cancel.is_some();
-        write!(f, "Limits({steps} steps, {explain} to explain, {refinements} refinements, {cancel})")
+        write!(
+            f,
+            "Limits({steps} steps, {explain} to explain, {refinements} refinements, {cancel})"
+        )
     }
 }
 

@@ -137,10 +137,13 @@ impl<'u> Checker<'u> {
     fn package(&mut self, package: PackageId) {
         let universe = self.universe;
         for need in universe.needs(package) {
-            let idle = universe.condition(need).is_some_and(|term| self.meeting(term).next().is_none());
-            let met = || universe.alternatives(need).any(|term| self.meeting(term).next().is_some());
+            let idle =
+                universe.condition(need).is_some_and(|term| self.meeting(term).next().is_none());
+            let met =
+                || universe.alternatives(need).any(|term| self.meeting(term).next().is_some());
             if !idle && !met() {
-                let texts: Vec<_> = universe.alternatives(need).map(|t| universe.term_text(t)).collect();
+                let texts: Vec<_> =
+                    universe.alternatives(need).map(|t| universe.term_text(t)).collect();
                 self.found.push(Violation::Need(self.label(package), texts.join(" | ")));
             }
         }
@@ -245,7 +248,8 @@ impl<'u> Checker<'u> {
             if old == Some(package) {
                 continue;
             }
-            let falls = |old: &PackageId| self.universe.version(package) < self.universe.version(*old);
+            let falls =
+                |old: &PackageId| self.universe.version(package) < self.universe.version(*old);
             if let Some(old) = old.filter(falls)
                 && !may_fall(self.universe.name(package))
             {

@@ -1,8 +1,8 @@
 //! From a package's manifest to its entry in an index.
 
 use minos_model::{
-    Capability, CapabilityKind, CapabilityName, DependencyKind, Digest,
-    PackageManifest, Requirement, Target,
+    Capability, CapabilityKind, CapabilityName, DependencyKind, Digest, PackageManifest,
+    Requirement, Target,
 };
 
 use crate::index::{Entry, Group, Need, Provide, Term};

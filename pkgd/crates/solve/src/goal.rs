@@ -68,7 +68,8 @@ pub(crate) struct Goal<'u> {
 
 impl<'u> Goal<'u> {
     pub fn new(universe: &'u Universe, system: &System, request: &Request) -> Self {
-        let installed = universe.installed().iter().map(|p| (universe.name_symbol(*p), *p)).collect();
+        let installed =
+            universe.installed().iter().map(|p| (universe.name_symbol(*p), *p)).collect();
         let mut goal = Self {
             universe,
             musts: Vec::new(),
@@ -169,7 +170,9 @@ impl<'u> Goal<'u> {
             let options = Some(*package).filter(|p| self.is_allowed(*p)).into_iter().collect();
             self.musts.push(Must { options, origin: Origin::Held(*package) });
         }
-        let asked = |symbol: &Symbol| wants.iter().any(|(w, _)| w.term.target == self.universe.text(*symbol));
+        let asked = |symbol: &Symbol| {
+            wants.iter().any(|(w, _)| w.term.target == self.universe.text(*symbol))
+        };
         for (symbol, package) in &self.installed {
             // What is asked for by its name stays by that.
             if !self.removed.contains(symbol) && !self.held.contains_key(symbol) && !asked(symbol) {
@@ -215,11 +218,7 @@ impl<'u> Goal<'u> {
     }
 
     /// The chosen package that replaced what this want was about.
-    pub fn successor(
-        &self,
-        want: &Want,
-        chosen: &BTreeSet<PackageId>,
-    ) -> Option<PackageId> {
+    pub fn successor(&self, want: &Want, chosen: &BTreeSet<PackageId>) -> Option<PackageId> {
         let name = self.universe.symbol(&want.term.target)?;
         let current = self.installed.get(&name)?;
         let target = self.universe.matching(name, &want.term.constraint);
@@ -308,14 +307,16 @@ impl<'u> Goal<'u> {
             (absent, provides, core::cmp::Reverse(priority.max(self.name_priority(name))), name)
         });
         // Now the packages of one name stand together, with one key each; sort them by version.
-        for run in options.chunk_by_mut(|a, b| universe.name_symbol(*a) == universe.name_symbol(*b)) {
+        for run in options.chunk_by_mut(|a, b| universe.name_symbol(*a) == universe.name_symbol(*b))
+        {
             self.sort_versions(run);
         }
     }
 
     fn name_priority(&self, name: Symbol) -> i32 {
         let all = self.universe.named_symbol(name).into_iter();
-        let priorities = all.filter_map(|p| self.universe.repository(p)).map(|(_, priority)| priority);
+        let priorities =
+            all.filter_map(|p| self.universe.repository(p)).map(|(_, priority)| priority);
         priorities.max().unwrap_or(i32::MIN)
     }
 

@@ -44,7 +44,9 @@ pub fn packages(text: &str, repository: u32) -> Import {
     for line in text.lines().chain([""]) {
         if !line.trim().is_empty() {
             // Lines that go on with the field before start with a space; no field that is used here has any.
-            if let Some((name, value)) = line.split_once(':').filter(|_| !line.starts_with([' ', '\t'])) {
+            if let Some((name, value)) =
+                line.split_once(':').filter(|_| !line.starts_with([' ', '\t']))
+            {
                 paragraph.0.push((name, value.trim()));
             }
             continue;
@@ -74,7 +76,8 @@ fn entry(paragraph: &Paragraph<'_>, repository: u32) -> Result<Entry, String> {
     };
     entry.description = paragraph.get("Description").to_owned();
     entry.size = paragraph.get("Size").parse().unwrap_or_default();
-    entry.installed_size = 1024 * paragraph.get("Installed-Size").parse::<u64>().unwrap_or_default().min(1 << 40);
+    entry.installed_size =
+        1024 * paragraph.get("Installed-Size").parse::<u64>().unwrap_or_default().min(1 << 40);
     entry.digest = digest(paragraph.get("SHA256")).unwrap_or_default();
     for field in ["Pre-Depends", "Depends"] {
         for item in items(paragraph.get(field)) {
@@ -189,7 +192,9 @@ mod tests {
     #[test]
     fn a_revision_orders_as_there() {
         let version = |text| super::version(text).unwrap();
-        for (a, b) in [("2.36-8", "2.36-9"), ("2.36", "2.36-1"), ("2.36-9", "2.36.1-1"), ("1~rc-1", "1-1")] {
+        for (a, b) in
+            [("2.36-8", "2.36-9"), ("2.36", "2.36-1"), ("2.36-9", "2.36.1-1"), ("1~rc-1", "1-1")]
+        {
             assert!(version(a) < version(b), "{a} {b}");
         }
     }

@@ -134,7 +134,8 @@ impl Universe {
         let installed: BTreeSet<PackageId> = self.installed().iter().copied().collect();
         let named = |p: &&PackageId| self.name(**p) == name;
         let Some(mut at) = installed.iter().find(named).copied() else { return Vec::new() };
-        let roots: Vec<_> = goal.musts.iter().flat_map(|must| must.options.iter().copied()).collect();
+        let roots: Vec<_> =
+            goal.musts.iter().flat_map(|must| must.options.iter().copied()).collect();
         let from = reached(&rules, roots, &installed);
         let mut chain = vec![at];
         while let Some(Some(by)) = from.get(&at) {

@@ -18,7 +18,8 @@ pub(crate) fn used<'a>(
 ) -> impl Iterator<Item = PackageId> + 'a {
     let facts = rules.facts(package);
     let active = facts.clauses.iter().filter(|clause| is_active(clause, chosen));
-    let options: Vec<PackageId> = active.flat_map(|clause| clause.options.iter().copied()).collect();
+    let options: Vec<PackageId> =
+        active.flat_map(|clause| clause.options.iter().copied()).collect();
     options.into_iter().filter(|option| chosen.contains(option))
 }
 

@@ -32,7 +32,11 @@ impl RequestError {
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { text, why } = self;
-        write!(f, "'{}' cannot be asked for: {why}; write NAME, NAME[GROUP] or NAME>=VERSION", text.escape_debug())
+        write!(
+            f,
+            "'{}' cannot be asked for: {why}; write NAME, NAME[GROUP] or NAME>=VERSION",
+            text.escape_debug()
+        )
     }
 }
 
@@ -100,7 +104,8 @@ impl FromStr for Pin {
 
     /// `zlib<2`, `zlib@testing`, `zlib<2@testing`.
     fn from_str(s: &str) -> Result<Self, RequestError> {
-        let (text, repository) = s.split_once('@').map_or((s, None), |(t, r)| (t, Some(r.to_owned())));
+        let (text, repository) =
+            s.split_once('@').map_or((s, None), |(t, r)| (t, Some(r.to_owned())));
         let want: Want = text.parse()?;
         if !want.groups.is_empty() {
             return Err(RequestError::new(s, "a pin has no groups"));

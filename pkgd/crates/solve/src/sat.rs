@@ -69,11 +69,7 @@ struct Provider<'r> {
 }
 
 /// The packages that fulfil all of `wanted`, each a list of options.
-pub(crate) fn search(
-    rules: &Rules<'_>,
-    wanted: &[&[PackageId]],
-    budget: &Budget<'_>,
-) -> Outcome {
+pub(crate) fn search(rules: &Rules<'_>, wanted: &[&[PackageId]], budget: &Budget<'_>) -> Outcome {
     if wanted.iter().any(|options| options.is_empty()) {
         return Outcome::None;
     }
@@ -191,7 +187,8 @@ impl Provider<'_> {
         for clause in &facts.clauses {
             let seen = self.tables.borrow().clauses.get(&clause.number).copied();
             let requirement = seen.unwrap_or_else(|| {
-                let not = clause.when.as_ref().map(|(c, _)| self.virtual_set(Virtual::Condition(*c), 0));
+                let not =
+                    clause.when.as_ref().map(|(c, _)| self.virtual_set(Virtual::Condition(*c), 0));
                 let requirement = self.requirement(&clause.options, not);
                 self.tables.borrow_mut().clauses.insert(clause.number, requirement);
                 requirement
@@ -211,7 +208,8 @@ impl Provider<'_> {
     /// For each name with an enemy, the set of its packages that are none.
     fn constraints(&self, enemies: &[(PackageId, crate::universe::TermRef)]) -> Vec<VersionSetId> {
         let universe = self.rules.goal.universe;
-        let mut names: Vec<Symbol> = enemies.iter().map(|(e, _)| universe.name_symbol(*e)).collect();
+        let mut names: Vec<Symbol> =
+            enemies.iter().map(|(e, _)| universe.name_symbol(*e)).collect();
         names.sort();
         names.dedup();
         let mut found = Vec::with_capacity(names.len());
@@ -261,10 +259,14 @@ impl Interner for Provider<'_> {
     }
 
     fn solvable_name(&self, solvable: SolvableId) -> NameId {
-        self.virtual_name_of(solvable).unwrap_or_else(|| self.name_of(PackageId(solvable.into_raw())))
+        self.virtual_name_of(solvable)
+            .unwrap_or_else(|| self.name_of(PackageId(solvable.into_raw())))
     }
 
-    fn version_sets_in_union(&self, union: VersionSetUnionId) -> impl Iterator<Item = VersionSetId> {
+    fn version_sets_in_union(
+        &self,
+        union: VersionSetUnionId,
+    ) -> impl Iterator<Item = VersionSetId> {
         let tables = self.tables.borrow();
         tables.unions.get(union.0 as usize).cloned().unwrap_or_default().into_iter()
     }

@@ -8,13 +8,13 @@ use crate::budget::{Budget, Limits};
 use crate::check::{Violation, check};
 use crate::explain::{Refusal, refusal};
 use crate::goal::{Goal, Origin};
+use crate::greedy;
 use crate::reach::reached;
 use crate::request::{Ask, Request, System};
 use crate::rules::Rules;
 use crate::sat::{Outcome, search};
 use crate::transaction;
 use crate::universe::{PackageId, Universe};
-use crate::greedy;
 
 /// Why a request has no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +48,9 @@ impl fmt::Display for SolveError {
                  at once, or give versions"
             ),
             Self::Wrong(violations) => {
-                f.write_str("the solver's answer is wrong and was thrown away, nothing was changed: ")?;
+                f.write_str(
+                    "the solver's answer is wrong and was thrown away, nothing was changed: ",
+                )?;
                 let texts: Vec<String> = violations.iter().map(ToString::to_string).collect();
                 write!(f, "{}; this is a fault of pkgd, please report it", texts.join("; "))
             }
@@ -98,7 +100,8 @@ pub(crate) fn attempt(
 }
 
 fn names_are_installed(universe: &Universe, request: &Request) -> Result<(), SolveError> {
-    let installed: BTreeSet<&str> = universe.installed().iter().map(|p| universe.name(*p)).collect();
+    let installed: BTreeSet<&str> =
+        universe.installed().iter().map(|p| universe.name(*p)).collect();
     for ask in &request.asks {
         if let Ask::Remove(name) | Ask::Update(name) = ask
             && !installed.contains(name.as_str())
@@ -220,7 +223,8 @@ impl<'s> Solving<'s> {
         let goal = self.rules.goal;
         let mut roots = self.roots(found);
         if !goal.autoremove {
-            let stays = |p: &&PackageId| goal.installed.contains_key(&goal.universe.name_symbol(**p));
+            let stays =
+                |p: &&PackageId| goal.installed.contains_key(&goal.universe.name_symbol(**p));
             roots.extend(found.iter().filter(stays));
             let keeps = goal.keeps.iter().flat_map(|keep| &keep.options);
             roots.extend(keeps.filter(|p| found.contains(p)));

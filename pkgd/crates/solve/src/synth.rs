@@ -80,8 +80,13 @@ fn package(place: usize, before: &[Entry], random: &mut Random) -> Entry {
     let name = format!("{}-{}-{place}", random.word(), random.word());
     let text = format!("{}.{}.{}", 1 + random.below(9), random.below(30), random.below(9));
     let mut entry = Entry::new(&name, small(&text));
-    entry.description =
-        format!("{} for {} and {} ({} files)", random.word(), random.word(), random.word(), place % 977);
+    entry.description = format!(
+        "{} for {} and {} ({} files)",
+        random.word(),
+        random.word(),
+        random.word(),
+        place % 977
+    );
     entry.digest[..8].copy_from_slice(&(place as u64 + 1).to_le_bytes());
     entry.size = 1000 + random.next() % 4_000_000;
     entry.installed_size = entry.size * 3;
@@ -172,7 +177,9 @@ fn legacy(entries: &mut Vec<Entry>) {
     let bound: minos_model::Constraint = "<1".parse().unwrap_or_default();
     let newest: minos_model::Constraint = ">=1".parse().unwrap_or_default();
     for entry in entries.iter_mut().skip(1) {
-        for term in entry.needs.iter_mut().flat_map(|n| &mut n.any).filter(|t| t.target == basic.name) {
+        for term in
+            entry.needs.iter_mut().flat_map(|n| &mut n.any).filter(|t| t.target == basic.name)
+        {
             term.constraint = newest.clone();
         }
     }

@@ -30,9 +30,8 @@ pub(crate) fn steps(
     }
     for component in ordered(rules, chosen, false) {
         let new = component.into_iter().filter(|p| !before.contains(p));
-        let new = new.map(|p| {
-            (replaced.action(rules, p), why.get(&p).copied().unwrap_or(Reason::Unneeded))
-        });
+        let new = new
+            .map(|p| (replaced.action(rules, p), why.get(&p).copied().unwrap_or(Reason::Unneeded)));
         push(&mut steps, &mut together, new);
     }
     steps
@@ -51,7 +50,11 @@ fn push(
 
 /// The packages in an order in which each comes after what it needs, or before it where they leave. What needs each
 /// other in a circle comes together. Where nothing else decides, the order is that of the numbers, which is by name.
-fn ordered(rules: &Rules<'_>, packages: &BTreeSet<PackageId>, leaving: bool) -> Vec<Vec<PackageId>> {
+fn ordered(
+    rules: &Rules<'_>,
+    packages: &BTreeSet<PackageId>,
+    leaving: bool,
+) -> Vec<Vec<PackageId>> {
     let mut graph = DiGraph::<PackageId, ()>::new();
     let nodes: BTreeMap<PackageId, NodeIndex> =
         packages.iter().map(|p| (*p, graph.add_node(*p))).collect();

@@ -118,7 +118,8 @@ impl Universe {
     }
 
     fn global(&self, overlay: bool, symbol: u32) -> Symbol {
-        let mapped = if overlay { self.symbols.get(symbol as usize).copied() } else { Some(symbol) };
+        let mapped =
+            if overlay { self.symbols.get(symbol as usize).copied() } else { Some(symbol) };
         Symbol(mapped.unwrap_or_default())
     }
 
@@ -218,7 +219,12 @@ impl Universe {
         found
     }
 
-    fn matching_overlay(&self, target: Symbol, constraint: &Constraint, found: &mut Vec<PackageId>) {
+    fn matching_overlay(
+        &self,
+        target: Symbol,
+        constraint: &Constraint,
+        found: &mut Vec<PackageId>,
+    ) {
         for (package, version) in self.answering.get(&target.0).into_iter().flatten() {
             let version = version.map(|symbol| self.overlay.symbol(symbol));
             push_if(found, *package, version, constraint);

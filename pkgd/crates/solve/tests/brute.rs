@@ -20,9 +20,8 @@ use support::Scene;
 const SETS: usize = 1 << 16;
 
 const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
-const TERMS: [&str; 14] = [
-    "a", "b", "c", "d", "e", "f", "g", "a>=2", "b<2", "c=2", "d>=2", "e!=1", "cap:x", "cap:y>=2",
-];
+const TERMS: [&str; 14] =
+    ["a", "b", "c", "d", "e", "f", "g", "a>=2", "b<2", "c=2", "d>=2", "e!=1", "cap:x", "cap:y>=2"];
 const PROVIDES: [&str; 5] = ["x", "y=1", "y=2", "role:r", "role:s"];
 
 fn pick(list: &'static [&'static str]) -> impl Strategy<Value = String> {
@@ -64,7 +63,12 @@ fn asks() -> impl Strategy<Value = Vec<(u8, usize)>> {
 }
 
 fn scene() -> impl Strategy<Value = Scene> {
-    (2..NAMES.len(), vec(vec(clauses(), 1..4), 8), vec((any::<bool>(), 0_usize..3, any::<bool>()), 8), asks())
+    (
+        2..NAMES.len(),
+        vec(vec(clauses(), 1..4), 8),
+        vec((any::<bool>(), 0_usize..3, any::<bool>()), 8),
+        asks(),
+    )
         .prop_map(|(names, versions, installed, asks)| {
             let mut scene = Scene::default();
             for (name, versions) in NAMES.iter().zip(&versions).take(names) {
@@ -101,7 +105,8 @@ fn install(scene: &mut Scene, wish: &[(bool, usize, bool)], names: usize) {
         chosen.remove(bad);
     }
     for index in chosen {
-        let (name, version) = (scene.packages[index].name.clone(), scene.packages[index].version.to_string());
+        let (name, version) =
+            (scene.packages[index].name.clone(), scene.packages[index].version.to_string());
         let word = if asked.contains(&name.as_str()) { "want" } else { "have" };
         assert!(scene.line(&format!("{word} {name} {version}")));
     }
@@ -187,10 +192,16 @@ impl<'s> Brute<'s> {
     /// Whether the set is an answer.
     fn is_answer(&self, set: &[&Entry]) -> bool {
         let system = &self.scene.system;
-        let removed: Vec<&String> = self.scene.request.asks.iter().filter_map(|a| match a {
-            Ask::Remove(name) => Some(name),
-            _ => None,
-        }).collect();
+        let removed: Vec<&String> = self
+            .scene
+            .request
+            .asks
+            .iter()
+            .filter_map(|a| match a {
+                Ask::Remove(name) => Some(name),
+                _ => None,
+            })
+            .collect();
         let mut wants: Vec<&minos_solve::Want> = Vec::new();
         for ask in &self.scene.request.asks {
             if let Ask::Install(want) | Ask::Downgrade(want) = ask {
@@ -199,16 +210,22 @@ impl<'s> Brute<'s> {
         }
         let renewed: BTreeSet<&String> = wants.iter().map(|w| &w.term.target).collect();
         let old = system.asked.iter();
-        wants.extend(old.filter(|w| !renewed.contains(&w.term.target) && !removed.contains(&&w.term.target)));
+        wants.extend(
+            old.filter(|w| !renewed.contains(&w.term.target) && !removed.contains(&&w.term.target)),
+        );
         let held = system.holds.iter().filter_map(|name| self.current(name));
         set.iter().all(|e| self.may(e) && is_content(e, set) && !removed.contains(&&e.name))
-            && wants.iter().all(|want| set.iter().any(|e| meets(e, &want.term)) || self.replaced(&want.term.target, set))
+            && wants.iter().all(|want| {
+                set.iter().any(|e| meets(e, &want.term)) || self.replaced(&want.term.target, set)
+            })
             && held.into_iter().all(|held| set.contains(&held))
     }
 
     fn replaced(&self, name: &str, set: &[&Entry]) -> bool {
         let Some(old) = self.current(name) else { return false };
-        let by = |e: &&Entry| e.replaces.iter().any(|t| t.target == name && accepts(t, Some(&old.version)));
+        let by = |e: &&Entry| {
+            e.replaces.iter().any(|t| t.target == name && accepts(t, Some(&old.version)))
+        };
         set.iter().any(by)
     }
 
@@ -238,7 +255,10 @@ impl<'s> Brute<'s> {
     fn kept(&self, set: &[&Entry]) -> BTreeSet<&'s str> {
         let names = self.installed.iter().map(|e| e.name.as_str());
         let stays = |name: &&str| !self.asks(|a| matches!(a, Ask::Remove(gone) if gone == name));
-        names.filter(stays).filter(|n| set.iter().any(|e| e.name == *n) || self.replaced(n, set)).collect()
+        names
+            .filter(stays)
+            .filter(|n| set.iter().any(|e| e.name == *n) || self.replaced(n, set))
+            .collect()
     }
 }
 
@@ -277,7 +297,9 @@ fn checked(scene: &Scene) -> Result<(), proptest::test_runner::TestCaseError> {
         let more = brute.kept(other);
         prop_assert!(
             !(kept.is_subset(&more) && kept != more),
-            "{:?} keeps {kept:?}, {:?} keeps {more:?}", names(&found), names(other)
+            "{:?} keeps {kept:?}, {:?} keeps {more:?}",
+            names(&found),
+            names(other)
         );
     }
     // Nothing installed changes where nothing of it has to.
@@ -286,15 +308,25 @@ fn checked(scene: &Scene) -> Result<(), proptest::test_runner::TestCaseError> {
     let newest_asked = |set: &&Vec<&Entry>| {
         // Only where what is asked can be had in its best version without a change.
         scene.request.asks.iter().all(|ask| match ask {
-            Ask::Install(w) | Ask::Downgrade(w) => brute.current(&w.term.target).is_some_and(|e| meets(e, &w.term)) || {
-                let best = scene.packages.iter().filter(|e| e.name == w.term.target && meets(e, &w.term) && brute.may(e)).max_by(|a, b| a.version.cmp(&b.version));
-                best.is_some_and(|best| set.contains(&best))
-            },
+            Ask::Install(w) | Ask::Downgrade(w) => {
+                brute.current(&w.term.target).is_some_and(|e| meets(e, &w.term)) || {
+                    let best = scene
+                        .packages
+                        .iter()
+                        .filter(|e| e.name == w.term.target && meets(e, &w.term) && brute.may(e))
+                        .max_by(|a, b| a.version.cmp(&b.version));
+                    best.is_some_and(|best| set.contains(&best))
+                }
+            }
             _ => true,
         })
     };
     if !updates && answers.iter().filter(changes_nothing).any(|set| newest_asked(&set)) {
-        prop_assert!(brute.installed.iter().all(|e| found.contains(e)), "{:?} changes something", names(&found));
+        prop_assert!(
+            brute.installed.iter().all(|e| found.contains(e)),
+            "{:?} changes something",
+            names(&found)
+        );
     }
     // Everything goes to the newest where all of it can at once.
     if brute.asks(|a| *a == Ask::Upgrade) {
@@ -330,7 +362,8 @@ fn names(set: &[&Entry]) -> Vec<String> {
 
 /// How many universes are tried; more with `MINOS_CASES`.
 fn cases() -> ProptestConfig {
-    let cases = std::env::var("MINOS_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(2000);
+    let cases =
+        std::env::var("MINOS_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(2000);
     ProptestConfig { cases, ..ProptestConfig::default() }
 }
 

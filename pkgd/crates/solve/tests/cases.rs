@@ -27,7 +27,9 @@ struct Case {
 
 fn cases(text: &str) -> Vec<Case> {
     let mut found: Vec<Case> = Vec::new();
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+    for line in
+        text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
+    {
         if let Some(name) = line.strip_prefix("== ") {
             found.push(Case { name: name.to_owned(), ..Case::default() });
             continue;
@@ -159,7 +161,8 @@ fn order_changes_nothing(
 fn all() -> Vec<(String, Case)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let mut found = Vec::new();
-    let mut files: Vec<_> = fs::read_dir(folder).expect("the cases").flatten().map(|e| e.path()).collect();
+    let mut files: Vec<_> =
+        fs::read_dir(folder).expect("the cases").flatten().map(|e| e.path()).collect();
     files.sort();
     for file in files {
         let text = fs::read_to_string(&file).expect("a text");

@@ -80,7 +80,10 @@ fn what_was_asked_and_is_missing_and_what_was_removed_and_is_there() {
     let lines = "pkg a 1\npkg b 1\nwant b 1\ninstall a";
     assert_eq!(texts(lines, &["b 1"]), ["a is asked for and not there"]);
     assert_eq!(texts(lines, &["a 1"]), ["b is asked for and not there"]);
-    assert_eq!(texts("pkg b 1\nwant b 1\nremove b", &["b 1"]), ["b 1 was to be removed and is there"]);
+    assert_eq!(
+        texts("pkg b 1\nwant b 1\nremove b", &["b 1"]),
+        ["b 1 was to be removed and is there"]
+    );
 }
 
 #[test]
@@ -93,7 +96,10 @@ fn a_group_that_is_not_met() {
 #[test]
 fn policies() {
     let two = "pkg a 1\npkg a 2\n";
-    assert_eq!(texts(&format!("{two}want a 1\nhold a\nupgrade"), &["a 2"]), ["a 1 is held and would change"]);
+    assert_eq!(
+        texts(&format!("{two}want a 1\nhold a\nupgrade"), &["a 2"]),
+        ["a 1 is held and would change"]
+    );
     assert_eq!(texts(&format!("{two}want a 2\ninstall a"), &["a 1"]), ["a 1 is older than a 2"]);
     assert_eq!(texts(&format!("{two}want a 2\ndowngrade a=1"), &["a 1"]), [""; 0]);
     assert_eq!(texts(&format!("{two}pin a<2\ninstall a"), &["a 2"]), ["a 2 is against the pin a"]);

@@ -2,7 +2,9 @@
 
 mod support;
 
-use minos_solve::index::{BuildError, Entry, HEADER, IndexError, Package, Repository, Table, build};
+use minos_solve::index::{
+    BuildError, Entry, HEADER, IndexError, Package, Repository, Table, build,
+};
 use minos_solve::synth;
 use proptest::prelude::{any, prop, proptest};
 use support::package;
@@ -52,7 +54,8 @@ fn read_all(table: &Table) -> usize {
     }
     for number in 0..table.len() {
         let package = Package(number);
-        seen += table.symbol(table.name(package)).len() + table.symbol(table.version(package)).len();
+        seen +=
+            table.symbol(table.name(package)).len() + table.symbol(table.version(package)).len();
         seen += table.arch(package).len() + table.description(package).len();
         seen += table.digest(package).len() + (table.sizes(package).0 % 7) as usize;
         let groups = table.groups(package).flat_map(|(_, _, needs)| needs);
@@ -76,7 +79,8 @@ fn what_goes_in_comes_out() {
     let a = Package(1);
     assert_eq!(table.symbol(table.version(a)), "1.10", "versions of a name rise");
     let text = |need| {
-        let terms: Vec<_> = table.alternatives(need).map(|t| table.symbol(table.term(t).0)).collect();
+        let terms: Vec<_> =
+            table.alternatives(need).map(|t| table.symbol(table.term(t).0)).collect();
         terms.join("|")
     };
     let groups: Vec<_> = table
@@ -89,7 +93,8 @@ fn what_goes_in_comes_out() {
     assert_eq!(table.description(Package(2)), "mit Umlaut: ä");
     assert_eq!(table.sizes(Package(3)).0, u64::MAX);
     assert_eq!(table.repository_view(table.repository(Package(3))), ("other", -5));
-    let provides: Vec<_> = table.provides(Package(0)).map(|p| (p.target, p.version, p.exclusive)).collect();
+    let provides: Vec<_> =
+        table.provides(Package(0)).map(|p| (p.target, p.version, p.exclusive)).collect();
     assert_eq!(provides, [("mail", Some("2"), false), ("role:init", None, true)]);
 }
 
@@ -176,14 +181,18 @@ fn a_section_table_that_leads_outside_is_refused() {
     let mut damaged = bytes();
     damaged[HEADER..HEADER + 4].copy_from_slice(&0xffff_fffc_u32.to_le_bytes());
     let error = Table::parse(resealed(damaged)).unwrap_err();
-    assert_eq!(error, IndexError::Section { section: "table of sections", why: "the lengths do not add up" });
+    assert_eq!(
+        error,
+        IndexError::Section { section: "table of sections", why: "the lengths do not add up" }
+    );
 }
 
 #[test]
 fn a_synthetic_universe_has_the_shape_it_says() {
     let entries = synth::universe(0.05, 7);
     let count = entries.len() as f64;
-    let needs: usize = entries.iter().filter(|e| e.name != synth::LARGE).map(|e| e.needs.len()).sum();
+    let needs: usize =
+        entries.iter().filter(|e| e.name != synth::LARGE).map(|e| e.needs.len()).sum();
     let mean = needs as f64 / count;
     let wanted = synth::DEPENDENCIES as f64 / synth::PACKAGES as f64;
     assert!((mean - wanted).abs() < 0.5, "{mean} needs a package instead of {wanted}");

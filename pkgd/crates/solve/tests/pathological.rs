@@ -71,7 +71,10 @@ fn pigeons_and_holes_end() {
         Err(SolveError::GaveUp { steps }) => assert!(steps <= 20_001, "{steps}"),
         Err(SolveError::Refused(refusal)) => {
             // A proof that was not found within the limits says so and names what was asked.
-            assert!(refusal.proof.complete || refusal.to_string().contains("no short proof"), "{refusal}");
+            assert!(
+                refusal.proof.complete || refusal.to_string().contains("no short proof"),
+                "{refusal}"
+            );
         }
         Err(error) => panic!("{error}"),
     }

@@ -177,8 +177,11 @@ fn where_to_look(rules: &Rules<'_>, limits: &Limits<'_>) -> Vec<Fact> {
     });
     let asked: Vec<_> = asked.take(16).collect();
     let fails = |options: &[crate::PackageId]| search(rules, &[options], &budget) == Outcome::None;
-    let alone: Vec<Fact> =
-        asked.iter().filter(|(_, o)| fails(o)).map(|(want, _)| Fact::Asked((*want).clone())).collect();
+    let alone: Vec<Fact> = asked
+        .iter()
+        .filter(|(_, o)| fails(o))
+        .map(|(want, _)| Fact::Asked((*want).clone()))
+        .collect();
     if alone.is_empty() {
         asked.into_iter().map(|(want, _)| Fact::Asked(want.clone())).collect()
     } else {

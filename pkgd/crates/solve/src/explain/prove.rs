@@ -73,7 +73,9 @@ fn follow(state: &mut State<'_>, budget: &Budget<'_>) -> Next {
                     take(state, duty, only);
                     changed = true;
                 }
-                _ if split.as_ref().is_none_or(|best| left.len() < best.len()) => split = Some(left),
+                _ if split.as_ref().is_none_or(|best| left.len() < best.len()) => {
+                    split = Some(left)
+                }
                 _ => {}
             }
         }

@@ -189,7 +189,12 @@ enum Out {
     /// Another version of its name is chosen.
     Version(PackageId),
     /// `by` conflicts with `of`, in the words of `term`; `chosen` is the one of the two that is chosen.
-    Enemy { by: PackageId, of: PackageId, term: TermRef, chosen: PackageId },
+    Enemy {
+        by: PackageId,
+        of: PackageId,
+        term: TermRef,
+        chosen: PackageId,
+    },
     /// This package plays the role.
     Role(Symbol, PackageId),
 }
@@ -247,7 +252,8 @@ impl Trace<'_, '_> {
             }
             Duty::Need(package, clause) => {
                 open.push(Open::Chosen(*package));
-                let earlier = |p: &&PackageId| self.state.chosen_at(**p).is_some_and(|at| at < before);
+                let earlier =
+                    |p: &&PackageId| self.state.chosen_at(**p).is_some_and(|at| at < before);
                 let mut conditions = clause.when.iter().flat_map(|(_, by)| by.iter());
                 open.extend(conditions.find(earlier).map(|p| Open::Chosen(*p)));
                 open.push(Open::TellNeed(*package, Rc::clone(clause)));

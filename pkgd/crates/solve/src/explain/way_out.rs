@@ -72,15 +72,14 @@ fn change(universe: &Universe, fact: &Fact, request: &Request) -> Option<(u32, W
 /// The system and the request with this change.
 fn apply(way_out: &WayOut, system: &System, request: &Request) -> (System, Request) {
     let (mut system, mut request) = (system.clone(), request.clone());
-    let is_want = |ask: &Ask, wanted: &Want| {
-        matches!(ask, Ask::Install(want) | Ask::Downgrade(want) if want == wanted)
-    };
+    let is_want = |ask: &Ask, wanted: &Want| matches!(ask, Ask::Install(want) | Ask::Downgrade(want) if want == wanted);
     match way_out {
         WayOut::Remove(name) => request.asks.push(Ask::Remove(name.clone())),
         WayOut::Unhold(name) => system.holds.retain(|held| held != name),
         WayOut::Unpin(name) => system.pins.retain(|pin| pin.name != *name),
         WayOut::Downgrade(want) => {
-            let same = |ask: &Ask| matches!(ask, Ask::Install(w) if w.term.target == want.term.target);
+            let same =
+                |ask: &Ask| matches!(ask, Ask::Install(w) if w.term.target == want.term.target);
             request.asks.retain(|ask| !same(ask));
             request.asks.push(Ask::Downgrade(want.clone()));
         }
@@ -106,5 +105,8 @@ fn refined(way_out: WayOut, universe: &Universe, answer: &Answer) -> WayOut {
     let named = |p: &&crate::PackageId| universe.name(**p) == instead.term.target;
     let version = answer.packages.iter().find(named).and_then(|p| universe.version(*p));
     let constraint = version.map_or(Constraint::ANY, |version| Constraint::exactly(&version));
-    WayOut::Instead { asked, instead: Want { term: Term { constraint, ..instead.term }, ..instead } }
+    WayOut::Instead {
+        asked,
+        instead: Want { term: Term { constraint, ..instead.term }, ..instead },
+    }
 }

@@ -128,13 +128,22 @@ impl fmt::Display for Fact {
             Self::Held { package } => write!(f, "{package} is held"),
             Self::Unknown { term, similar } => {
                 write!(f, "no package is called {} or provides it", term.target)?;
-                if similar.is_empty() { Ok(()) } else { write!(f, " (near: {})", similar.join(", ")) }
+                if similar.is_empty() {
+                    Ok(())
+                } else {
+                    write!(f, " (near: {})", similar.join(", "))
+                }
             }
             Self::NoVersion { term, versions } => {
                 write!(f, "there is no {}, only {}", text(term), versions.join(", "))
             }
             Self::NoGroup(want) => {
-                write!(f, "no version of {} that may be taken has the group {}", want.term.target, want.groups.join(", "))
+                write!(
+                    f,
+                    "no version of {} that may be taken has the group {}",
+                    want.term.target,
+                    want.groups.join(", ")
+                )
             }
             Self::Needs { name, version, need, when } => {
                 write!(f, "{name} {version} needs {need}")?;
@@ -212,7 +221,13 @@ impl fmt::Display for Proof {
         match told.get(HEAD..told.len().saturating_sub(TAIL)) {
             Some(middle) if middle.len() > 1 => {
                 let (head, tail) = (&told[..HEAD], &told[told.len() - TAIL..]);
-                write!(f, "{}; … {} steps more …; {}.", head.join("; "), middle.len(), tail.join("; "))
+                write!(
+                    f,
+                    "{}; … {} steps more …; {}.",
+                    head.join("; "),
+                    middle.len(),
+                    tail.join("; ")
+                )
             }
             _ => write!(f, "{}.", told.join("; ")),
         }
@@ -222,10 +237,14 @@ impl fmt::Display for Proof {
 impl fmt::Display for WayOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Remove(name) => write!(f, "let {name} go: add `--remove {name}`, or `pkgctl remove {name}` first"),
+            Self::Remove(name) => {
+                write!(f, "let {name} go: add `--remove {name}`, or `pkgctl remove {name}` first")
+            }
             Self::Unhold(name) => write!(f, "end the hold: `pkgctl unhold {name}`"),
             Self::Unpin(name) => write!(f, "end the pin: `pkgctl unpin {name}`"),
-            Self::Downgrade(want) => write!(f, "allow the older version: `pkgctl install --downgrade '{want}'`"),
+            Self::Downgrade(want) => {
+                write!(f, "allow the older version: `pkgctl install --downgrade '{want}'`")
+            }
             Self::Instead { asked: _, instead } => write!(f, "`pkgctl install '{instead}'`"),
             Self::Without(want) => write!(f, "leave {want} out"),
             Self::Spare(name) => write!(f, "keep {name}"),

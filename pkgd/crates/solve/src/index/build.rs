@@ -48,7 +48,9 @@ impl fmt::Display for BuildError {
             Self::EmptyNeed { package } => {
                 write!(f, "package '{package}' has a dependency without any alternative")
             }
-            Self::TooLarge => f.write_str("the index would be larger than 2 GiB; split the repository"),
+            Self::TooLarge => {
+                f.write_str("the index would be larger than 2 GiB; split the repository")
+            }
         }
     }
 }

@@ -42,7 +42,11 @@ fn below(bytes: &[u8], limit: u32, name: &'static str) -> Checked {
 /// Bytes without the up to three zeros that fill the section; `end` is where the last text ends.
 fn text<'a>(bytes: &'a [u8], end: usize, name: &'static str) -> Result<&'a str, IndexError> {
     let (text, rest) = bytes.split_at_checked(end).unwrap_or((&[], bytes));
-    ensure(rest.len() < 4 && rest.iter().all(|b| *b == 0), name, "does not end with its last text")?;
+    ensure(
+        rest.len() < 4 && rest.iter().all(|b| *b == 0),
+        name,
+        "does not end with its last text",
+    )?;
     str::from_utf8(text).map_err(|_| IndexError::Section { section: name, why: "is not UTF-8" })
 }
 
@@ -145,8 +149,7 @@ fn needs(table: &Table) -> Checked {
     ensure(words(bytes).all(|word| word <= terms), NAME, "a term is not there")?;
     let mut all_fit = true;
     for (start, end) in words(start_bytes).zip(words(start_bytes).skip(1)) {
-        all_fit &= end >= start + 2
-            && (start + 1..end).all(|at| word(bytes, at as usize) < terms);
+        all_fit &= end >= start + 2 && (start + 1..end).all(|at| word(bytes, at as usize) < terms);
     }
     ensure(all_fit, NAME, "an alternative is missing")
 }
@@ -157,7 +160,11 @@ fn terms(table: &Table) -> Checked {
     ensure(bytes.len().is_multiple_of(8), NAME, "half a record")?;
     below(bytes, table.symbols(), NAME)?;
     let match_starts = table.section(Section::MatchStarts);
-    ensure(match_starts.len() == (table.terms() as usize + 1) * 4, "matches", "not one list a term")?;
+    ensure(
+        match_starts.len() == (table.terms() as usize + 1) * 4,
+        "matches",
+        "not one list a term",
+    )?;
     starts(match_starts, table.section(Section::Matches).len() / 4, "matches")?;
     below(table.section(Section::Matches), table.len(), "matches")?;
     below(table.section(Section::TermLists), table.terms(), "conflicts")

@@ -96,8 +96,14 @@ impl Table {
     pub fn parse(bytes: Vec<u8>) -> Result<Self, IndexError> {
         let sections = sections(&bytes)?;
         let packages = (sections[Section::Packages as usize].len() / (4 * field::WORDS)) as u32;
-        let mut table =
-            Self { bytes, sections, packages: packages.saturating_sub(1), first: Vec::new(), providers: OnceLock::new(), dependants: OnceLock::new() };
+        let mut table = Self {
+            bytes,
+            sections,
+            packages: packages.saturating_sub(1),
+            first: Vec::new(),
+            providers: OnceLock::new(),
+            dependants: OnceLock::new(),
+        };
         super::check::all(&table)?;
         table.first = table.first_packages();
         Ok(table)
@@ -109,7 +115,10 @@ impl Table {
     }
 
     pub(super) fn section(&self, section: Section) -> &[u8] {
-        self.sections.get(section as usize).and_then(|r| self.bytes.get(r.clone())).unwrap_or_default()
+        self.sections
+            .get(section as usize)
+            .and_then(|r| self.bytes.get(r.clone()))
+            .unwrap_or_default()
     }
 
     /// How many packages there are; their numbers are `0..len`.
@@ -146,7 +155,8 @@ impl Table {
 
     fn symbol_bytes(&self, symbol: u32) -> &[u8] {
         let starts = self.section(Section::SymbolStarts);
-        let range = word(starts, symbol as usize) as usize..word(starts, symbol as usize + 1) as usize;
+        let range =
+            word(starts, symbol as usize) as usize..word(starts, symbol as usize + 1) as usize;
         self.section(Section::SymbolText).get(range).unwrap_or_default()
     }
 
@@ -314,7 +324,8 @@ impl Table {
     pub fn provides(&self, package: Package) -> impl Iterator<Item = ProvideView<'_>> + '_ {
         let (start, end) = self.list(package, field::PROVIDES);
         (start..end).map(|provide| {
-            let at = |i| word(self.section(Section::Provides), provide as usize * PROVIDE_WORDS + i);
+            let at =
+                |i| word(self.section(Section::Provides), provide as usize * PROVIDE_WORDS + i);
             ProvideView {
                 target: self.symbol(at(0)),
                 symbol: at(0),
@@ -343,7 +354,8 @@ impl Table {
 impl Table {
     /// The packages that answer to `symbol`, by name or by what they provide, and in which version.
     pub fn answering(&self, symbol: u32) -> impl Iterator<Item = (Package, Option<&str>)> + '_ {
-        let named = self.named(symbol).map(|n| (Package(n), Some(self.symbol(self.version(Package(n))))));
+        let named =
+            self.named(symbol).map(|n| (Package(n), Some(self.symbol(self.version(Package(n))))));
         let providers = self.providers().of(symbol).map(Package);
         let provided = providers.flat_map(move |package| {
             let provides = self.provides(package).filter(move |p| p.symbol == symbol);
@@ -355,7 +367,8 @@ impl Table {
     fn providers(&self) -> &Lists {
         self.providers.get_or_init(|| {
             let pairs = |each: &mut dyn FnMut(u32, u32)| {
-                let records = self.section(Section::Provides).as_chunks::<{ 4 * PROVIDE_WORDS }>().0;
+                let records =
+                    self.section(Section::Provides).as_chunks::<{ 4 * PROVIDE_WORDS }>().0;
                 for package in 0..self.packages {
                     let (start, end) = self.list(Package(package), field::PROVIDES);
                     let own = records.get(start as usize..end as usize).unwrap_or_default();

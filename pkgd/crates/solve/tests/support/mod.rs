@@ -126,7 +126,8 @@ pub fn package(text: &str) -> Entry {
             other => panic!("'{other}' in '{text}'"),
         }
     }
-    let group = |(name, needs): (String, Vec<Need>)| Group { name, reason: "more".to_owned(), needs };
+    let group =
+        |(name, needs): (String, Vec<Need>)| Group { name, reason: "more".to_owned(), needs };
     entry.groups = groups.into_iter().map(group).collect();
     entry
 }
@@ -148,7 +149,8 @@ pub fn provide(text: &str) -> Provide {
     let full = if text.contains(':') { text.to_owned() } else { format!("cap:{text}") };
     let capability: Capability = full.parse().unwrap_or_else(|e| panic!("{e}"));
     let id = &capability.id;
-    let target = if id.kind() == CapabilityKind::Cap { id.name().to_owned() } else { id.to_string() };
+    let target =
+        if id.kind() == CapabilityKind::Cap { id.name().to_owned() } else { id.to_string() };
     Provide { target, version: capability.version.clone(), exclusive: id.kind().is_exclusive() }
 }
 
