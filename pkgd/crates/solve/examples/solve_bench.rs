@@ -1,61 +1,62 @@
 //! Figures of the solver: `cargo run --release -p minos-solve --example solve_bench -- [--json] [--debian FILE]`.
 //!
 //! For universes of a tenth, one and ten times the size of Debian 12 main, and for a `Packages` file where one is
-//! given: cold load with a solve, warm solve, an unsatisfiable request explained, search, queries. Processor time of
-//! this process (user + system), so that neighbours do not count; the least and the median of several runs.
+//! given: cold load with a solve, warm solve, a solve that needs search, an unsatisfiable request explained, search,
+//! queries. Processor time of this process (user + system), so that neighbours do not count; the least and the median
+//! of several runs. Memory is that of a process of its own that does nothing but load and solve.
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use minos_solve::index::{Entry, Repository, Table, build};
 use minos_solve::{Ask, Limits, Request, SolveError, System, Universe, Want, import, solve, synth};
+use nix::time::{ClockId, clock_gettime};
 
 type Failure = Box<dyn Error>;
 
-/// Processor time of this thread in microseconds, by the kernel's nanosecond counter.
-fn cpu() -> f64 {
-    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanoseconds: f64 = text.split(' ').next().and_then(|t| t.parse().ok()).unwrap_or_default();
-    nanoseconds / 1000.0
-}
+const RUNS: usize = 9;
 
-/// The highest memory of this process so far, in KiB.
-fn peak() -> u64 {
-    let text = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = text.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap_or("");
-    line.trim().trim_end_matches(" kB").trim().parse().unwrap_or_default()
+/// Processor time of this process in milliseconds.
+fn cpu() -> Result<f64, Failure> {
+    let time = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)?;
+    Ok(time.tv_sec() as f64 * 1e3 + time.tv_nsec() as f64 / 1e6)
 }
 
 /// Runs `work` several times; the least and the median time in milliseconds, and its last result.
 fn time<T>(
     runs: usize,
     mut work: impl FnMut() -> Result<T, Failure>,
-) -> Result<(f64, f64, T), Failure> {
+) -> Result<((f64, f64), T), Failure> {
     let mut times = Vec::new();
     let mut last = None;
     for _ in 0..runs {
-        let start = cpu();
+        let start = cpu()?;
         last = Some(work()?);
-        times.push((cpu() - start) / 1000.0);
+        times.push(cpu()? - start);
     }
     times.sort_by(f64::total_cmp);
-    let median = times[times.len() / 2];
-    Ok((times[0], median, last.ok_or("no run")?))
+    Ok(((times[0], times[times.len() / 2]), last.ok_or("no run")?))
 }
 
 struct Report {
     json: bool,
+    label: String,
     rows: Vec<serde_json::Value>,
 }
 
 impl Report {
-    fn row(&mut self, universe: &str, work: &str, (least, median): (f64, f64), what: &str) {
+    fn row(&mut self, work: &str, (least, median): (f64, f64), what: &str) {
+        let label = &self.label;
         if !self.json {
-            println!("{universe:<14} {work:<34} {least:>9.2} {median:>9.2} ms  {what}");
+            let short: String = what.chars().take(100).collect();
+            println!("{label:<8} {work:<32} {least:>9.3} {median:>9.3}  {short}");
         }
         self.rows.push(serde_json::json!({
-            "universe": universe, "work": work, "least_ms": least, "median_ms": median, "what": what,
+            "universe": label, "work": work, "least_ms": least, "median_ms": median, "what": what,
         }));
     }
 }
@@ -64,113 +65,191 @@ fn request(names: &[&str]) -> Request {
     Request::of(names.iter().map(|name| Ask::Install(Want::any(name))))
 }
 
-fn empty() -> Result<Table, Failure> {
-    Ok(Table::parse(build(&[], Vec::new())?)?)
+fn load(index: &Path) -> Result<Universe, Failure> {
+    let nothing = Table::parse(build(&[], Vec::new())?)?;
+    Ok(Universe::new(Arc::new(Table::parse(fs::read(index)?)?), nothing))
 }
 
-fn measure(
-    report: &mut Report,
-    label: &str,
-    entries: Vec<Entry>,
-    targets: &[&str],
-) -> Result<(), Failure> {
+/// An index file that goes away with its owner.
+struct File(PathBuf);
+
+impl Drop for File {
+    fn drop(&mut self) {
+        // A file left in the temporary folder is no reason to end a measurement badly.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn make_index(report: &mut Report, entries: Vec<Entry>) -> Result<File, Failure> {
     let packages = entries.len();
     let main = [Repository { name: "main".to_owned(), priority: 0 }];
-    let (least, median, bytes) = time(1, || Ok(build(&main, entries.clone())?))?;
-    drop(entries);
-    let size = bytes.len();
-    report.row(
-        label,
-        "make the index",
-        (least, median),
-        &format!("{packages} packages, {size} bytes"),
-    );
-    let path = std::env::temp_dir().join(format!("minos-solve-bench-{}.index", std::process::id()));
-    fs::write(&path, &bytes)?;
+    let mut entries = Some(entries);
+    let (times, bytes) = time(1, || Ok(build(&main, entries.take().unwrap_or_default())?))?;
+    report.row("make the index", times, &format!("{packages} packages, {} bytes", bytes.len()));
+    let name = format!("minos-solve-bench-{}-{}.index", std::process::id(), report.label);
+    let file = File(std::env::temp_dir().join(name));
+    fs::write(&file.0, &bytes)?;
+    Ok(file)
+}
+
+fn measure(report: &mut Report, index: &File, targets: &[&str], used: &str) -> Result<(), Failure> {
     let limits = Limits::default();
     let system = System::default();
-    let load = || -> Result<Universe, Failure> {
-        Ok(Universe::new(Arc::new(Table::parse(fs::read(&path)?)?), empty()?))
-    };
-    let (least, median, universe) = time(9, load)?;
-    report.row(label, "load", (least, median), "read, check");
+    let (times, universe) = time(RUNS, || load(&index.0))?;
+    report.row("load", times, "read and check");
     for target in targets {
         let asked = request(&[target]);
-        let (least, median, count) =
-            time(9, || Ok(solve(&load()?, &system, &asked, &limits)?.packages.len()))?;
+        let cold = || Ok(solve(&load(&index.0)?, &system, &asked, &limits)?.packages.len());
+        let (times, count) = time(RUNS, cold)?;
+        report.row("cold: load, solve, check", times, &format!("{target}: {count} packages"));
+        let (times, answer) = time(RUNS, || Ok(solve(&universe, &system, &asked, &limits)?))?;
+        report.row("warm: solve, check", times, &format!("{target}: {}", answer.effort));
+        let mut child = Command::new(std::env::current_exe()?);
+        let memory = child.arg("--memory").arg(&index.0).arg(target).output()?;
         report.row(
-            label,
-            "cold: load + solve + check",
-            (least, median),
-            &format!("{target}: {count} packages"),
-        );
-        let (least, median, answer) = time(9, || Ok(solve(&universe, &system, &asked, &limits)?))?;
-        report.row(
-            label,
-            "warm: solve + check",
-            (least, median),
-            &format!("{target}: {}", answer.effort),
+            "memory of load and solve",
+            (0.0, 0.0),
+            String::from_utf8(memory.stdout)?.trim(),
         );
     }
-    queries(report, label, &universe, targets)?;
-    fs::remove_file(&path)?;
-    Ok(())
-}
-
-fn queries(
-    report: &mut Report,
-    label: &str,
-    universe: &Universe,
-    targets: &[&str],
-) -> Result<(), Failure> {
     for text in ["zstd", "crypto", "qqqq"] {
-        let (least, median, count) = time(9, || Ok(universe.search(text).len()))?;
-        report.row(label, "search", (least, median), &format!("{text}: {count} found"));
+        let (times, count) = time(RUNS, || Ok(universe.search(text).len()))?;
+        report.row("search", times, &format!("{text}: {count} found"));
     }
-    let name = targets.first().ok_or("no target")?;
-    let package = *universe.named(name).last().ok_or("no such package")?;
-    let (least, median, count) = time(9, || Ok(universe.depends(package).len()))?;
-    report.row(label, "depends", (least, median), &format!("{count} needs"));
-    let (least, median, count) = time(9, || Ok(universe.dependants(package).len()))?;
-    report.row(label, "rdepends, first and then", (least, median), &format!("{count} dependants"));
+    let package = *universe.named(used).last().ok_or("no such package")?;
+    let (times, count) = time(RUNS, || Ok(universe.depends(package).len()))?;
+    report.row("depends", times, &format!("{used}: {count}"));
+    let (times, count) = time(RUNS, || Ok(universe.dependants(package).len()))?;
+    report.row("rdepends", times, &format!("{used}: {count}"));
     Ok(())
 }
 
-/// Explaining what cannot be: the large package together with one that needs what it does not bear.
-fn unsatisfiable(report: &mut Report, label: &str, entries: Vec<Entry>) -> Result<(), Failure> {
-    let main = [Repository { name: "main".to_owned(), priority: 0 }];
-    let universe = Universe::new(Arc::new(Table::parse(build(&main, entries)?)?), empty()?);
-    let asked = request(&[synth::LARGE, synth::LEGACY]);
+/// Requests to a system that has what the large package brings.
+fn installed(report: &mut Report, index: &File, entries: Vec<Entry>) -> Result<(), Failure> {
+    let universe = load(&index.0)?;
     let limits = Limits::default();
-    let (least, median, text) =
-        time(9, || match solve(&universe, &System::default(), &asked, &limits) {
-            Err(SolveError::Refused(refusal)) => Ok(refusal),
-            other => Err(format!("{other:?} is not a refusal").into()),
-        })?;
-    report.row(label, "refuse, explain, find a way out", (least, median), &text.to_string());
+    let answer = solve(&universe, &System::default(), &request(&[synth::LARGE]), &limits)?;
+    let label = |entry: &Entry| format!("{} {}", entry.name, entry.version);
+    let chosen: HashSet<String> = answer.packages.iter().map(|p| universe.label(*p)).collect();
+    let here: Vec<Entry> = entries.into_iter().filter(|e| chosen.contains(&label(e))).collect();
+    let here = here.into_iter().map(|entry| Entry { repository: 0, ..entry }).collect();
+    let name = [Repository { name: "installed".to_owned(), priority: 0 }];
+    let (times, table) = time(RUNS, || Ok(build(&name, Vec::clone(&here))?))?;
+    report.row("index of what is installed", times, &format!("{} bytes", table.len()));
+    let universe = Universe::new(Arc::new(universe.base().clone()), Table::parse(table)?);
+    let system = System { asked: answer.asked, ..System::default() };
+    let stepped = request(&[synth::STEPPED]);
+    for (work, asked) in
+        [("upgrade, nothing newer", Request::of([Ask::Upgrade])), ("install with search", stepped)]
+    {
+        let (times, answer) = time(RUNS, || Ok(solve(&universe, &system, &asked, &limits)?))?;
+        report.row(work, times, &format!("{} steps, {}", answer.steps.len(), answer.effort));
+    }
+    Ok(())
+}
+
+/// Requests that need more than the first pass.
+fn hard(
+    report: &mut Report,
+    index: &File,
+    refused: &[&str],
+    stepped: &[&str],
+) -> Result<(), Failure> {
+    let universe = load(&index.0)?;
+    let (limits, system) = (Limits::default(), System::default());
+    if !stepped.is_empty() {
+        let asked = request(stepped);
+        let (times, answer) = time(RUNS, || Ok(solve(&universe, &system, &asked, &limits)?))?;
+        report.row("warm: with search", times, &answer.effort.to_string());
+    }
+    let asked = request(refused);
+    let (times, text) = time(RUNS, || match solve(&universe, &system, &asked, &limits) {
+        Err(SolveError::Refused(refusal)) => Ok(refusal.to_string()),
+        other => Err(format!("{other:?} is not a refusal").into()),
+    })?;
+    report.row("refuse, explain, find a way out", times, &text);
+    Ok(())
+}
+
+/// Nine pigeons in eight holes: no answer, and no short way to know it.
+fn pigeons(report: &mut Report) -> Result<(), Failure> {
+    use minos_solve::index::{Need, Provide, Term};
+    let one: minos_model::Version = "1".parse()?;
+    let mut entries = Vec::new();
+    let mut names = Vec::new();
+    for pigeon in 0..9 {
+        let mut places = Vec::new();
+        for hole in 0..8 {
+            let mut place = Entry::new(&format!("p{pigeon}h{hole}"), one.clone());
+            let target = format!("role:hole{hole}");
+            place.provides.push(Provide { target, version: None, exclusive: true });
+            places.push(Term::any(&place.name));
+            entries.push(place);
+        }
+        let mut entry = Entry::new(&format!("pigeon{pigeon}"), one.clone());
+        entry.needs.push(Need { any: places, when: None });
+        names.push(entry.name.clone());
+        entries.push(entry);
+    }
+    report.label = "pigeons".to_owned();
+    let index = make_index(report, entries)?;
+    let universe = load(&index.0)?;
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (times, text) = time(3, || {
+        let result = solve(&universe, &System::default(), &request(&names), &Limits::default());
+        Ok(result.err().ok_or("nine in eight")?.to_string())
+    })?;
+    report.row("refuse or give up", times, &text);
+    Ok(())
+}
+
+fn synthetic(report: &mut Report, label: &str, scale: f64) -> Result<(), Failure> {
+    report.label = label.to_owned();
+    let entries = synth::universe(scale, 1);
+    let used = entries.first().ok_or("no package")?.name.clone();
+    let index = make_index(report, entries.clone())?;
+    measure(report, &index, &[synth::LARGE], &used)?;
+    installed(report, &index, entries)?;
+    hard(report, &index, &[synth::LARGE, synth::LEGACY], &[synth::STEPPED])
+}
+
+fn debian(report: &mut Report, file: &str) -> Result<(), Failure> {
+    report.label = "debian".to_owned();
+    let import = import::packages(&fs::read_to_string(file)?, 0);
+    report.row("import", (0.0, 0.0), &format!("{} packages left out", import.skipped.len()));
+    let index = make_index(report, import.entries)?;
+    measure(report, &index, &["kde-full", "texlive-full", "gnome"], "libc6")?;
+    hard(report, &index, &["kde-full", "exim4-daemon-light", "postfix"], &[])
+}
+
+/// Loads, solves, and prints what memory that took.
+fn memory(index: &str, target: &str) -> Result<(), Failure> {
+    let universe = load(Path::new(index))?;
+    solve(&universe, &System::default(), &request(&[target]), &Limits::default())?;
+    // Not getrusage: its peak is that of the process before it became this program.
+    let status = fs::read_to_string("/proc/self/status")?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    println!("{}", peak.ok_or("no VmHWM in /proc/self/status")?.trim());
     Ok(())
 }
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let json = arguments.iter().any(|a| a == "--json");
-    let mut report = Report { json, rows: Vec::new() };
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if let ["--memory", index, target] = words[..] {
+        return memory(index, target);
+    }
+    let json = words.contains(&"--json");
+    let mut report = Report { json, label: String::new(), rows: Vec::new() };
     if !json {
-        println!("{:<14} {:<34} {:>9} {:>9}     ", "universe", "work", "least", "median");
+        println!("{:<8} {:<32} {:>9} {:>9}", "universe", "work", "least ms", "median ms");
     }
     for (label, scale) in [("x0.1", 0.1), ("x1", 1.0), ("x10", 10.0)] {
-        let entries = synth::universe(scale, 1);
-        measure(&mut report, label, entries.clone(), &[synth::LARGE])?;
-        unsatisfiable(&mut report, label, entries)?;
-        let memory = peak();
-        report.row(label, "peak memory so far", (0.0, 0.0), &format!("{memory} KiB"));
+        synthetic(&mut report, label, scale)?;
     }
-    if let Some(at) = arguments.iter().position(|a| a == "--debian") {
-        let text = fs::read_to_string(arguments.get(at + 1).ok_or("--debian takes a file")?)?;
-        let import = import::packages(&text, 0);
-        let skipped = import.skipped.len();
-        measure(&mut report, "debian", import.entries, &["kde-full", "texlive-full", "gnome"])?;
-        report.row("debian", "left out by the import", (0.0, 0.0), &format!("{skipped} packages"));
+    pigeons(&mut report)?;
+    if let Some(at) = words.iter().position(|word| *word == "--debian") {
+        debian(&mut report, words.get(at + 1).ok_or("--debian takes a file")?)?;
     }
     if json {
         println!("{}", serde_json::to_string_pretty(&report.rows)?);

@@ -6,9 +6,9 @@ use core::cell::Cell;
 /// machine; [`Limits::cancel`] is for the caller who has a clock or a user at the keyboard.
 #[derive(Clone, Copy)]
 pub struct Limits<'a> {
-    /// Rounds of propagation in the search. One takes 1 to 20 microseconds.
+    /// Rounds of propagation in the search. One takes 1 to 5 microseconds.
     pub steps: u64,
-    /// Steps of an explanation. One takes about a microsecond.
+    /// Open needs looked at for an explanation. One takes 1 to 10 microseconds.
     pub explain: u64,
     /// How often the search is repeated to find an answer that changes less.
     pub refinements: u32,
@@ -18,7 +18,7 @@ pub struct Limits<'a> {
 
 impl Default for Limits<'_> {
     fn default() -> Self {
-        Self { steps: 200_000, explain: 50_000, refinements: 64, cancel: None }
+        Self { steps: 40_000, explain: 12_000, refinements: 64, cancel: None }
     }
 }
 

@@ -4,6 +4,7 @@
 //! nobody sees before the system does not boot. It shares the index with the solver and nothing else: it compares
 //! versions itself instead of using the lists of matches in the index, and it knows neither clauses nor search.
 
+use core::cell::RefCell;
 use core::fmt;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -79,6 +80,8 @@ struct Checker<'u> {
     /// What is there, by name and capability: who, and in which version.
     offered: HashMap<Symbol, Vec<(PackageId, Option<Version>)>>,
     roles: BTreeMap<Symbol, PackageId>,
+    /// Terms that were looked at: whether anything meets them. The same ones come again and again.
+    met: RefCell<HashMap<TermRef, bool>>,
     found: Vec<Violation>,
 }
 
@@ -90,6 +93,7 @@ impl<'u> Checker<'u> {
             by_name: HashMap::with_capacity(packages.len()),
             offered: HashMap::with_capacity(packages.len() * 2),
             roles: BTreeMap::new(),
+            met: RefCell::default(),
             found: Vec::new(),
         };
         for package in packages {
@@ -134,13 +138,20 @@ impl<'u> Checker<'u> {
         offers.filter(move |(_, version)| fits(version)).map(|(package, _)| *package)
     }
 
+    fn is_met(&self, term: TermRef) -> bool {
+        if let Some(known) = self.met.borrow().get(&term) {
+            return *known;
+        }
+        let met = self.meeting(term).next().is_some();
+        self.met.borrow_mut().insert(term, met);
+        met
+    }
+
     fn package(&mut self, package: PackageId) {
         let universe = self.universe;
         for need in universe.needs(package) {
-            let idle =
-                universe.condition(need).is_some_and(|term| self.meeting(term).next().is_none());
-            let met =
-                || universe.alternatives(need).any(|term| self.meeting(term).next().is_some());
+            let idle = universe.condition(need).is_some_and(|term| !self.is_met(term));
+            let met = || universe.alternatives(need).any(|term| self.is_met(term));
             if !idle && !met() {
                 let texts: Vec<_> =
                     universe.alternatives(need).map(|t| universe.term_text(t)).collect();
@@ -209,8 +220,8 @@ impl<'u> Checker<'u> {
         let universe = self.universe;
         let Some(needs) = universe.group_needs(package, group) else { return false };
         needs.iter().all(|need| {
-            let idle = universe.condition(*need).is_some_and(|t| self.meeting(t).next().is_none());
-            idle || universe.alternatives(*need).any(|term| self.meeting(term).next().is_some())
+            let idle = universe.condition(*need).is_some_and(|t| !self.is_met(t));
+            idle || universe.alternatives(*need).any(|term| self.is_met(term))
         })
     }
 

@@ -115,12 +115,15 @@ impl Universe {
         let own = base.find_symbol(self.name(package));
         let provided = self.provides(package).filter_map(|p| base.find_symbol(p.target));
         let symbols: BTreeSet<u32> = own.into_iter().chain(provided).collect();
-        let candidates: BTreeSet<Package> =
+        let mut candidates: Vec<Package> =
             symbols.iter().flat_map(|symbol| base.dependants(*symbol)).collect();
+        candidates.sort_unstable();
+        candidates.dedup();
         let meets = |candidate: &Package| {
-            let mut needs: Vec<_> = base.needs(*candidate).collect();
-            needs.extend(base.groups(*candidate).flat_map(|(_, _, needs)| needs));
-            let mut terms = needs.into_iter().flat_map(|need| base.alternatives(need));
+            let of_groups = base.groups(*candidate).flat_map(|(_, _, needs)| needs);
+            let needs = base.needs(*candidate).chain(of_groups);
+            let terms = needs.flat_map(|need| base.alternatives(need));
+            let mut terms = terms.filter(|term| symbols.contains(&base.term(*term).0));
             terms.any(|term| base.matches(term).any(|p| PackageId(p.0) == package))
         };
         candidates.into_iter().filter(meets).map(|p| PackageId(p.0)).collect()

@@ -19,6 +19,9 @@ pub const LARGE: &str = "meta-large";
 /// A package that cannot be installed together with [`LARGE`].
 pub const LEGACY: &str = "legacy-suite";
 
+/// A package whose newest version needs both, so that the search has to go back to the one before.
+pub const STEPPED: &str = "meta-stepped";
+
 const WORDS: [&str; 24] = [
     "lib", "python3", "perl", "data", "dev", "core", "tools", "gtk", "qt", "net", "media", "font",
     "doc", "server", "client", "editor", "math", "game", "audio", "video", "crypto", "image",
@@ -73,6 +76,11 @@ pub fn universe(scale: f64, seed: u64) -> Vec<Entry> {
     let large = large(&entries, &mut random);
     legacy(&mut entries);
     entries.push(large);
+    for (version, needs) in [("1", &[LARGE][..]), ("2", &[LARGE, LEGACY][..])] {
+        let mut entry = Entry::new(STEPPED, small(version));
+        entry.needs = needs.iter().map(|name| Need::one(Term::any(name))).collect();
+        entries.push(entry);
+    }
     entries
 }
 

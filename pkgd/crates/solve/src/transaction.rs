@@ -1,13 +1,13 @@
 //! From two sets of packages to ordered steps.
 
 use core::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::answer::{Action, Reason, Step};
-use crate::reach::used;
+use crate::reach::{Members, used};
 use crate::rules::Rules;
 use crate::universe::{PackageId, Symbol};
 
@@ -56,63 +56,71 @@ fn ordered(
     leaving: bool,
 ) -> Vec<Vec<PackageId>> {
     let mut graph = DiGraph::<PackageId, ()>::new();
-    let nodes: BTreeMap<PackageId, NodeIndex> =
+    let nodes: HashMap<PackageId, NodeIndex> =
         packages.iter().map(|p| (*p, graph.add_node(*p))).collect();
-    for (package, node) in &nodes {
-        let needed: Vec<PackageId> = if leaving {
-            ever_used(rules, *package)
+    let members = Members::of(packages);
+    let mut needed = Vec::new();
+    for package in packages {
+        needed.clear();
+        if leaving {
+            ever_used(rules, *package, &mut needed);
         } else {
-            used(rules, *package, packages).collect()
-        };
-        for next in needed {
-            if let Some(needed) = nodes.get(&next) {
-                let (first, then) = if leaving { (node, needed) } else { (needed, node) };
-                graph.update_edge(*first, *then, ());
-            }
+            used(rules, *package, &members, &mut needed);
+        }
+        needed.sort_unstable();
+        needed.dedup();
+        let Some(node) = nodes.get(package) else { continue };
+        for needed in needed.iter().filter_map(|p| nodes.get(p)) {
+            let (first, then) = if leaving { (node, needed) } else { (needed, node) };
+            graph.add_edge(*first, *then, ());
         }
     }
     // Kosaraju's and not Tarjan's, which petgraph does by recursion as deep as the longest chain.
-    let mut circles: Vec<Vec<PackageId>> = kosaraju_scc(&graph)
-        .into_iter()
-        .map(|circle| circle.iter().filter_map(|n| graph.node_weight(*n).copied()).collect())
-        .collect();
-    circles.iter_mut().for_each(|circle: &mut Vec<PackageId>| circle.sort_unstable());
-    by_number(&graph, circles)
+    by_number(&graph, kosaraju_scc(&graph))
 }
 
 /// What meets any need of the package, also what this request does not allow: what goes was used until now.
-fn ever_used(rules: &Rules<'_>, package: PackageId) -> Vec<PackageId> {
+fn ever_used(rules: &Rules<'_>, package: PackageId, found: &mut Vec<PackageId>) {
     let universe = rules.goal.universe;
     let terms = universe.needs(package).flat_map(|need| universe.alternatives(need));
-    terms.flat_map(|term| universe.matches(term)).collect()
+    found.extend(terms.flat_map(|term| universe.matches(term)));
 }
 
-/// Kahn's algorithm over the circles, always taking the lowest that is ready.
-fn by_number(graph: &DiGraph<PackageId, ()>, circles: Vec<Vec<PackageId>>) -> Vec<Vec<PackageId>> {
-    let place: BTreeMap<PackageId, usize> =
-        circles.iter().enumerate().flat_map(|(i, c)| c.iter().map(move |p| (*p, i))).collect();
-    let mut after: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); circles.len()];
-    let mut waits = vec![0_usize; circles.len()];
-    for edge in graph.raw_edges() {
-        let at = |node| graph.node_weight(node).and_then(|p| place.get(p)).copied();
-        let (Some(first), Some(then)) = (at(edge.source()), at(edge.target())) else { continue };
-        if first != then && after.get_mut(first).is_some_and(|after| after.insert(then)) {
-            waits.get_mut(then).into_iter().for_each(|count| *count += 1);
-        }
+/// Kahn's algorithm over the circles, always taking the lowest that is ready. Nodes were added in the order of the
+/// packages, so a lower node is a lower package.
+fn by_number(
+    graph: &DiGraph<PackageId, ()>,
+    mut circles: Vec<Vec<NodeIndex>>,
+) -> Vec<Vec<PackageId>> {
+    circles.iter_mut().for_each(|circle| circle.sort_unstable());
+    circles.sort_unstable();
+    let mut place = vec![0; graph.node_count()];
+    for (number, circle) in circles.iter().enumerate() {
+        circle.iter().for_each(|node| place[node.index()] = number);
     }
-    let lowest = |i: usize| circles.get(i).and_then(|c| c.first()).copied();
-    let ready = |waits: &[usize], i: usize| waits.get(i) == Some(&0);
-    let mut open: BinaryHeap<_> =
-        (0..circles.len()).filter(|i| ready(&waits, *i)).map(|i| Reverse((lowest(i), i))).collect();
+    let mut edges: Vec<(usize, usize)> = graph
+        .raw_edges()
+        .iter()
+        .map(|edge| (place[edge.source().index()], place[edge.target().index()]))
+        .filter(|(first, then)| first != then)
+        .collect();
+    edges.sort_unstable();
+    edges.dedup();
+    let mut waits = vec![0_usize; circles.len()];
+    edges.iter().for_each(|(_, then)| waits[*then] += 1);
+    let mut open: BinaryHeap<Reverse<usize>> =
+        (0..circles.len()).filter(|i| waits[*i] == 0).map(Reverse).collect();
     let mut order = Vec::with_capacity(circles.len());
-    while let Some(Reverse((_, next))) = open.pop() {
-        for then in after.get(next).into_iter().flatten() {
-            waits.get_mut(*then).into_iter().for_each(|count| *count -= 1);
-            if ready(&waits, *then) {
-                open.push(Reverse((lowest(*then), *then)));
+    while let Some(Reverse(next)) = open.pop() {
+        let start = edges.partition_point(|(first, _)| *first < next);
+        for (_, then) in edges[start..].iter().take_while(|(first, _)| *first == next) {
+            waits[*then] -= 1;
+            if waits[*then] == 0 {
+                open.push(Reverse(*then));
             }
         }
-        order.extend(circles.get(next).cloned());
+        let weights = circles[next].iter().filter_map(|node| graph.node_weight(*node).copied());
+        order.push(weights.collect());
     }
     order
 }
