@@ -13,7 +13,8 @@ use crate::universe::{PackageId, Symbol};
 
 struct Pass<'r> {
     rules: &'r Rules<'r>,
-    chosen: HashMap<Symbol, PackageId>,
+    /// The package chosen of each name, by the name's number.
+    chosen: Vec<Option<PackageId>>,
     roles: HashMap<Symbol, PackageId>,
     forbidden: HashSet<PackageId>,
     /// Clauses with one option, then those with several: what is forced is known before anything is chosen.
@@ -32,7 +33,7 @@ pub(crate) fn try_preferred(
 ) -> Option<Vec<PackageId>> {
     let mut pass = Pass {
         rules,
-        chosen: HashMap::new(),
+        chosen: vec![None; rules.goal.universe.symbol_count() as usize],
         roles: HashMap::new(),
         forbidden: HashSet::new(),
         forced: VecDeque::new(),
@@ -46,7 +47,7 @@ pub(crate) fn try_preferred(
         }
     }
     pass.run(budget)?;
-    let mut found: Vec<PackageId> = pass.chosen.into_values().collect();
+    let mut found: Vec<PackageId> = pass.chosen.into_iter().flatten().collect();
     found.sort_unstable();
     Some(found)
 }
@@ -80,7 +81,7 @@ impl Pass<'_> {
 
     fn fits(&self, package: PackageId) -> bool {
         let name = self.rules.goal.universe.name_symbol(package);
-        if self.forbidden.contains(&package) || self.chosen.contains_key(&name) {
+        if self.forbidden.contains(&package) || self.of_name(name).is_some() {
             return false;
         }
         let facts = self.rules.facts(package);
@@ -88,8 +89,12 @@ impl Pass<'_> {
         friendly && facts.roles.iter().all(|role| !self.roles.contains_key(role))
     }
 
+    fn of_name(&self, name: Symbol) -> Option<PackageId> {
+        self.chosen.get(name.0 as usize).copied().flatten()
+    }
+
     fn is_chosen(&self, package: PackageId) -> bool {
-        self.chosen.get(&self.rules.goal.universe.name_symbol(package)) == Some(&package)
+        self.of_name(self.rules.goal.universe.name_symbol(package)) == Some(package)
     }
 
     fn is_met(&self, options: &[PackageId]) -> bool {
@@ -101,7 +106,8 @@ impl Pass<'_> {
             return None;
         }
         let facts = self.rules.facts(package);
-        self.chosen.insert(self.rules.goal.universe.name_symbol(package), package);
+        let name = self.rules.goal.universe.name_symbol(package);
+        *self.chosen.get_mut(name.0 as usize)? = Some(package);
         self.forbidden.extend(facts.enemies.iter().map(|(enemy, _)| *enemy));
         self.roles.extend(facts.roles.iter().map(|role| (*role, package)));
         for clause in &facts.clauses {

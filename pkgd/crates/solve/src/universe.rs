@@ -316,16 +316,15 @@ impl Universe {
     /// All conditions of all needs: the terms that switch a need on.
     pub(crate) fn all_conditions(&self) -> Vec<TermRef> {
         let of = |overlay| {
-            let conditions = self.table(overlay).all_conditions().into_iter();
-            conditions.map(move |term| TermRef { overlay, term })
+            let conditions = self.table(overlay).all_conditions().iter();
+            conditions.map(move |term| TermRef { overlay, term: *term })
         };
         of(false).chain(of(true)).collect()
     }
 
-    /// Packages that replace something, of both tables.
-    pub(crate) fn replacing(&self) -> Vec<PackageId> {
-        let base = (0..self.base.len()).filter(|n| self.base.has_replaces(Package(*n)));
-        base.map(PackageId).collect()
+    /// Packages of the repositories that replace something.
+    pub(crate) fn replacing(&self) -> impl Iterator<Item = PackageId> + '_ {
+        self.base.replacing().iter().map(|package| PackageId(package.0))
     }
 }
 

@@ -85,6 +85,9 @@ pub struct Table {
     providers: OnceLock<Lists>,
     /// Who needs which symbol, made when first asked for.
     dependants: OnceLock<Lists>,
+    /// The conditions there are, and the packages that replace something, found when first asked for.
+    conditions: OnceLock<Vec<TermId>>,
+    replacing: OnceLock<Vec<Package>>,
 }
 
 impl Table {
@@ -103,6 +106,8 @@ impl Table {
             first: Vec::new(),
             providers: OnceLock::new(),
             dependants: OnceLock::new(),
+            conditions: OnceLock::new(),
+            replacing: OnceLock::new(),
         };
         super::check::all(&table)?;
         table.first = table.first_packages();
@@ -399,17 +404,22 @@ impl Table {
     }
 
     /// The conditions of all needs, none twice.
-    pub fn all_conditions(&self) -> Vec<TermId> {
-        let conditions = (0..self.needs_len()).filter_map(|need| self.condition(NeedId(need)));
-        let mut found: Vec<_> = conditions.collect();
-        found.sort_unstable();
-        found.dedup();
-        found
+    pub fn all_conditions(&self) -> &[TermId] {
+        self.conditions.get_or_init(|| {
+            let conditions = (0..self.needs_len()).filter_map(|need| self.condition(NeedId(need)));
+            let mut found: Vec<_> = conditions.collect();
+            found.sort_unstable();
+            found.dedup();
+            found
+        })
     }
 
-    /// Whether the package replaces anything.
-    pub fn has_replaces(&self, package: Package) -> bool {
-        self.field(package, field::REPLACES) < self.field(Package(package.0 + 1), field::CONFLICTS)
+    /// The packages that replace something.
+    pub fn replacing(&self) -> &[Package] {
+        let start = |package| self.field(Package(package), field::REPLACES);
+        let end = |package| self.field(Package(package + 1), field::CONFLICTS);
+        let replaces = |package: &u32| start(*package) < end(*package);
+        self.replacing.get_or_init(|| (0..self.packages).filter(replaces).map(Package).collect())
     }
 }
 
