@@ -36,6 +36,8 @@ pub enum Violation {
     Pinned(String, String),
     /// A package of a repository that its name does not belong to.
     Repository(String),
+    /// A text of the index that should be a constraint and is none.
+    Damaged(String),
 }
 
 impl fmt::Display for Violation {
@@ -50,6 +52,9 @@ impl fmt::Display for Violation {
             Self::Held(package) => write!(f, "{package} is held and would change"),
             Self::Downgrade(new, old) => write!(f, "{new} is older than {old}"),
             Self::Pinned(package, pin) => write!(f, "{package} is against the pin {pin}"),
+            Self::Damaged(text) => {
+                write!(f, "the index has '{}' for a constraint", text.escape_debug())
+            }
             Self::Repository(package) => {
                 write!(f, "{package} is of a repository that its name does not belong to")
             }
@@ -70,6 +75,8 @@ pub fn check(
     }
     checker.wants(system, request);
     checker.policies(system, request);
+    let damaged = checker.damaged.take().into_iter().map(Violation::Damaged);
+    checker.found.extend(damaged);
     checker.found
 }
 
@@ -82,6 +89,7 @@ struct Checker<'u> {
     roles: BTreeMap<Symbol, PackageId>,
     /// Terms that were looked at: whether anything meets them. The same ones come again and again.
     met: RefCell<HashMap<TermRef, bool>>,
+    damaged: RefCell<BTreeSet<String>>,
     found: Vec<Violation>,
 }
 
@@ -94,6 +102,7 @@ impl<'u> Checker<'u> {
             offered: HashMap::with_capacity(packages.len() * 2),
             roles: BTreeMap::new(),
             met: RefCell::default(),
+            damaged: RefCell::default(),
             found: Vec::new(),
         };
         for package in packages {
@@ -130,10 +139,15 @@ impl<'u> Checker<'u> {
     /// Who of the chosen packages meets the term.
     fn meeting(&self, term: TermRef) -> impl Iterator<Item = PackageId> + '_ {
         let (target, text) = self.universe.term_symbols(term);
-        let constraint = constraint(text);
+        let wanted = constraint(text);
+        if wanted.is_none() {
+            self.damaged.borrow_mut().insert(text.to_owned());
+        }
         let offers = self.offered.get(&target).into_iter().flatten();
         let fits = move |version: &Option<Version>| {
-            constraint.is_any() || version.as_ref().is_some_and(|v| constraint.matches(v))
+            wanted.as_ref().is_some_and(|wanted| {
+                wanted.is_any() || version.as_ref().is_some_and(|v| wanted.matches(v))
+            })
         };
         offers.filter(move |(_, version)| fits(version)).map(|(package, _)| *package)
     }
@@ -236,7 +250,7 @@ impl<'u> Checker<'u> {
         self.chosen.iter().any(|package| {
             self.universe.replaces(*package).any(|term| {
                 let (target, text) = self.universe.term_symbols(term);
-                target == symbol && constraint(text).matches(&version)
+                target == symbol && constraint(text).is_some_and(|wanted| wanted.matches(&version))
             })
         })
     }

@@ -147,7 +147,9 @@ impl<'u> Goal<'u> {
             for term in self.universe.replaces(package) {
                 let (target, text) = self.universe.term_symbols(term);
                 let Some(old) = self.installed.get(&target).copied() else { continue };
-                if meets(self.universe, old, &constraint(text)) && self.is_allowed(package) {
+                if constraint(text).is_some_and(|wanted| meets(self.universe, old, &wanted))
+                    && self.is_allowed(package)
+                {
                     self.replacers.entry(old).or_default().push(package);
                 }
             }

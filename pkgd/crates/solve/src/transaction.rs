@@ -146,7 +146,7 @@ impl Replaced {
             let (target, text) = universe.term_symbols(term);
             let Some(old) = rules.goal.installed.get(&target).copied() else { continue };
             let wanted = crate::universe::constraint(text);
-            let fits = crate::goal::meets(universe, old, &wanted);
+            let fits = wanted.is_some_and(|wanted| crate::goal::meets(universe, old, &wanted));
             let leaves = before.contains(&old) && !self.stays(rules, target, chosen);
             if fits && leaves && self.old.insert(old) {
                 self.by_new.entry(new).or_default().push(old);

@@ -235,11 +235,13 @@ impl Universe {
     pub(crate) fn matches(&self, term: TermRef) -> Vec<PackageId> {
         let (target, text) = self.term_symbols(term);
         if term.overlay {
-            return self.matching(target, &constraint(text));
+            return constraint(text).map_or(Vec::new(), |wanted| self.matching(target, &wanted));
         }
         let mut found: Vec<_> = self.base.matches(term.term).map(|p| PackageId(p.0)).collect();
-        if self.answering.contains_key(&target.0) {
-            self.matching_overlay(target, &constraint(text), &mut found);
+        if self.answering.contains_key(&target.0)
+            && let Some(wanted) = constraint(text)
+        {
+            self.matching_overlay(target, &wanted, &mut found);
         }
         found
     }
@@ -260,7 +262,10 @@ impl Universe {
     /// A term by value.
     pub(crate) fn term(&self, term: TermRef) -> Term {
         let (target, text) = self.term_symbols(term);
-        Term { target: self.text(target).to_owned(), constraint: constraint(text) }
+        Term {
+            target: self.text(target).to_owned(),
+            constraint: constraint(text).unwrap_or_default(),
+        }
     }
 
     pub(crate) fn needs(&self, package: PackageId) -> impl Iterator<Item = NeedRef> + '_ {
@@ -349,10 +354,10 @@ fn push_if(found: &mut Vec<PackageId>, id: PackageId, version: Option<&str>, wan
     }
 }
 
-/// The constraint of a text that an index holds. The builder wrote it from one, so it is one; a damaged text
-/// would be taken as one that nothing meets twice over: the checker reads it again.
-pub(crate) fn constraint(text: &str) -> Constraint {
-    text.parse().unwrap_or(Constraint::ANY)
+/// The constraint of a text that an index holds. The builder wrote it from one; a text that is none is met by
+/// nothing, and [`crate::check`] says so.
+pub(crate) fn constraint(text: &str) -> Option<Constraint> {
+    text.parse().ok()
 }
 
 /// `zlib >=1.2`; without constraint `zlib`.

@@ -108,6 +108,22 @@ fn policies() {
     assert_eq!(texts(repositories, &["a 2"]), [wanted]);
 }
 
+/// A constraint that the index spoils behind a right checksum is found by the checker, not believed.
+#[test]
+fn a_spoilt_constraint_is_not_believed() {
+    let scene = scene("pkg a 1: needs b>=1\npkg b 1\ninstall a");
+    let main = [minos_solve::index::Repository { name: "main".to_owned(), priority: 0 }];
+    let mut bytes = minos_solve::index::build(&main, scene.packages.clone()).unwrap();
+    let at = bytes.windows(3).position(|w| w == b">=1").unwrap();
+    bytes[at + 1] = b'?';
+    let sum = crc32fast::hash(&bytes[16..]).to_le_bytes();
+    bytes[12..16].copy_from_slice(&sum);
+    let table = minos_solve::index::Table::parse(bytes).unwrap();
+    let universe = Universe::new(std::sync::Arc::new(table), support::table(&main, Vec::new()));
+    let error = solve(&universe, &scene.system, &scene.request, &Limits::default()).unwrap_err();
+    assert!(error.to_string().contains("the index has '>?1' for a constraint"), "{error}");
+}
+
 /// Every answer of the solver for a large universe passes, and taking any one package out of it does not.
 #[test]
 fn no_package_of_a_large_answer_can_be_missing() {
