@@ -12,6 +12,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("minos-proto", "minos-model crc32fast heapless postcard serde"),
     ("minos-recipe", "minos-model postcard serde toml"),
     ("minos-plan", "minos-model minos-recipe petgraph serde"),
+    ("minos-solve", "minos-model crc32fast petgraph resolvo"),
     ("minos-store", "minos-model postcard redb serde zstd"),
     ("minos-sandbox", "caps landlock libc nix postcard serde"),
     ("minos-exec", "minos-model minos-sandbox"),
@@ -31,7 +32,8 @@ const ALLOWED: &[(&str, &str)] = &[
 ];
 
 /// Crates that must give the same answer everywhere: no file, clock or environment of the host.
-const PURE: &[&str] = &["pkgd/crates/model", "pkgd/crates/plan", "pkgd/crates/proto"];
+const PURE: &[&str] =
+    &["pkgd/crates/model", "pkgd/crates/plan", "pkgd/crates/proto", "pkgd/crates/solve"];
 
 fn manifests() -> Vec<(PathBuf, toml::Table)> {
     let mut found = Vec::new();

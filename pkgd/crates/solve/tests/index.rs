@@ -234,3 +234,22 @@ proptest! {
         }
     }
 }
+
+/// The page of the format shows the bytes of the index of one small package.
+#[test]
+fn the_page_shows_these_bytes() {
+    let one = [Repository { name: "main".to_owned(), priority: 10 }];
+    let bytes = build(&one, vec![package("a 1: needs b>=2; provides role:x; about ex")]).unwrap();
+    let lines = bytes.chunks(16).enumerate().map(|(line, chunk)| {
+        let words: Vec<String> = chunk.chunks(4).map(hex).collect();
+        format!("{:04x}  {}", line * 16, words.join(" "))
+    });
+    let dump = lines.collect::<Vec<_>>().join("\n");
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../docs/formats/index.md");
+    let page = std::fs::read_to_string(page).expect("the page");
+    assert!(page.contains(&dump), "the page should show\n{dump}");
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
