@@ -12,7 +12,7 @@ mod support;
 use std::collections::BTreeSet;
 
 use minos_solve::index::{Entry, Term};
-use minos_solve::{Answer, Ask, Fact, Limits, SolveError, Universe, Want, WayOut, solve};
+use minos_solve::{Answer, Ask, Fact, Limits, SolveError, Universe, WayOut, solve};
 use model::{Brute, meets};
 use proptest::prelude::{ProptestConfig, proptest};
 use proptest::test_runner::TestCaseError;
@@ -57,8 +57,7 @@ fn right(
     let found: Vec<&Entry> = packages.collect();
     prop_assert!(brute.is_answer(&found), "not an answer: {:?}", names(&found));
     keeps_most(brute, answers, &found)?;
-    changes_only_what_it_must(brute, answers, &found)?;
-    is_newest(brute, answers, &found)
+    prefers_most(brute, answers, &found)
 }
 
 /// No answer keeps more of what is installed.
@@ -76,58 +75,59 @@ fn keeps_most(brute: &Brute<'_>, answers: &[Vec<&Entry>], found: &[&Entry]) -> C
     Ok(())
 }
 
-/// Nothing installed changes where there is an answer that changes nothing and has the best of what is asked.
-fn changes_only_what_it_must(
-    brute: &Brute<'_>,
-    answers: &[Vec<&Entry>],
-    found: &[&Entry],
-) -> Checked {
-    if brute.asks(|a| matches!(a, Ask::Update(_) | Ask::Upgrade)) {
-        return Ok(());
-    }
-    let unchanged = |set: &[&Entry]| brute.installed.iter().all(|e| set.contains(e));
-    let has_best = |set: &[&Entry]| {
-        brute.scene.request.asks.iter().all(|ask| match ask {
-            Ask::Install(want) | Ask::Downgrade(want) => {
-                best(brute, want).is_none_or(|best| best.is_some_and(|best| set.contains(&best)))
-            }
-            _ => true,
-        })
-    };
-    if answers.iter().any(|set| unchanged(set) && has_best(set)) {
-        prop_assert!(unchanged(found), "{:?} changes something", names(found));
-    }
-    Ok(())
-}
-
-/// The newest version of what is wanted; `None` where it is installed already.
-fn best<'s>(brute: &Brute<'s>, want: &Want) -> Option<Option<&'s Entry>> {
-    if brute.current(&want.term.target).is_some_and(|e| meets(e, &want.term)) {
-        return None;
-    }
-    let fits = |e: &&Entry| e.name == want.term.target && meets(e, &want.term) && brute.may(e);
-    let all = brute.scene.packages.iter().filter(fits);
-    Some(all.max_by(|a, b| a.version.cmp(&b.version)))
-}
-
-/// An upgrade takes everything to the newest where all of it can go there at once.
-fn is_newest(brute: &Brute<'_>, answers: &[Vec<&Entry>], found: &[&Entry]) -> Checked {
+/// No answer that keeps as much has more of what is preferred: what this request asks for in its best version, what
+/// is updated in its newest, all else in the version it has.
+fn prefers_most(brute: &Brute<'_>, answers: &[Vec<&Entry>], found: &[&Entry]) -> Checked {
     let any_replaces = brute.scene.packages.iter().any(|e| !e.replaces.is_empty());
-    let only_upgrade = brute.scene.request.asks.iter().all(|a| *a == Ask::Upgrade);
-    if any_replaces || !only_upgrade || brute.scene.request.asks.is_empty() {
-        return Ok(());
+    let updates = brute.asks(|a| matches!(a, Ask::Update(_) | Ask::Upgrade));
+    if any_replaces && updates {
+        return Ok(()); // What replaces is preferred then, which the cases hold.
     }
-    let all_newest = |set: &[&Entry]| {
-        brute.installed.iter().all(|old| {
-            let versions = brute.scene.packages.iter().filter(|e| e.name == old.name);
-            let best = versions.filter(|e| brute.may(e)).max_by(|a, b| a.version.cmp(&b.version));
-            best.is_some_and(|best| set.contains(&best))
-        })
-    };
-    if answers.iter().any(|set| all_newest(set)) {
-        prop_assert!(all_newest(found), "{:?} is not the newest", names(found));
+    let preferred = preferred(brute);
+    let met = |set: &[&Entry]| -> Vec<bool> { preferred.iter().map(|p| set.contains(p)).collect() };
+    let (kept, ours) = (brute.kept(found), met(found));
+    for other in answers.iter().filter(|other| kept.is_subset(&brute.kept(other))) {
+        let theirs = met(other);
+        let no_less = ours.iter().zip(&theirs).all(|(ours, theirs)| ours <= theirs);
+        prop_assert!(
+            !no_less || ours == theirs,
+            "{:?} is less preferred than {:?}",
+            names(found),
+            names(other)
+        );
     }
     Ok(())
+}
+
+/// One package for each want of this request and for each installed package.
+fn preferred<'s>(brute: &Brute<'s>) -> Vec<&'s Entry> {
+    let newest = |fits: &dyn Fn(&Entry) -> bool| {
+        let all = brute.scene.packages.iter().filter(|e| fits(e) && brute.may(e));
+        all.max_by(|a, b| a.version.cmp(&b.version))
+    };
+    let mut found = Vec::new();
+    let mut asked = BTreeSet::new();
+    let is_fresh = |name: &str| {
+        brute.asks(|a| *a == Ask::Upgrade || matches!(a, Ask::Update(fresh) if fresh == name))
+    };
+    for ask in &brute.scene.request.asks {
+        if let Ask::Install(want) | Ask::Downgrade(want) = ask {
+            let name = want.term.target.as_str();
+            asked.insert(name);
+            let here = brute.current(name).filter(|e| meets(e, &want.term) && !is_fresh(name));
+            let named = |e: &Entry| e.name == name && meets(e, &want.term);
+            found.extend(here.or_else(|| newest(&named)));
+        }
+    }
+    for old in brute.installed.iter().filter(|old| !asked.contains(old.name.as_str())) {
+        let removed = brute.asks(|a| matches!(a, Ask::Remove(name) if *name == old.name));
+        if is_fresh(&old.name) {
+            found.extend(newest(&|e: &Entry| e.name == old.name));
+        } else if !removed {
+            found.push(old);
+        }
+    }
+    found
 }
 
 fn text(term: &Term) -> String {
