@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use minos_solve::index::{Entry, Repository, Table, build};
+use minos_solve::index::{Entry, Package, Repository, Table, build};
 use minos_solve::{Ask, Limits, Request, SolveError, System, Universe, Want, import, solve, synth};
 use nix::time::{ClockId, clock_gettime};
 
@@ -124,6 +124,38 @@ fn measure(report: &mut Report, index: &File, targets: &[&str], used: &str) -> R
     Ok(())
 }
 
+/// Pairs of packages drawn by lot: the slowest one counts.
+fn pairs(report: &mut Report, index: &File) -> Result<(), Failure> {
+    let universe = load(&index.0)?;
+    let (system, limits) = (System::default(), Limits::default());
+    let mut state = 1_u64;
+    let mut name = || {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let package = Package((state >> 33) as u32 % universe.base().len());
+        universe.base().symbol(universe.base().name(package))
+    };
+    let (mut worst, mut text, mut refused, mut unproven) = (0.0_f64, String::new(), 0, 0);
+    for _ in 0..200 {
+        let pair = [name(), name()];
+        let (times, result) = time(1, || Ok(solve(&universe, &system, &request(&pair), &limits)))?;
+        match result {
+            Ok(_) => {}
+            Err(SolveError::Refused(refusal)) => {
+                refused += 1;
+                unproven += u32::from(!refusal.proof.complete);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        if times.0 > worst {
+            (worst, text) = (times.0, pair.join(" "));
+        }
+    }
+    let text = format!("{text}; {refused} refused, {unproven} of them without proof");
+    report.row("200 random pairs, the slowest", (worst, worst), &text);
+    Ok(())
+}
+
 /// Requests to a system that has what the large package brings.
 fn installed(report: &mut Report, index: &File, entries: Vec<Entry>) -> Result<(), Failure> {
     let universe = load(&index.0)?;
@@ -210,6 +242,7 @@ fn synthetic(report: &mut Report, label: &str, scale: f64) -> Result<(), Failure
     let index = make_index(report, entries.clone())?;
     measure(report, &index, &[synth::LARGE], &used)?;
     installed(report, &index, entries)?;
+    pairs(report, &index)?;
     hard(report, &index, &[synth::LARGE, synth::LEGACY], &[synth::STEPPED])
 }
 
@@ -219,6 +252,7 @@ fn debian(report: &mut Report, file: &str) -> Result<(), Failure> {
     report.row("import", (0.0, 0.0), &format!("{} packages left out", import.skipped.len()));
     let index = make_index(report, import.entries)?;
     measure(report, &index, &["kde-full", "texlive-full", "gnome"], "libc6")?;
+    pairs(report, &index)?;
     hard(report, &index, &["kde-full", "exim4-daemon-light", "postfix"], &[])
 }
 

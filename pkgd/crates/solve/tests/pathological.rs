@@ -151,8 +151,7 @@ fn no_steps_no_answer() {
 /// Who has a clock can end the search.
 #[test]
 fn the_caller_can_cancel() {
-    let mut scene = Scene::default();
-    scene.packages = minos_solve::synth::universe(0.02, 1);
+    let mut scene = Scene { packages: minos_solve::synth::universe(0.02, 1), ..Scene::default() };
     add(&mut scene, "install meta-large".to_owned());
     let universe = scene.universe();
     let cancel = || true;

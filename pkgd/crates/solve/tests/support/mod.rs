@@ -12,7 +12,7 @@ use minos_solve::{Ask, Pin, Request, System, Universe, Want};
 #[derive(Clone, Default)]
 pub struct Scene {
     /// The lines it was made of.
-    lines: Vec<String>,
+    pub lines: Vec<String>,
     pub repositories: Vec<(String, i32)>,
     pub packages: Vec<Entry>,
     /// Packages that no repository has any more.
