@@ -41,7 +41,10 @@ impl Revisions {
     fn version(&mut self, text: &str) -> Result<Version, String> {
         let wrong = || format!("'{text}' is no version");
         let (upstream, revision) = match text.rsplit_once('-') {
-            Some((upstream, revision)) => (upstream, Some(revision.parse().map_err(|_| wrong())?)),
+            // A revision may start with `.` or `~`, ours may not; one letter before all of them orders nothing anew.
+            Some((upstream, revision)) => {
+                (upstream, Some(format!("r{revision}").parse().map_err(|_| wrong())?))
+            }
             None => (text, None),
         };
         let upstream = upstream.replace('-', "_");
@@ -247,6 +250,8 @@ mod tests {
             ("1:0.1-1", ">> 9-1", true),
             ("1.0~rc1-5", "<< 1.0-1", true),
             ("1-2-3", ">= 1-2-2", true),
+            ("1:2.39.5-0+deb12u2", "<< 1:2.39.5-.", true),
+            ("8.4.4-1", ">> 8.4.4-~", true),
         ];
         for (version, bound, wanted) in cases {
             let text = format!(
