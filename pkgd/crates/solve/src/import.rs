@@ -12,7 +12,8 @@
 //!
 //! A revision there is a text and a release here is a number, so a text is read twice: first to see which revisions of
 //! an upstream version occur, in versions and in bounds, then to number them. The numbers mean something within one
-//! import only. Architecture qualifiers (`python3:any`) are dropped.
+//! import only. The architecture qualifiers `:any`, `:native` and that of the package itself are dropped; a package of another
+//! architecture (`libc6:i386`) keeps its qualifier and so is met by nothing here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -114,7 +115,8 @@ fn entry(
     }
     let mut entry = Entry::new(name, revisions.version(paragraph.get("Version"))?);
     entry.repository = repository;
-    entry.arch = match paragraph.get("Architecture") {
+    let arch = paragraph.get("Architecture");
+    entry.arch = match arch {
         "all" | "" => "noarch".to_owned(),
         "amd64" => "x86_64".to_owned(),
         other => other.to_owned(),
@@ -126,8 +128,10 @@ fn entry(
     entry.digest = digest(paragraph.get("SHA256")).unwrap_or_default();
     for field in ["Pre-Depends", "Depends"] {
         for item in items(paragraph.get(field)) {
-            let any =
-                item.split('|').map(|text| term(text, revisions)).collect::<Result<Vec<_>, _>>()?;
+            let any = item
+                .split('|')
+                .map(|text| term(text, arch, revisions))
+                .collect::<Result<Vec<_>, _>>()?;
             entry.needs.push(Need { any, when: None });
         }
     }
@@ -136,11 +140,11 @@ fn entry(
     }
     for field in ["Conflicts", "Breaks"] {
         for item in items(paragraph.get(field)) {
-            entry.conflicts.push(term(item, revisions)?);
+            entry.conflicts.push(term(item, arch, revisions)?);
         }
     }
     for item in items(paragraph.get("Replaces")) {
-        let old = term(item, revisions)?;
+        let old = term(item, arch, revisions)?;
         let provides = entry.provides.iter().any(|p| p.target == old.target);
         if provides && entry.conflicts.contains(&old) && old.target != name {
             entry.replaces.push(old);
@@ -153,11 +157,13 @@ fn items(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
-/// `name`, `name:any`, `name (>= 1.2)`.
-fn term(text: &str, revisions: &mut Revisions) -> Result<Term, String> {
+/// `name`, `name:any`, `name (>= 1.2)`, in a package of this architecture.
+fn term(text: &str, arch: &str, revisions: &mut Revisions) -> Result<Term, String> {
     let (name, rest) = text.trim().split_once('(').unwrap_or((text.trim(), ""));
     let name = name.trim();
-    let target = name.split_once(':').map_or(name, |(name, _)| name).to_owned();
+    let own = |qualifier: &str| qualifier == "any" || qualifier == "native" || qualifier == arch;
+    let unqualified = name.split_once(':').filter(|(_, qualifier)| own(qualifier));
+    let target = unqualified.map_or(name, |(name, _)| name).to_owned();
     let rest = rest.trim_end_matches(')').trim();
     if rest.is_empty() {
         return Ok(Term { target, constraint: Constraint::ANY });
@@ -196,7 +202,7 @@ mod tests {
 
     const TEXT: &str = "Package: a\nVersion: 1:2.3-4+b1\nArchitecture: amd64\nInstalled-Size: 10\nSize: 5\n\
         Depends: b (>= 1.0) | c:any, libd (<< 2-1~)\nPre-Depends: e\nProvides: mail, f (= 2)\n\
-        Conflicts: mail, old\nBreaks: g (<= 3)\nReplaces: old, h (<< 1)\nDescription: one line\n more\n\n\
+        Conflicts: mail, old\nBreaks: g (<= 3), x:i386, y:amd64\nReplaces: old, h (<< 1)\nDescription: one line\n more\n\n\
         Package: bad\nVersion: ?\n\nVersion: 1\n";
 
     #[test]
@@ -211,7 +217,7 @@ mod tests {
         };
         assert_eq!([need(0), need(1), need(2)], ["e", "b>=1.0-1|c", "libd<2-2"]);
         let conflicts: Vec<_> = a.conflicts.iter().map(|t| t.target.as_str()).collect();
-        assert_eq!(conflicts, ["mail", "old", "g"]);
+        assert_eq!(conflicts, ["mail", "old", "g", "x:i386", "y"]);
         assert!(a.replaces.is_empty(), "it does not provide 'old'");
         assert_eq!(a.provides[1].version.as_ref().map(ToString::to_string).as_deref(), Some("2"));
         assert_eq!(a.description, "one line");
