@@ -156,6 +156,28 @@ fn pairs(report: &mut Report, index: &File) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Every package of the index alone: none may come out wrong, and each refusal needs its proof.
+fn every_one(report: &mut Report, index: &File) -> Result<(), Failure> {
+    let universe = load(&index.0)?;
+    let (system, limits) = (System::default(), Limits::default());
+    let base = universe.base();
+    let (mut worst, mut refused) = (0.0_f64, Vec::new());
+    for number in 0..base.len() {
+        let name = base.symbol(base.name(Package(number)));
+        let (times, result) =
+            time(1, || Ok(solve(&universe, &system, &request(&[name]), &limits)))?;
+        worst = worst.max(times.0);
+        match result {
+            Ok(_) => {}
+            Err(SolveError::Refused(refusal)) if refusal.proof.complete => refused.push(name),
+            Err(error) => return Err(format!("{name}: {error}").into()),
+        }
+    }
+    let text = format!("{} of {} refused: {}", refused.len(), base.len(), refused.join(" "));
+    report.row("every package alone, the slowest", (worst, worst), &text);
+    Ok(())
+}
+
 /// Requests to a system that has what the large package brings.
 fn installed(report: &mut Report, index: &File, entries: Vec<Entry>) -> Result<(), Failure> {
     let universe = load(&index.0)?;
@@ -253,6 +275,7 @@ fn debian(report: &mut Report, file: &str) -> Result<(), Failure> {
     let index = make_index(report, import.entries)?;
     measure(report, &index, &["kde-full", "texlive-full", "gnome"], "libc6")?;
     pairs(report, &index)?;
+    every_one(report, &index)?;
     hard(report, &index, &["kde-full", "exim4-daemon-light", "postfix"], &[])
 }
 
