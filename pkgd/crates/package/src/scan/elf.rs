@@ -137,8 +137,9 @@ fn defined(
 
 fn tell(scanner: &mut Scanner, path: &PackagePath, machine: &str, found: &Linkage) {
     let folder = path.parent().unwrap_or_default();
+    let below_usr = folder.strip_prefix(b"usr/").unwrap_or(folder);
     let multiarch =
-        folder.strip_prefix(b"usr/lib/").is_some_and(|rest| rest.ends_with(b"-linux-gnu"));
+        below_usr.strip_prefix(b"lib/").is_some_and(|rest| rest.ends_with(b"-linux-gnu"));
     let public = LIB.contains(&folder) || multiarch;
     let file_name = String::from_utf8_lossy(path.file_name()).into_owned();
     // The loader takes the file's name where the library does not name itself.
