@@ -1,52 +1,17 @@
 //! A read index: checked once, then used in place.
 
-use core::fmt;
+mod derived;
+mod error;
+
 use core::ops::Range;
 
 use std::sync::OnceLock;
 
 use super::lists::Lists;
+pub use error::IndexError;
+
 use super::words::{slice, word, words};
 use super::{GROUP_WORDS, HEADER, MAGIC, PROVIDE_WORDS, SECTIONS, Section, field};
-
-/// Why bytes are not an index.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum IndexError {
-    /// The first bytes are not those of an index.
-    Magic,
-    /// The length in the header is not that of the bytes.
-    Length {
-        /// What the header says.
-        said: usize,
-        /// How many bytes there are.
-        found: usize,
-    },
-    /// The checksum does not fit.
-    Checksum,
-    /// A section or a reference in it is wrong.
-    Section {
-        /// Which.
-        section: &'static str,
-        /// What about it.
-        why: &'static str,
-    },
-}
-
-impl fmt::Display for IndexError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Magic => f.write_str("this is not a package index (version 1)"),
-            Self::Length { said, found } => {
-                write!(f, "the index is cut off or too long: {found} bytes, its header says {said}")
-            }
-            Self::Checksum => f.write_str("the index is damaged: its checksum is wrong"),
-            Self::Section { section, why } => write!(f, "the index is damaged: {section}: {why}"),
-        }?;
-        f.write_str("; make it again with `pkgctl sync`")
-    }
-}
-
-impl std::error::Error for IndexError {}
 
 /// A package by its number in a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -352,74 +317,6 @@ impl Table {
         let end = self.field(Package(package.0 + 1), field::CONFLICTS);
         words(slice(self.section(Section::TermLists), self.field(package, field::REPLACES), end))
             .map(TermId)
-    }
-}
-
-/// What is derived from the sections.
-impl Table {
-    /// The packages that answer to `symbol`, by name or by what they provide, and in which version.
-    pub fn answering(&self, symbol: u32) -> impl Iterator<Item = (Package, Option<&str>)> + '_ {
-        let named =
-            self.named(symbol).map(|n| (Package(n), Some(self.symbol(self.version(Package(n))))));
-        let providers = self.providers().of(symbol).map(Package);
-        let provided = providers.flat_map(move |package| {
-            let provides = self.provides(package).filter(move |p| p.symbol == symbol);
-            provides.map(move |p| (package, p.version))
-        });
-        named.chain(provided)
-    }
-
-    fn providers(&self) -> &Lists {
-        self.providers.get_or_init(|| {
-            let pairs = |each: &mut dyn FnMut(u32, u32)| {
-                let records =
-                    self.section(Section::Provides).as_chunks::<{ 4 * PROVIDE_WORDS }>().0;
-                for package in 0..self.packages {
-                    let (start, end) = self.list(Package(package), field::PROVIDES);
-                    let own = records.get(start as usize..end as usize).unwrap_or_default();
-                    own.iter().for_each(|record| each(word(record, 0), package));
-                }
-            };
-            Lists::new(self.symbols(), pairs)
-        })
-    }
-
-    /// The packages with a need, also one of a group, that names `symbol`.
-    pub fn dependants(&self, symbol: u32) -> impl Iterator<Item = Package> + '_ {
-        self.dependants.get_or_init(|| self.make_dependants()).of(symbol).map(Package)
-    }
-
-    fn make_dependants(&self) -> Lists {
-        let needs = self.section(Section::NeedLists);
-        Lists::new(self.symbols(), |each| {
-            for package in 0..self.packages {
-                let (start, end) = self.list(Package(package), field::NEEDS);
-                for need in words(slice(needs, start, end)) {
-                    for term in self.alternatives(NeedId(need)) {
-                        each(self.term(term).0, package);
-                    }
-                }
-            }
-        })
-    }
-
-    /// The conditions of all needs, none twice.
-    pub fn all_conditions(&self) -> &[TermId] {
-        self.conditions.get_or_init(|| {
-            let conditions = (0..self.needs_len()).filter_map(|need| self.condition(NeedId(need)));
-            let mut found: Vec<_> = conditions.collect();
-            found.sort_unstable();
-            found.dedup();
-            found
-        })
-    }
-
-    /// The packages that replace something.
-    pub fn replacing(&self) -> &[Package] {
-        let start = |package| self.field(Package(package), field::REPLACES);
-        let end = |package| self.field(Package(package + 1), field::CONFLICTS);
-        let replaces = |package: &u32| start(*package) < end(*package);
-        self.replacing.get_or_init(|| (0..self.packages).filter(replaces).map(Package).collect())
     }
 }
 

@@ -1,11 +1,16 @@
 //! A request, compiled: what must hold, what should stay, and which packages cannot be taken.
 
+mod policy;
+mod prefer;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use minos_model::Constraint;
 
 use crate::request::{Ask, Pin, Request, System, Want};
 use crate::universe::{PackageId, Symbol, Universe, constraint};
+
+pub(crate) use policy::Exclusion;
 
 /// Where a condition of the goal comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,21 +34,6 @@ pub(crate) struct Must {
 #[derive(Debug, Clone)]
 pub(crate) struct Keep {
     pub options: Vec<PackageId>,
-}
-
-/// Why a package cannot be taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Exclusion {
-    /// It is to be removed.
-    Removed,
-    /// Another version of it is held.
-    Held(PackageId),
-    /// A pin says otherwise.
-    Pinned(String),
-    /// Its name belongs to a repository of higher priority.
-    Repository(String),
-    /// It is older than what is installed.
-    Downgrade(PackageId),
 }
 
 /// A compiled request.
@@ -230,117 +220,13 @@ impl<'u> Goal<'u> {
         self.replacers.get(current)?.iter().find(|p| chosen.contains(p)).copied()
     }
 
-    /// Whether the newest version of this name is wanted rather than the installed one.
-    pub fn is_fresh(&self, name: Symbol) -> bool {
-        self.upgrade || self.updated.contains(&name)
-    }
-
-    /// Whether the package may be taken.
-    pub fn is_allowed(&self, package: PackageId) -> bool {
-        self.exclusion(package).is_none()
-    }
-
-    /// Why the package may not be taken.
-    pub fn exclusion(&self, package: PackageId) -> Option<Exclusion> {
-        let name = self.universe.name_symbol(package);
-        if self.removed.contains(&name) {
-            return Some(Exclusion::Removed);
-        }
-        let installed = self.installed.get(&name).copied();
-        if installed == Some(package) {
-            return None;
-        }
-        if let Some(held) = self.held.get(&name) {
-            return Some(Exclusion::Held(*held));
-        }
-        let pins = self.pins.get(&name).map_or(&[][..], Vec::as_slice);
-        if let Some(pin) = pins.iter().find(|pin| !self.obeys(package, pin)) {
-            return Some(Exclusion::Pinned(pin_text(pin)));
-        }
-        let bound = pins.iter().any(|pin| pin.repository.is_some());
-        if let Some(owner) = self.owner(package).filter(|_| !bound) {
-            return Some(Exclusion::Repository(owner));
-        }
-        let older = installed.filter(|i| self.is_older(package, *i));
-        older.filter(|_| !self.downgrade.contains(&name)).map(Exclusion::Downgrade)
-    }
-
-    fn obeys(&self, package: PackageId, pin: &Pin) -> bool {
-        let repository = self.universe.repository(package).map(|(name, _)| name);
-        let from = pin.repository.as_deref().is_none_or(|wanted| repository == Some(wanted));
-        from && meets(self.universe, package, &pin.constraint)
-    }
-
-    /// The repository that the package's name belongs to, if it is another one of higher priority.
-    fn owner(&self, package: PackageId) -> Option<String> {
-        let (_, own) = self.universe.repository(package)?;
-        if self.universe.base().repositories() < 2 {
-            return None;
-        }
-        let name = self.universe.name_symbol(package);
-        let others = self.universe.named_symbol(name).into_iter();
-        let owners = others.filter_map(|other| self.universe.repository(other));
-        let (owner, priority) = owners.max_by_key(|(_, priority)| *priority)?;
-        (priority > own).then(|| owner.to_owned())
-    }
-
-    /// Whether `a` is an older version than `b`.
-    pub fn is_older(&self, a: PackageId, b: PackageId) -> bool {
-        self.universe.version(a) < self.universe.version(b)
-    }
-
     /// The optional groups of this name that are chosen.
     pub fn groups(&self, name: Symbol) -> impl Iterator<Item = &str> {
         self.groups.get(&name).into_iter().flatten().map(String::as_str)
-    }
-
-    /// Sorts packages by preference: alternatives in their order, what is installed before what is not, the
-    /// package of that name before those that provide it, higher priority, then the name, then the version.
-    pub fn sort(&self, options: &mut [PackageId], targets: &[Symbol]) {
-        if options.len() < 2 {
-            return;
-        }
-        let universe = self.universe;
-        options.sort_by_cached_key(|p| {
-            let name = universe.name_symbol(*p);
-            let absent = !self.installed.contains_key(&name);
-            let provides = !targets.contains(&name);
-            let priority = universe.repository(*p).map_or(i32::MIN, |(_, priority)| priority);
-            (absent, provides, core::cmp::Reverse(priority.max(self.name_priority(name))), name)
-        });
-        // Now the packages of one name stand together, with one key each; sort them by version.
-        for run in options.chunk_by_mut(|a, b| universe.name_symbol(*a) == universe.name_symbol(*b))
-        {
-            self.sort_versions(run);
-        }
-    }
-
-    fn name_priority(&self, name: Symbol) -> i32 {
-        let all = self.universe.named_symbol(name).into_iter();
-        let priorities =
-            all.filter_map(|p| self.universe.repository(p)).map(|(_, priority)| priority);
-        priorities.max().unwrap_or(i32::MIN)
-    }
-
-    fn sort_versions(&self, run: &mut [PackageId]) {
-        let [first, _, ..] = run else { return };
-        let name = self.universe.name_symbol(*first);
-        let installed = self.installed.get(&name).copied();
-        let fresh = self.is_fresh(name);
-        run.sort_by_cached_key(|p| {
-            let is_other = installed != Some(*p);
-            let version = core::cmp::Reverse(self.universe.version(*p));
-            (!fresh && is_other, version, is_other, *p)
-        });
     }
 }
 
 /// Whether a package's own version is inside.
 pub(crate) fn meets(universe: &Universe, package: PackageId, wanted: &Constraint) -> bool {
     wanted.is_any() || universe.version(package).is_some_and(|version| wanted.matches(&version))
-}
-
-fn pin_text(pin: &Pin) -> String {
-    let from = pin.repository.as_ref().map(|r| format!("@{r}")).unwrap_or_default();
-    format!("{}{}{from}", pin.name, pin.constraint)
 }
