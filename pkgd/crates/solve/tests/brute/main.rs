@@ -201,7 +201,8 @@ fn taken(scene: &Scene, way_out: &WayOut) -> Scene {
             });
             asks.push(Ask::Install(instead.clone()));
         }
-        WayOut::Unpin(_) | WayOut::From { .. } => unreachable!("no scene here has pins"),
+        WayOut::Unpin(name) => scene.system.pins.retain(|pin| pin.name != *name),
+        WayOut::From { .. } => unreachable!("the scenes have one repository"),
     }
     scene
 }

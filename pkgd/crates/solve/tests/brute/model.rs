@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use minos_model::Version;
 use minos_solve::index::{Entry, Need, Term};
-use minos_solve::{Ask, Want};
+use minos_solve::{Ask, Pin, Want};
 
 use crate::scenes::NAMES;
 use crate::support::Scene;
@@ -68,11 +68,17 @@ impl<'s> Brute<'s> {
 
     /// Whether this package may be taken at all.
     pub fn may(&self, entry: &Entry) -> bool {
-        let Some(old) = self.current(&entry.name) else { return true };
-        let held = self.scene.system.holds.contains(&entry.name) && *old != *entry;
-        let lower = entry.version < old.version
+        let old = self.current(&entry.name);
+        if old == Some(entry) {
+            return true;
+        }
+        let system = &self.scene.system;
+        let is_pinned =
+            |pin: &Pin| pin.name == entry.name && !pin.constraint.matches(&entry.version);
+        let held = old.is_some() && system.holds.contains(&entry.name);
+        let lower = old.is_some_and(|old| entry.version < old.version)
             && !self.asks(|a| matches!(a, Ask::Downgrade(w) if w.term.target == entry.name));
-        !held && !lower
+        !system.pins.iter().any(is_pinned) && !held && !lower
     }
 
     /// Whether the set is an answer.

@@ -47,7 +47,7 @@ fn clauses() -> impl Strategy<Value = String> {
 
 /// What is asked.
 fn asks() -> impl Strategy<Value = Vec<(u8, usize)>> {
-    vec((0_u8..8, 0..NAMES.len()), 1..3)
+    vec((0_u8..9, 0..NAMES.len()), 1..4)
 }
 
 /// A universe, a system that is content in itself, and a request.
@@ -111,6 +111,7 @@ fn ask(scene: &mut Scene, kind: u8, name: &str) {
         5 if is_installed => format!("update {name}"),
         6 if is_installed => format!("hold {name}"),
         7 => "upgrade".to_owned(),
+        8 => format!("pin {name}<2"),
         _ => return,
     };
     assert!(scene.line(&line));
