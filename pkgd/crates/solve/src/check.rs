@@ -208,7 +208,8 @@ impl<'u> Checker<'u> {
         };
         wants.extend(system.asked.iter().filter(stays));
         for want in wants {
-            if !self.has(want) && !self.replaced(&want.term.target) {
+            let target = want.term.target.as_str();
+            if !self.has(want) && (removed.contains(target) || !self.replaced(target)) {
                 self.found.push(Violation::Missing(want.to_string()));
             }
         }

@@ -186,9 +186,10 @@ impl<'u> Goal<'u> {
         self.with_replacers(found, target)
     }
 
-    /// A package that replaces the installed package of this name can stand in for it.
+    /// A package that replaces the installed package of this name can stand in for it, unless the request removes it.
     fn with_replacers(&self, mut options: Vec<PackageId>, name: Symbol) -> Vec<PackageId> {
-        let Some(current) = self.installed.get(&name) else { return options };
+        let stays = self.installed.get(&name).filter(|_| !self.removed.contains(&name));
+        let Some(current) = stays else { return options };
         let mut replacers = self.replacers.get(current).cloned().unwrap_or_default();
         self.sort(&mut replacers, &[]);
         if self.is_fresh(name) {

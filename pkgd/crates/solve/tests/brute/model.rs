@@ -108,7 +108,9 @@ impl<'s> Brute<'s> {
         let held = system.holds.iter().filter_map(|name| self.current(name));
         set.iter().all(|e| self.may(e) && is_content(e, set) && !removed.contains(&&e.name))
             && wants.iter().all(|want| {
-                set.iter().any(|e| meets(e, &want.term)) || self.replaced(&want.term.target, set)
+                set.iter().any(|e| meets(e, &want.term))
+                    || (!removed.contains(&&want.term.target)
+                        && self.replaced(&want.term.target, set))
             })
             && held.into_iter().all(|held| set.contains(&held))
     }
