@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("minos-recipe", "minos-model postcard serde toml"),
     ("minos-package", "minos-model base64 blake2 ed25519-dalek elf postcard sha2 zstd"),
     ("minos-plan", "minos-model minos-recipe petgraph serde"),
+    ("minos-solve", "minos-model crc32fast petgraph resolvo"),
     ("minos-store", "minos-model postcard redb serde zstd"),
     ("minos-sandbox", "caps landlock libc nix postcard serde"),
     ("minos-exec", "minos-model minos-sandbox nix"),
@@ -45,6 +46,7 @@ const PURE: &[(&str, &str)] = &[
     ("pkgd/crates/plan", ""),
     ("pkgd/crates/proto", ""),
     ("pkgd/crates/recipe", "src/load.rs"),
+    ("pkgd/crates/solve", ""),
 ];
 
 fn manifests() -> Vec<(PathBuf, toml::Table)> {
