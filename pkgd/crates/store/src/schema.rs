@@ -28,7 +28,13 @@ pub(crate) struct Schema {
 }
 
 /// What this program writes.
-pub(crate) const CURRENT: Schema = Schema { version: 1, migrations: &[] };
+pub(crate) const CURRENT: Schema = Schema { version: 2, migrations: &[(1, add_packages)] };
+
+/// Schema 2 has the tables of packages and generations; those of schema 1 stay as they are.
+fn add_packages(w: &mut Write<'_>) -> Result<(), StoreError> {
+    let new = table::ALL.iter().skip(table::SCHEMA_1);
+    new.copied().try_for_each(|definition| w.make_table(definition))
+}
 
 /// Makes the tables of a new database, migrates an older one, refuses a newer one.
 pub(crate) fn prepare(store: &Store, schema: &Schema, now_ms: u64) -> Result<(), StoreError> {
@@ -162,7 +168,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         drop(open(&Schema { version: 7, migrations: &[] }, &dir).unwrap());
         let error = open(&CURRENT, &dir).unwrap_err();
-        assert!(matches!(error, StoreError::NewerSchema { found: 7, known: 1, .. }), "{error}");
+        assert!(matches!(error, StoreError::NewerSchema { found: 7, known: 2, .. }), "{error}");
         assert!(error.to_string().contains("schema 7"), "{error}");
         drop(open(&Schema { version: 7, migrations: &[] }, &dir).unwrap());
     }

@@ -43,6 +43,17 @@ pub(crate) trait Source {
         found.map(|value| decode(&self.path(), table, key, value.value())).transpose()
     }
 
+    /// The row under `key` of a table that is open: for many rows in a row.
+    fn get_from<R: DeserializeOwned>(
+        &self,
+        rows: &Self::Rows<'_>,
+        table: Table<R>,
+        key: &[u8],
+    ) -> Result<Option<R>, StoreError> {
+        let found = rows.get(key).map_err(|e| StoreError::redb("read", &self.path(), e))?;
+        found.map(|value| decode(&self.path(), table, key, value.value())).transpose()
+    }
+
     /// The highest number in a table of numbered rows; 0 when it is empty.
     fn last_number<R>(&self, table: Table<R>) -> Result<u64, StoreError> {
         let rows = self.open(table)?;
@@ -137,7 +148,7 @@ impl Source for Snapshot<'_> {
     }
 }
 
-const ALL: (Bound<&[u8]>, Bound<&[u8]>) = (Bound::Unbounded, Bound::Unbounded);
+pub(crate) const ALL: (Bound<&[u8]>, Bound<&[u8]>) = (Bound::Unbounded, Bound::Unbounded);
 
 /// All methods fail only when the database cannot be read or is damaged.
 impl<'a> Snapshot<'a> {
@@ -297,7 +308,10 @@ impl<'a> Snapshot<'a> {
     }
 }
 
-fn keyed<R>(rows: Vec<(Vec<u8>, R)>, path: &Path) -> Result<Vec<(Digest, R)>, StoreError> {
+pub(crate) fn keyed<R>(
+    rows: Vec<(Vec<u8>, R)>,
+    path: &Path,
+) -> Result<Vec<(Digest, R)>, StoreError> {
     let digest = |key: Vec<u8>| {
         let what = "a key is not a digest".to_owned();
         let damaged = |_| StoreError::Damaged { path: path.to_owned(), what };
