@@ -30,6 +30,7 @@ mod journal;
 mod layout;
 mod lock;
 pub mod log;
+mod maintain;
 mod objects;
 mod outputs;
 mod packages;
@@ -52,6 +53,7 @@ pub use generations::{
 };
 pub use layout::Layout;
 pub use log::{LogReader, LogWriter};
+pub use maintain::{Collected, Depth, Fault, Finding, Repaired, Retention, Verified};
 pub use objects::ObjectId;
 pub use outputs::Placed;
 pub use packages::{Accounts, ConfigFile, Node, PackageRow, PathRow};

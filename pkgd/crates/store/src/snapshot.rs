@@ -82,6 +82,15 @@ pub(crate) trait Source {
         Ok(found)
     }
 
+    /// All keys of a table, without looking at the rows.
+    fn keys<R>(&self, table: Table<R>) -> Result<Vec<Vec<u8>>, StoreError> {
+        let error = |e| StoreError::redb("read", &self.path(), e);
+        let rows = self.open(table)?;
+        let keys =
+            rows.iter().map_err(error)?.map(|row| Ok(row.map_err(error)?.0.value().to_vec()));
+        keys.collect()
+    }
+
     /// Every row whose key begins with `prefix`, in key order.
     fn prefixed<R: DeserializeOwned>(
         &self,

@@ -58,6 +58,11 @@ impl<'a> Trees<'a> {
             .ok_or_else(|| StoreError::NotFound { what: format!("package number {package}") })
     }
 
+    /// Lets go of a tree that is not needed again.
+    pub(crate) fn forget(&mut self, package: u32) {
+        self.trees.remove(&package);
+    }
+
     /// The tree of a package.
     pub(crate) fn tree(&mut self, package: u32) -> Result<Arc<Tree>, SystemError> {
         if let Some(tree) = self.trees.get(&package) {

@@ -21,8 +21,10 @@ mod switch;
 mod system;
 
 pub use apply::Applied;
+pub(crate) use apply::parallel;
 pub use error::{Problem, SystemError};
 pub use hooks::{ContentSource, Made, MadeNode, NoTriggers, Sink, Staged, Triggers};
 pub use plan::{Incoming, Plan, PlanInstall, PlannedChange, Request};
 pub use settle::Settled;
+pub(crate) use system::By;
 pub use system::{DEFAULT_KEEP, System, SystemOptions};

@@ -281,7 +281,9 @@ fn check_sonames(changes: &Changes, members: &Members, problems: &mut Vec<Proble
         lost.extend(old.map(|soname| (soname, name)));
     }
     for (row, _) in members.values() {
-        row.sonames.iter().for_each(|soname| drop(lost.remove(soname)));
+        for soname in &row.sonames {
+            lost.remove(soname);
+        }
     }
     if lost.is_empty() {
         return;

@@ -11,7 +11,7 @@ use super::system::{System, package_changes};
 use crate::audit::{AuditEntry, Peer};
 use crate::generations::{
     self, GENERATIONS_DIR, GenerationRow, IntentRow, NEXT, Outcome, ROOTS, TransactionKind,
-    TransactionRow, current_link, point_at, realised, remove_tree, root_path, staging_path,
+    TransactionRow, current_link, point_at, realised, remove_tree, root_path,
 };
 use crate::objects::{OBJECTS, ObjectId, key_of};
 use crate::snapshot::Source as _;
@@ -222,11 +222,6 @@ impl System<'_> {
     /// The folder of roots cannot be read.
     pub fn realised(&self) -> Result<Vec<u64>, SystemError> {
         realised(self.fs)
-    }
-
-    /// Takes away a root that is only half made.
-    pub(crate) fn unstage(&self, generation: u64) -> Result<(), SystemError> {
-        remove_tree(self.fs, &staging_path(generation))
     }
 }
 
