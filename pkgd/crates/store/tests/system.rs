@@ -560,12 +560,11 @@ fn readers_see_one_whole_system_while_it_changes() {
             let mut reads = 0;
             while !stop.load(std::sync::atomic::Ordering::Relaxed) {
                 let read = place.store.read().unwrap();
-                let version = read.installed().unwrap()[0].package.version.to_string();
+                assert_eq!(read.installed().unwrap().len(), 1);
                 assert_eq!(
                     read.generations().unwrap().len() as u64,
                     read.generations().unwrap().last().unwrap().number
                 );
-                assert!(version.ends_with("-1"), "{version}");
                 let text = fs::read_to_string(place.path("usr/bin/hello")).unwrap();
                 let twice = fs::read_to_string(place.path("usr/bin/hi")).unwrap();
                 assert!(text.starts_with('v') && twice.starts_with('v'), "{text} {twice}");

@@ -100,7 +100,7 @@ impl RealFs {
         ((uid, gid) != self.me).then(|| (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))))
     }
 
-    /// Owner first, since changing it takes setuid and capabilities away.
+    /// The attributes of what this process has just made. Owner first, since changing it takes setuid and capabilities away.
     fn set_all(&self, fd: &OwnedFd, attributes: &Attributes) -> io::Result<()> {
         if let Some((uid, gid)) = self.owner(attributes) {
             fs::fchown(fd, uid, gid)?;
@@ -172,13 +172,21 @@ impl Fs for RealFs {
 
     fn mkdir(&self, path: &Path, attributes: &Attributes) -> io::Result<()> {
         let (dir, name) = self.parent(path)?;
-        fs::mkdirat(dir, name, Mode::RWXU)?;
-        self.set(path, attributes)
+        fs::mkdirat(&dir, name, Mode::RWXU)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        self.set_all(&fs::openat(dir, name, flags, Mode::empty())?, attributes)
     }
 
     fn set(&self, path: &Path, attributes: &Attributes) -> io::Result<()> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let fd = self.open_at(path, flags, 0)?;
+        let (uid, gid) = (Uid::from_raw(attributes.uid), Gid::from_raw(attributes.gid));
+        fs::fchown(&fd, Some(uid), Some(gid))?;
+        for (name, _) in self.xattrs(path)? {
+            if attributes.xattrs.binary_search_by(|(n, _)| n.cmp(&name)).is_err() {
+                fs::fremovexattr(&fd, name.as_str())?;
+            }
+        }
         self.set_all(&fd, attributes)
     }
 

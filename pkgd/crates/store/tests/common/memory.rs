@@ -44,10 +44,10 @@ enum Op {
 pub enum Fail {
     /// The process dies before the call takes effect.
     Kill,
-    /// This one call fails.
-    Once(io::ErrorKind),
+    /// This one call fails with this error number.
+    Once(i32),
     /// This call and all later ones that need space fail.
-    From(io::ErrorKind),
+    From(i32),
 }
 
 #[derive(Debug)]
@@ -57,6 +57,8 @@ struct State {
     log: Vec<Op>,
     calls: u64,
     fail: Option<(u64, Fail)>,
+    reads: u64,
+    fail_read: Option<(u64, i32)>,
     off: bool,
     free: u64,
 }
@@ -171,6 +173,8 @@ impl MemoryFs {
             log: Vec::new(),
             calls: 0,
             fail: None,
+            reads: 0,
+            fail_read: None,
             off: false,
             free: 1 << 40,
         };
@@ -191,9 +195,20 @@ impl MemoryFs {
         self.lock().fail = Some((n, fail));
     }
 
+    /// Calls so far that only read.
+    pub fn reads(&self) -> u64 {
+        self.lock().reads
+    }
+
+    /// The `n`th reading call from the beginning fails with this error number.
+    pub fn fail_read_at(&self, n: u64, errno: i32) {
+        self.lock().fail_read = Some((n, errno));
+    }
+
     /// No failures any more.
     pub fn heal(&self) {
         self.lock().fail = None;
+        self.lock().fail_read = None;
     }
 
     /// Bytes that are said to be free.
@@ -245,6 +260,16 @@ impl MemoryFs {
         }
     }
 
+    /// [`MemoryFs::read`], counted.
+    fn begin_read(&self) -> io::Result<MutexGuard<'_, State>> {
+        let mut state = self.read()?;
+        state.reads += 1;
+        match state.fail_read {
+            Some((n, e)) if state.reads == n => Err(io::Error::from_raw_os_error(e)),
+            _ => Ok(state),
+        }
+    }
+
     /// Counts a call and fails it if it is its turn.
     fn begin(&self, needs_space: bool) -> io::Result<MutexGuard<'_, State>> {
         let mut state = self.read()?;
@@ -255,8 +280,10 @@ impl MemoryFs {
                 self.disk.power_off();
                 Err(io::Error::other("killed"))
             }
-            Some((n, Fail::Once(e))) if state.calls == n => Err(kind(e)),
-            Some((n, Fail::From(e))) if state.calls >= n && needs_space => Err(kind(e)),
+            Some((n, Fail::Once(e))) if state.calls == n => Err(io::Error::from_raw_os_error(e)),
+            Some((n, Fail::From(e))) if state.calls >= n && needs_space => {
+                Err(io::Error::from_raw_os_error(e))
+            }
             _ => Ok(state),
         }
     }
@@ -330,7 +357,7 @@ impl Fs for MemoryFs {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn Read + Send + '_>> {
-        let state = self.read()?;
+        let state = self.begin_read()?;
         match state.live.inodes.get(&state.live.find(path)?) {
             Some(Body::File(data, _)) => Ok(Box::new(io::Cursor::new(data.to_vec()))),
             _ => Err(kind(io::ErrorKind::InvalidInput)),
@@ -377,7 +404,7 @@ impl Fs for MemoryFs {
     }
 
     fn stat(&self, path: &Path) -> io::Result<Option<Stat>> {
-        let state = self.read()?;
+        let state = self.begin_read()?;
         let inode = match state.live.find(path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             found => found?,
@@ -393,7 +420,7 @@ impl Fs for MemoryFs {
     }
 
     fn read_link(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let state = self.read()?;
+        let state = self.begin_read()?;
         match state.live.inodes.get(&state.live.find(path)?) {
             Some(Body::Link(target, ..)) => Ok(target.clone()),
             _ => Err(kind(io::ErrorKind::InvalidInput)),
@@ -401,7 +428,7 @@ impl Fs for MemoryFs {
     }
 
     fn xattrs(&self, path: &Path) -> io::Result<Vec<(String, Vec<u8>)>> {
-        let state = self.read()?;
+        let state = self.begin_read()?;
         match state.live.inodes.get(&state.live.find(path)?) {
             Some(Body::File(_, a) | Body::Folder(_, a)) => Ok(a.xattrs.clone()),
             _ => Ok(Vec::new()),
@@ -409,7 +436,7 @@ impl Fs for MemoryFs {
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<(Vec<u8>, FileType)>> {
-        let state = self.read()?;
+        let state = self.begin_read()?;
         let Some(Body::Folder(entries, _)) = state.live.inodes.get(&state.live.find(path)?) else {
             return Err(kind(io::ErrorKind::NotADirectory));
         };
@@ -423,6 +450,6 @@ impl Fs for MemoryFs {
     }
 
     fn space(&self) -> io::Result<Space> {
-        Ok(Space { bytes: self.read()?.free, inodes: u64::MAX })
+        Ok(Space { bytes: self.begin_read()?.free, inodes: u64::MAX })
     }
 }

@@ -211,9 +211,9 @@ pub fn picture(fs: &dyn Fs, at: &Path) -> String {
                     write!(out, "-> {}", String::from_utf8_lossy(&target)).unwrap();
                 }
                 _ => {
-                    let mut text = String::new();
-                    fs.open(&path).unwrap().read_to_string(&mut text).unwrap();
-                    write!(out, "{text:?}").unwrap();
+                    let mut bytes = Vec::new();
+                    fs.open(&path).unwrap().read_to_end(&mut bytes).unwrap();
+                    write!(out, "{}", bytes.escape_ascii()).unwrap();
                 }
             }
             out.push('\n');
