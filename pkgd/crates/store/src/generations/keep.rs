@@ -11,6 +11,9 @@ use crate::fs::{Attributes, FileType, Fs, Stat};
 use crate::objects::{self, put_bytes};
 use crate::transaction::SystemError;
 
+/// The name of a kept file while it is written beside its place.
+const NEXT: &str = ".minos-kept";
+
 /// The kept paths, taken apart for fast questions.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Keep {
@@ -111,6 +114,12 @@ fn mirror_file(fs: &dyn Fs, from: &Path, to: &Path, stat: &Stat) -> Result<(), S
     {
         return Ok(());
     }
-    remove_tree(fs, to)?;
-    put_bytes(fs, to, &bytes, &attributes)
+    // By a rename, so that a root that is booted after a kill has the old file or the new one.
+    let next = to.with_file_name(NEXT);
+    remove_tree(fs, &next)?;
+    put_bytes(fs, &next, &bytes, &attributes)?;
+    if look(fs, to)?.is_some_and(|stat| stat.kind == FileType::Directory) {
+        remove_tree(fs, to)?;
+    }
+    fs.rename(&next, to).map_err(|e| SystemError::io("move into place", to, e))
 }

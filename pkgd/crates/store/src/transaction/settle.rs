@@ -59,8 +59,8 @@ impl System<'_> {
             self.complete(&intent, Outcome::Completed, clock)?;
             return Ok(Settled::Completed);
         }
-        if intent.kind == TransactionKind::Switch && intent.makes_root {
-            remove_tree(self.fs, &root_path(intent.to))?;
+        if intent.kind == TransactionKind::Switch {
+            self.unswitch(&intent)?;
         }
         self.sweep()?;
         self.repoint()?;
@@ -68,6 +68,19 @@ impl System<'_> {
         let outcome = Outcome::TakenBack { why: why.to_owned() };
         self.conclude(&intent, outcome, intent.from, clock)?;
         Ok(Settled::TakenBack)
+    }
+
+    /// A root that was being made goes. One that was there may have lost half of what is kept to a
+    /// power cut, and gets it again.
+    fn unswitch(&self, intent: &IntentRow) -> Result<(), SystemError> {
+        let root = root_path(intent.to);
+        if intent.makes_root {
+            return remove_tree(self.fs, &root);
+        }
+        if intent.from > 0 {
+            self.keep.carry(self.fs, &root_path(intent.from), &root)?;
+        }
+        Ok(())
     }
 
     fn sync(&self) -> Result<(), SystemError> {
