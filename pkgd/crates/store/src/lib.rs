@@ -53,7 +53,10 @@ pub use generations::{
 };
 pub use layout::Layout;
 pub use log::{LogReader, LogWriter};
-pub use maintain::{Collected, Depth, Fault, Finding, Repaired, Retention, Verified};
+pub use maintain::{
+    BackupReport, Collected, Composed, Depth, Fault, Finding, Rebuilt, Repaired, Retention,
+    SysrootMode, Verified,
+};
 pub use objects::ObjectId;
 pub use outputs::Placed;
 pub use packages::{Accounts, ConfigFile, Node, PackageRow, PathRow};

@@ -16,8 +16,8 @@ use crate::rows::{
 };
 use crate::schema::{APPLIED, SCHEMA};
 use crate::table::{
-    ATTEMPTS, AUDIT, CACHE, CHECKPOINTS, EVENTS, HISTORY, JOBS, META, OPEN_ATTEMPTS, OUTPUTS,
-    STEP_ATTEMPTS, STEPS, Table, number, step_key, trailing_number, unseal,
+    ATTEMPTS, AUDIT, CACHE, CHECKPOINTS, Definition, EVENTS, HISTORY, JOBS, META, OPEN_ATTEMPTS,
+    OUTPUTS, STEP_ATTEMPTS, STEPS, Table, number, step_key, trailing_number, unseal,
 };
 
 /// Key and value of a raw row.
@@ -163,6 +163,15 @@ pub(crate) const ALL: (Bound<&[u8]>, Bound<&[u8]>) = (Bound::Unbounded, Bound::U
 impl<'a> Snapshot<'a> {
     pub(crate) fn new(store: &'a Store, txn: ReadTransaction) -> Self {
         Self { store, txn }
+    }
+
+    /// A table without the type of its rows.
+    pub(crate) fn open_raw(
+        &self,
+        table: Definition,
+    ) -> Result<ReadOnlyTable<Bytes, Bytes>, StoreError> {
+        let opened = self.txn.open_table(table);
+        opened.map_err(|e| StoreError::redb("read", &self.path(), e))
     }
 
     /// The schema version, `None` in a database without tables.

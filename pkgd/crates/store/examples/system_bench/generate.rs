@@ -17,7 +17,6 @@ pub struct Shape {
 
 struct Package {
     name: String,
-    version: u64,
     contents: Vec<(Digest, Vec<u8>)>,
     manifest: PackageManifest,
     bytes: Vec<u8>,
@@ -219,7 +218,7 @@ fn package(name: String, version: u64, contents: Vec<(Digest, Vec<u8>)>) -> Pack
     let manifest = PackageManifest::new(fields).expect("a valid package");
     let bytes = postcard::to_extend(&manifest, Vec::new()).expect("bytes");
     let digest = Digest::of(&bytes);
-    Package { name, version, contents, manifest, bytes, digest }
+    Package { name, contents, manifest, bytes, digest }
 }
 
 impl ContentSource for Universe {

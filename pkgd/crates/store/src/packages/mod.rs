@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::objects::ObjectId;
 
-pub(crate) use load::{Trees, decode_manifest};
+pub(crate) use load::{Trees, decode_manifest, read_manifest};
 pub(crate) use paths::Delta;
 pub use paths::PathRow;
 pub use tree::Node;

@@ -21,7 +21,7 @@ mod switch;
 mod system;
 
 pub use apply::Applied;
-pub(crate) use apply::parallel;
+pub(crate) use apply::{parallel, put_package};
 pub use error::{Problem, SystemError};
 pub use hooks::{ContentSource, Made, MadeNode, NoTriggers, Sink, Staged, Triggers};
 pub use plan::{Incoming, Plan, PlanInstall, PlannedChange, Request};

@@ -5,7 +5,8 @@ use super::apply::is_directory;
 use super::settle::Settled;
 use super::system::{By, System};
 use crate::generations::{
-    Copies, GenerationRow, IntentRow, Outcome, TransactionKind, compare, point_at, root_path,
+    Copies, GenerationRow, IntentRow, Outcome, TransactionKind, compare, current_link, point_at,
+    root_path,
 };
 use crate::packages::Delta;
 
@@ -42,8 +43,11 @@ impl System<'_> {
             Ok(()) => Ok(()),
             Err(error) => match self.settle_because(&error.to_string(), clock) {
                 Ok(Settled::Completed) => Ok(()),
-                Ok(_) => Err(error),
-                Err(_) => Err(SystemError::Unfinished { generation, why: error.to_string() }),
+                // Taken back or not: the link tells what a start from here would find.
+                Err(_) if current_link(self.fs)? == Some(generation) => {
+                    Err(SystemError::Unfinished { generation, why: error.to_string() })
+                }
+                _ => Err(error),
             },
         }
     }
