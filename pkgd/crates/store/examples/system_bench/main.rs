@@ -15,7 +15,9 @@ use std::path::{Path, PathBuf};
 use generate::{Shape, Universe};
 use measure::{Report, measure};
 use minos_store::fs::RealFs;
-use minos_store::{Depth, NoTriggers, Options, Request, Retention, Store, System, SystemOptions};
+use minos_store::{
+    Depth, NoTriggers, Options, Request, Retention, Store, SysrootMode, System, SystemOptions,
+};
 
 type Done<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
@@ -73,6 +75,10 @@ fn packages(dir: &Path, scale: usize, report: &mut Report) -> Done {
     );
     report.line("W4 verify, every byte", measure(|| Ok(system.verify(Depth::Content)?))?);
     report.line("W4 verify, metadata only", measure(|| Ok(system.verify(Depth::Metadata)?))?);
+    let thirty = universe.digests(30);
+    let name = "bench".parse()?;
+    let compose = || Ok(system.compose(&thirty, &name, SysrootMode::Hardlink)?);
+    report.line("W9 root of 30 packages, 6,000 files", measure(compose)?);
     universe.update(2);
     report.line("W2 update, 3 % of files, no spare root", measure(|| apply(&system, &universe))?);
     universe.update(3);
@@ -112,6 +118,30 @@ fn large(dir: &Path, report: &mut Report) -> Done {
         Ok(system.apply(&plan, &universe, &mut NoTriggers, None, &clock)?.generation)
     });
     report.line("   update of 1 of 1,000 packages, spare root", last?);
+    Ok(())
+}
+
+/// W11: opening the database of a large system after its process was killed.
+fn open_after_kill(dir: &Path, report: &mut Report) -> Done {
+    let place = Place::new(dir, "killed")?;
+    let mut version = 0;
+    while std::fs::metadata(place.dir.join("state.redb"))?.len() < 200 << 20 {
+        let body = vec![0; 64 << 10];
+        version += 1;
+        place
+            .store
+            .write(|w| (0..50).try_for_each(|n| w.event(n, body.clone(), version).map(drop)))?;
+    }
+    let size = std::fs::metadata(place.dir.join("state.redb"))?.len() >> 20;
+    // What a killed process leaves: the files as they are, without redb's tidy end.
+    let copy = dir.join("copy");
+    std::fs::create_dir_all(&copy)?;
+    for name in ["state.redb", "state.log"] {
+        std::fs::copy(place.dir.join(name), copy.join(name))?;
+    }
+    let work = || Ok(Store::open(&copy, clock(), Options::default())?.read()?.jobs(1)?);
+    report.line(&format!("W11 open {size} MiB after a kill"), measure(work)?);
+    std::fs::remove_dir_all(&copy)?;
     Ok(())
 }
 
@@ -160,6 +190,9 @@ fn main() -> Done {
     }
     if wanted("W8") {
         generations(&dir, &mut report)?;
+    }
+    if wanted("W11") {
+        open_after_kill(&dir, &mut report)?;
     }
     report.end();
     Ok(())

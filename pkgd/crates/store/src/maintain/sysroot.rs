@@ -1,6 +1,6 @@
 //! Roots made of exactly the packages that something needs, and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -53,7 +53,8 @@ impl System<'_> {
     ) -> Result<Composed, SystemError> {
         let mut trees = self.trees();
         let mut list = Vec::with_capacity(packages.len());
-        for digest in packages {
+        let unique: BTreeSet<&Digest> = packages.iter().collect();
+        for digest in unique {
             let number = self.store.read()?.package_number(digest)?;
             let what = || SystemError::NoPackage { what: format!("package {digest}") };
             list.push(trees.tree(number.ok_or_else(what)?)?);
@@ -103,7 +104,12 @@ impl System<'_> {
 fn union(trees: &[Arc<Tree>]) -> Result<BTreeMap<&[u8], (&Name, &Node)>, SystemError> {
     let mut nodes: BTreeMap<&[u8], (&Name, &Node)> = BTreeMap::new();
     let mut problems = Vec::new();
+    let mut names = BTreeSet::new();
     for tree in trees {
+        if !names.insert(tree.name()) {
+            problems.push(Problem::Twice { package: tree.name().clone() });
+            continue;
+        }
         for (path, node) in tree.iter() {
             let (owner, there) = *nodes.entry(path).or_insert((tree.name(), node));
             if owner != tree.name() && !(node.is_directory() && there == node) {
