@@ -234,6 +234,27 @@ mod tests {
         assert!(matches!(open(&gap, &dir), Err(StoreError::OlderSchema { found: 0, .. })));
     }
 
+    /// A state of schema 1, as the programs before packages left it.
+    #[test]
+    fn schema_1_gets_the_tables_of_packages() {
+        let first = Schema { version: 1, migrations: &[] };
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(&first, &dir).unwrap();
+        let mut txn = store.db.begin_write().unwrap();
+        for table in table::ALL.iter().skip(table::SCHEMA_1) {
+            assert!(txn.delete_table(*table).unwrap());
+        }
+        txn.set_quick_repair(true);
+        txn.commit().unwrap();
+        drop(store);
+        let store = open(&CURRENT, &dir).unwrap();
+        assert_eq!(store.read().unwrap().schema().unwrap(), Some(2));
+        assert_eq!(store.read().unwrap().generations().unwrap(), []);
+        assert!(dir.path().join("state.redb.schema1").exists());
+        drop(store);
+        assert!(matches!(open(&first, &dir), Err(StoreError::NewerSchema { found: 2, .. })));
+    }
+
     #[test]
     fn every_migration_of_the_present_schema_is_there() {
         let from: Vec<u32> = CURRENT.migrations.iter().map(|(from, _)| *from).collect();

@@ -3,6 +3,8 @@
 mod config;
 mod current;
 mod delta;
+#[cfg(test)]
+mod golden;
 mod keep;
 mod own;
 mod record;
