@@ -245,7 +245,9 @@ fn content_that_is_not_what_the_manifest_says_changes_nothing() {
     let spec = hello("1-1", "v1");
     let request = Request { install: vec![spec.incoming()], ..Request::default() };
     let plan = system.plan(&request).unwrap();
-    let (mut other, mut less) = (Shelf::of(&[spec.clone()]), Shelf::of(&[spec.clone()]));
+    let (mut other, mut less) = (Shelf::default(), Shelf::default());
+    other.add(&spec);
+    less.add(&spec);
     other.spoil("v1", "V1");
     less.lose("v1");
     for shelf in [other, less] {
@@ -503,7 +505,7 @@ fn every_kind_of_damage_is_found_and_put_back() {
         ("usr/folder", Item::Folder(0o755)),
     ];
     let spec = spec("all", "1-1", &items);
-    install(&system, &[spec.clone()], &[]).unwrap();
+    install(&system, std::slice::from_ref(&spec), &[]).unwrap();
     clean(&system);
     let path = |name: &str| place.path(&format!("usr/{name}"));
     // In place, with the time put back: what a look at sizes and times does not see.

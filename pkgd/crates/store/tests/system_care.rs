@@ -75,13 +75,13 @@ fn packages_that_do_not_fit_together_make_no_root() {
     let (store, fs_seam) = open(dir.path());
     let system = System::new(&store, &fs_seam, options()).unwrap();
     let (one, two) = (package("a", "1-1", "a1"), package("a", "2-1", "a2"));
-    install(&system, &[one.clone()], &[]).unwrap();
-    install(&system, &[two.clone()], &[]).unwrap();
+    install(&system, std::slice::from_ref(&one), &[]).unwrap();
+    install(&system, std::slice::from_ref(&two), &[]).unwrap();
     let both = [digest(&one), digest(&two), digest(&one)];
     let error = system.compose(&both, &"x".parse().unwrap(), SysrootMode::Hardlink).unwrap_err();
     assert!(matches!(&error, SystemError::Refused(p) if matches!(p[..], [Problem::Twice { .. }])));
     let thief = spec("thief", "1-1", &[("usr/share/a/text", Item::File("t", 0o644))]);
-    install(&system, &[thief.clone()], &["a"]).unwrap();
+    install(&system, std::slice::from_ref(&thief), &["a"]).unwrap();
     let pair = [digest(&one), digest(&thief)];
     let error = system.compose(&pair, &"x".parse().unwrap(), SysrootMode::Hardlink).unwrap_err();
     assert!(matches!(&error, SystemError::Refused(p) if matches!(p[..], [Problem::Path { .. }])));

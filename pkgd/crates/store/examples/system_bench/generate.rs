@@ -82,8 +82,8 @@ impl Universe {
             let mut files = Vec::with_capacity(shape.files);
             for f in 0..shape.files {
                 let size = size(&mut random);
-                let same = n % 10 == 0 && f < 20;
-                files.push(if same { shared[f].clone() } else { content(&mut random, size) });
+                let same = shared.get(f).filter(|_| n % 10 == 0);
+                files.push(same.cloned().unwrap_or_else(|| content(&mut random, size)));
             }
             let contents = files.into_iter().map(|bytes| (Digest::of(&bytes), bytes)).collect();
             universe.packages.push(package(format!("p{n}"), 1, contents));

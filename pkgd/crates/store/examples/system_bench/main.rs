@@ -106,7 +106,6 @@ fn large(dir: &Path, report: &mut Report) -> Done {
     let switch = |to| measure(|| Ok(system.switch(to, "bench", None, &clock)?));
     report.line("W7 switch back, 230,000 files", switch(1)?);
     report.line("W7 switch forward, 230,000 files", switch(2)?);
-    let mut universe = universe;
     universe.update_one(3);
     let request = Request { install: vec![universe.one()], ..Request::default() };
     let plan = system.plan(&request)?;

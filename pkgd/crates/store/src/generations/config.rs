@@ -31,6 +31,9 @@ pub enum ConfigOutcome {
     LeftBehind,
 }
 
+/// Edited config files and what became of them, by path.
+pub(crate) type Outcomes = Vec<(Vec<u8>, ConfigOutcome)>;
+
 /// What stands at `path` below `root`, as a node; its attributes are `like`'s as far as a stat does not
 /// tell them. The content of a file comes with it.
 fn look(
@@ -108,9 +111,9 @@ pub(crate) fn merge(
     fs: &dyn Fs,
     left: &Left<'_>,
     config: &ConfigMap,
-) -> Result<(Own, Vec<(Vec<u8>, ConfigOutcome)>), SystemError> {
+) -> Result<(Own, Outcomes), SystemError> {
     let mut next = Own::default();
-    let mut outcomes = Vec::new();
+    let mut outcomes = Outcomes::new();
     for (path, theirs) in config {
         if let Some(outcome) = merge_one(fs, left, path, theirs, &mut next)? {
             outcomes.push((path.clone(), outcome));

@@ -39,6 +39,9 @@ impl Copies<'_> {
     }
 }
 
+/// Says what the packages of the new root have at a path.
+pub(crate) type View<'a> = dyn FnMut(&[u8]) -> Result<Option<PathRow>, StoreError> + 'a;
+
 /// A root under construction.
 pub(crate) struct Stage<'a> {
     pub(crate) fs: &'a dyn Fs,
@@ -58,7 +61,7 @@ impl Stage<'_> {
         files: &BTreeMap<&[u8], FileChange<'_>>,
         from: Option<Copies<'_>>,
         to: Copies<'_>,
-        view: &mut dyn FnMut(&[u8]) -> Result<Option<PathRow>, StoreError>,
+        view: &mut View<'_>,
     ) -> Result<(), SystemError> {
         if let Some(from) = from {
             self.remove_copies(from)?;
@@ -105,7 +108,7 @@ impl Stage<'_> {
         &self,
         path: &[u8],
         file: &FileChange<'_>,
-        view: &mut dyn FnMut(&[u8]) -> Result<Option<PathRow>, StoreError>,
+        view: &mut View<'_>,
     ) -> Result<(), SystemError> {
         let Some(old) = file.old else { return Ok(()) };
         let stays = old.is_directory()

@@ -177,7 +177,7 @@ impl System<'_> {
                 reason: i.reason,
             })
             .collect();
-        plan.install.sort_by(|a, b| a.manifest.cmp(&b.manifest));
+        plan.install.sort_by_key(|install| install.manifest);
         plan.remove.sort();
         plan.reasons.sort();
         Ok(plan)

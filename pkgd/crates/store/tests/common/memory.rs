@@ -14,10 +14,12 @@ use minos_store::fs::{Attributes, FileType, Fs, NewFile, Space, Stat};
 
 use super::disk::{Cache, Disk};
 
+type Names = BTreeMap<Vec<u8>, u64>;
+
 #[derive(Debug, Clone)]
 enum Body {
     File(Arc<Vec<u8>>, Attributes),
-    Folder(BTreeMap<Vec<u8>, u64>, Attributes),
+    Folder(Names, Attributes),
     Link(Vec<u8>, u32, u32),
 }
 
@@ -103,7 +105,7 @@ impl Tree {
         self.walk(&parts(path))
     }
 
-    fn folder(&mut self, path: &[u8]) -> io::Result<(&mut BTreeMap<Vec<u8>, u64>, Vec<u8>)> {
+    fn folder(&mut self, path: &[u8]) -> io::Result<(&mut Names, Vec<u8>)> {
         let mut names = parts(Path::new(std::ffi::OsStr::from_bytes(path)));
         let name = names.pop().ok_or_else(|| kind(io::ErrorKind::InvalidInput))?;
         let at = self.walk(&names)?;
@@ -136,9 +138,8 @@ impl Tree {
                 Ok(())
             }
             Op::Set(inode, attributes) => {
-                match self.inodes.get_mut(inode) {
-                    Some(Body::File(_, a) | Body::Folder(_, a)) => *a = attributes.clone(),
-                    _ => {}
+                if let Some(Body::File(_, a) | Body::Folder(_, a)) = self.inodes.get_mut(inode) {
+                    *a = attributes.clone();
                 }
                 Ok(())
             }
