@@ -28,7 +28,7 @@ pub(crate) use roots::{
     GENERATIONS_DIR, NEXT, ROOTS, current_link, point_at, prepare, realised, remove_tree,
     root_path, staging_path,
 };
-pub(crate) use stage::{Copies, Stage, place};
+pub(crate) use stage::{Copies, Placed, Stage, place, place_all};
 
 /// Why a package is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::config::ConfigMap;
 use super::roots::remove_tree;
@@ -13,7 +14,7 @@ use crate::error::StoreError;
 use crate::fs::{Attributes, FileType, Fs};
 use crate::objects::{CHUNK, ObjectId};
 use crate::packages::{Node, PathRow};
-use crate::transaction::SystemError;
+use crate::transaction::{SystemError, parallel};
 
 /// What makes the copies of a root: own files and config files.
 #[derive(Clone, Copy)]
@@ -47,6 +48,7 @@ pub(crate) struct Stage<'a> {
     pub(crate) fs: &'a dyn Fs,
     pub(crate) keep: &'a Keep,
     pub(crate) root: PathBuf,
+    pub(crate) threads: usize,
 }
 
 impl Stage<'_> {
@@ -72,14 +74,11 @@ impl Stage<'_> {
         for (path, file) in files.iter().rev() {
             self.take_away(path, file, view)?;
         }
-        for (path, file) in files {
-            match file.new {
-                // With the copies, below.
-                Some(_) if to.has(path) => {}
-                Some(node) => place(self.fs, &self.at(path), node, is_copy(path))?,
-                None => {}
-            }
-        }
+        // What is a copy in the new root comes with the copies, below.
+        let coming = files.iter().filter(|(path, _)| !to.has(path));
+        let nodes: Vec<Placed<'_>> =
+            coming.filter_map(|(path, file)| Some((*path, file.new?, is_copy(path)))).collect();
+        place_all(self.fs, &self.root, &nodes, self.threads)?;
         for (path, node) in to.nodes() {
             if let Some(node) = node {
                 place(self.fs, &self.at(path), &node, true)?;
@@ -132,6 +131,34 @@ impl Stage<'_> {
 
 fn is_gone(e: &io::Error) -> bool {
     matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// Path, node, and whether it is to be a copy.
+pub(crate) type Placed<'a> = (&'a [u8], &'a Node, bool);
+
+/// Nodes that a thread takes at once: neighbours, so that it stays in a folder.
+const BATCH: usize = 128;
+
+/// Puts nodes, sorted by path, below `root`: directories in their order, then the rest on so many
+/// threads.
+pub(crate) fn place_all(
+    fs: &dyn Fs,
+    root: &Path,
+    nodes: &[Placed<'_>],
+    threads: usize,
+) -> Result<(), SystemError> {
+    let at = |path: &[u8]| root.join(OsStr::from_bytes(path));
+    let (folders, rest): (Vec<&Placed<'_>>, Vec<_>) =
+        nodes.iter().partition(|(_, node, _)| node.is_directory());
+    folders.into_iter().try_for_each(|(path, node, copy)| place(fs, &at(path), node, *copy))?;
+    let batches: Vec<_> = rest.chunks(BATCH).collect();
+    let next = AtomicUsize::new(0);
+    parallel(threads.min(batches.len()), &|| {
+        while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+            batch.iter().try_for_each(|(path, node, copy)| place(fs, &at(path), node, *copy))?;
+        }
+        Ok(())
+    })
 }
 
 /// Puts `node` at `path`, in the place of whatever stands there.

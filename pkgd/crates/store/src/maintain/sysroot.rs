@@ -1,15 +1,13 @@
 //! Roots made of exactly the packages that something needs, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use minos_model::{Digest, Name};
 
 use crate::fs::Attributes;
-use crate::generations::{place, remove_tree};
+use crate::generations::{Placed, place_all, remove_tree};
 use crate::packages::{Node, Tree};
 use crate::transaction::{Problem, System, SystemError};
 
@@ -61,10 +59,9 @@ impl System<'_> {
         }
         let nodes = union(&list)?;
         let staging = self.empty_staging(name)?;
-        for (path, (_, node)) in &nodes {
-            let copy = mode == SysrootMode::Copy;
-            place(self.fs, &staging.join(OsStr::from_bytes(path)), node, copy)?;
-        }
+        let copy = mode == SysrootMode::Copy;
+        let list: Vec<Placed<'_>> = nodes.iter().map(|(path, (_, n))| (*path, *n, copy)).collect();
+        place_all(self.fs, &staging, &list, self.options.threads)?;
         let path = Path::new(SYSROOTS).join(name.to_string());
         remove_tree(self.fs, &path)?;
         let moved = self.fs.rename(&staging, &path);

@@ -238,7 +238,8 @@ impl System<'_> {
         let read = self.store.read()?;
         let mut view = |path: &[u8]| delta.view(path, || Ok(read.path_row(path)?.1));
         let from = Copies { own: &own, config: &config };
-        let stage = Stage { fs: self.fs, keep: &self.keep, root: staging.clone() };
+        let (root, threads) = (staging.clone(), self.options.threads);
+        let stage = Stage { fs: self.fs, keep: &self.keep, root, threads };
         stage.update(&files, spare.map(|_| from), copies, &mut view)?;
         let root = root_path(to);
         self.fs.rename(&staging, &root).map_err(|e| SystemError::io("move into place", root, e))
