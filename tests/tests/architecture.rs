@@ -12,7 +12,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("minos-proto", "minos-model crc32fast heapless postcard serde"),
     ("minos-recipe", "minos-model postcard serde toml"),
     ("minos-plan", "minos-model minos-recipe petgraph serde"),
-    ("minos-store", "minos-model postcard redb serde zstd"),
+    ("minos-store", "minos-model diffy postcard redb rustix serde zstd"),
     ("minos-sandbox", "caps landlock libc nix postcard serde"),
     ("minos-exec", "minos-model minos-sandbox"),
     (

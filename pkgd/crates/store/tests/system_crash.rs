@@ -255,6 +255,12 @@ impl Stage {
     fn recover(&self, disk: Disk, fs: MemoryFs, done: bool, story: &str, root: &Path) {
         let machine = Machine::boot(disk, fs, root).unwrap_or_else(|e| panic!("{story}: {e}"));
         let system = machine.system().unwrap();
+        if done {
+            // Whoever boots the machine follows the link before anybody has settled anything.
+            let link = machine.fs.read_link(Path::new("current")).unwrap();
+            let number = String::from_utf8(link).unwrap().replace("roots/", "");
+            assert!(self.after.system.starts_with(&format!("current Some({number})")), "{story}");
+        }
         system.settle(&CLOCK).unwrap_or_else(|e| panic!("{story}: {e}"));
         assert_eq!(system.settle(&CLOCK).unwrap(), Settled::Nothing, "{story}");
         let forward = self.check(&machine, story);
@@ -301,6 +307,7 @@ fn crash_everywhere(case: &'static Case) {
         let arm = |m: &Machine| m.disk.cut_at(m.disk.syncs() + n);
         crash(&stage, arm, &story, dir.path());
     }
+    crash(&stage, |_| (), &format!("{} just after its end", case.name), dir.path());
 }
 
 #[test]
