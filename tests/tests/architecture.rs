@@ -11,6 +11,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("minos-model", "serde sha2"),
     ("minos-proto", "minos-model crc32fast heapless postcard serde"),
     ("minos-recipe", "minos-model postcard serde toml"),
+    ("minos-package", "minos-model base64 blake2 ed25519-dalek elf postcard sha2 zstd"),
     ("minos-plan", "minos-model minos-recipe petgraph serde"),
     ("minos-store", "minos-model diffy postcard redb rustix serde zstd"),
     ("minos-sandbox", "caps landlock libc nix postcard serde"),

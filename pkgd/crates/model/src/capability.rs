@@ -11,28 +11,28 @@ use crate::version::Version;
 /// The longest name of a capability, in bytes.
 pub const MAX_CAPABILITY: usize = 255;
 
-/// The kind of a capability: the word before the colon.
+/// The kind of a capability: the word before the colon. Ordered as the words are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CapabilityKind {
     /// `cap:NAME`: something several packages may provide side by side.
     Cap,
+    /// `cmd:awk`: a command in the search path.
+    Cmd,
+    /// `file:/usr/share/zoneinfo`: an absolute path.
+    File,
+    /// `pkgconfig:zlib`: a `.pc` file.
+    Pkgconfig,
     /// `role:NAME`: a part only one installed package can play (`role:init`). The only exclusive kind.
     Role,
     /// `soname:libz.so.1(x86_64)`, `soname:libc.so.6(x86_64)(GLIBC_2.34)`: a shared library for a machine, and a
     /// symbol version of it.
     Soname,
-    /// `pkgconfig:zlib`: a `.pc` file.
-    Pkgconfig,
-    /// `cmd:awk`: a command in the search path.
-    Cmd,
-    /// `file:/usr/share/zoneinfo`: an absolute path.
-    File,
 }
 
 impl CapabilityKind {
     /// All kinds.
     pub const ALL: [Self; 6] =
-        [Self::Cap, Self::Role, Self::Soname, Self::Pkgconfig, Self::Cmd, Self::File];
+        [Self::Cap, Self::Cmd, Self::File, Self::Pkgconfig, Self::Role, Self::Soname];
 
     /// The word before the colon.
     pub fn as_str(self) -> &'static str {

@@ -5,6 +5,7 @@
 //! 2. Text forms are canonical: `parse(x.to_string()) == x`, and equal values have equal bytes.
 
 pub mod capability;
+pub mod comparison;
 pub mod digest;
 pub mod manifest;
 pub mod metrics;
@@ -17,6 +18,7 @@ pub mod requirement;
 pub mod version;
 
 pub use capability::{Capability, CapabilityKind, CapabilityName};
+pub use comparison::{Comparison, Op};
 pub use digest::{Digest, Hasher};
 pub use manifest::{Entry, Kind, Manifest};
 pub use metrics::Metrics;
@@ -24,5 +26,5 @@ pub use name::{Name, NameError, StepId};
 pub use outcome::{Failure, FailureClass, JobState, StepState};
 pub use package::{Dependency, DependencyKind, PackageFields, PackageManifest, PackagePath};
 pub use phase::{Phase, Stage};
-pub use requirement::{Comparison, Constraint, Requirement, Target};
+pub use requirement::{Constraint, Requirement, Target};
 pub use version::{Upstream, Version};

@@ -48,13 +48,14 @@ pub struct LinkAction {
     /// Where.
     pub path: PackagePath,
     /// The bytes of its target: 1 to 4095, none of them NUL.
+    #[serde(with = "super::path::raw")]
     pub target: Vec<u8>,
 }
 
 /// A kernel parameter to be set at boot.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SysctlAction {
-    /// Its key with dots: `net.ipv4.ip_forward`. 1 to 128 of `a-z A-Z 0-9 . _ - /`.
+    /// Its key with dots: `net.ipv4.ip_forward`. 1 to 128 of `a-z A-Z 0-9 _ - .`.
     pub key: String,
     /// Its value: 1 to 255 printable ASCII characters or spaces.
     pub value: String,
@@ -73,15 +74,21 @@ pub struct ServiceAction {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actions {
     /// Groups, made before users.
+    #[serde(deserialize_with = "super::limit::list")]
     pub groups: Vec<GroupAction>,
     /// Users.
+    #[serde(deserialize_with = "super::limit::list")]
     pub users: Vec<UserAction>,
     /// Directories.
+    #[serde(deserialize_with = "super::limit::list")]
     pub directories: Vec<DirectoryAction>,
     /// Links.
+    #[serde(deserialize_with = "super::limit::list")]
     pub links: Vec<LinkAction>,
     /// Kernel parameters.
+    #[serde(deserialize_with = "super::limit::list")]
     pub sysctl: Vec<SysctlAction>,
     /// Services.
+    #[serde(deserialize_with = "super::limit::list")]
     pub services: Vec<ServiceAction>,
 }

@@ -2,17 +2,13 @@
 
 use core::fmt;
 
+use super::limit::{MAX_FILES, MAX_LIST, MAX_XATTRS};
 use super::path::escape;
 use super::{
     Account, Actions, DependencyKind, FileKind, PackageFields, PackageFile, PackagePath, Xattr,
 };
 
-/// The most paths a package may have.
-pub const MAX_FILES: usize = 1 << 20;
-/// The most entries any other list of it may have.
-const MAX_LIST: usize = 1 << 16;
-/// The most extended attributes of one file, and the most bytes of one value.
-const MAX_XATTRS: usize = 16;
+/// The most bytes of the value of an extended attribute.
 const MAX_XATTR_VALUE: usize = 4096;
 
 /// Why fields do not make a package.
@@ -139,11 +135,12 @@ fn actions(a: &Actions) -> Result<(), PackageError> {
 }
 
 fn sysctl(a: &Actions) -> Result<(), PackageError> {
-    let key = |b: u8| b.is_ascii_alphanumeric() || b"._-/".contains(&b);
+    let letter = |b: u8| b.is_ascii_alphanumeric() || b"_-".contains(&b);
+    // No slashes and no empty parts: a key becomes a path below /proc/sys.
+    let part = |part: &str| !part.is_empty() && part.bytes().all(letter);
     let value = |b: u8| b.is_ascii_graphic() || b == b' ';
     let good = |s: &super::SysctlAction| {
-        let key =
-            (1..=128).contains(&s.key.len()) && s.key.bytes().all(key) && !s.key.contains("..");
+        let key = s.key.len() <= 128 && s.key.split('.').all(part);
         key && (1..=255).contains(&s.value.len()) && s.value.bytes().all(value)
     };
     if a.sysctl.iter().all(good) {

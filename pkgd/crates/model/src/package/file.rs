@@ -21,6 +21,7 @@ pub enum FileKind {
     /// A symbolic link and the bytes of its target: 1 to 4095, none of them NUL; not resolved.
     Symlink {
         /// The target.
+        #[serde(with = "super::path::raw")]
         target: Vec<u8>,
     },
     /// A second name of a regular file at an earlier path of the same package.
@@ -36,6 +37,7 @@ pub struct Xattr {
     /// Name with its namespace, at most 255 bytes.
     pub name: String,
     /// Value, at most 4096 bytes.
+    #[serde(with = "super::path::raw")]
     pub value: Vec<u8>,
 }
 
@@ -53,6 +55,7 @@ pub struct PackageFile {
     /// Group; [`Account::ROOT`] for a hard link.
     pub group: Account,
     /// Extended attributes, sorted by name, no name twice, at most 16.
+    #[serde(deserialize_with = "super::limit::xattrs")]
     pub xattrs: Vec<Xattr>,
 }
 

@@ -9,6 +9,7 @@ mod arch;
 mod check;
 mod dependency;
 mod file;
+mod limit;
 mod path;
 
 use core::ops::Deref;
@@ -20,9 +21,10 @@ pub use actions::{
     Actions, DirectoryAction, GroupAction, LinkAction, ServiceAction, SysctlAction, UserAction,
 };
 pub use arch::{Arch, ArchError};
-pub use check::{MAX_FILES, PackageError};
+pub use check::PackageError;
 pub use dependency::{Dependency, DependencyKind, OptionalGroup};
 pub use file::{FileKind, PackageFile, Xattr};
+pub use limit::{MAX_FILES, MAX_LIST, MAX_XATTRS};
 pub use path::{MAX_COMPONENT, MAX_PATH, PackagePath, PathError};
 
 use crate::capability::Capability;
@@ -58,20 +60,27 @@ pub struct PackageFields {
     /// The build it came from.
     pub origin: Origin,
     /// What it needs.
+    #[serde(deserialize_with = "limit::list")]
     pub dependencies: Vec<Dependency>,
     /// Optional groups of dependencies.
+    #[serde(deserialize_with = "limit::list")]
     pub groups: Vec<OptionalGroup>,
     /// What it provides beside its name.
+    #[serde(deserialize_with = "limit::list")]
     pub provides: Vec<Capability>,
     /// What cannot be installed beside it. A package never conflicts with itself.
+    #[serde(deserialize_with = "limit::list")]
     pub conflicts: Vec<Requirement>,
     /// What it takes the place of: installed packages that match are removed, and their files may be taken over.
+    #[serde(deserialize_with = "limit::list")]
     pub replaces: Vec<Requirement>,
     /// Regular files that users edit: merged at an update, never simply overwritten.
+    #[serde(deserialize_with = "limit::list")]
     pub config: Vec<PackagePath>,
     /// What is to be done beside the files.
     pub actions: Actions,
     /// The files: sorted by path, so that a directory stands before what is in it.
+    #[serde(deserialize_with = "limit::files")]
     pub files: Vec<PackageFile>,
 }
 

@@ -83,7 +83,7 @@ fn check(bytes: &[u8]) -> Result<(), &'static str> {
 }
 
 /// Writes bytes as printable ASCII: what is outside `!`..`~`, and `%`, becomes `%XX`.
-pub(crate) fn escape(bytes: &[u8]) -> String {
+pub(super) fn escape(bytes: &[u8]) -> String {
     let plain = |b: u8| b.is_ascii_graphic() && b != b'%';
     let text = |b: &u8| if plain(*b) { char::from(*b).to_string() } else { format!("%{b:02X}") };
     bytes.iter().map(text).collect()
@@ -138,8 +138,35 @@ impl<'de> Deserialize<'de> for PackagePath {
     }
 }
 
+/// Bytes that are no path, for serde: in one piece for machines, escaped as a path is for people.
+pub(super) mod raw {
+    use serde::{Deserialize as _, Deserializer, Serializer, de};
+
+    pub(in crate::package) fn serialize<S: Serializer>(
+        bytes: &[u8],
+        s: S,
+    ) -> Result<S::Ok, S::Error> {
+        if s.is_human_readable() {
+            s.serialize_str(&super::escape(bytes))
+        } else {
+            s.serialize_bytes(bytes)
+        }
+    }
+
+    pub(in crate::package) fn deserialize<'de, D: Deserializer<'de>>(
+        d: D,
+    ) -> Result<Vec<u8>, D::Error> {
+        if !d.is_human_readable() {
+            return d.deserialize_byte_buf(super::Bytes);
+        }
+        let text = String::deserialize(d)?;
+        super::unescape(&text)
+            .ok_or_else(|| de::Error::custom("a % is followed by two hexadecimal digits"))
+    }
+}
+
 /// Takes bytes in one piece: a sequence of `u8` would be decoded one by one.
-pub(crate) struct Bytes;
+struct Bytes;
 
 impl de::Visitor<'_> for Bytes {
     type Value = Vec<u8>;

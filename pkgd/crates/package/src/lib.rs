@@ -1,0 +1,31 @@
+//! The `.mpk` package file (`docs/formats/mpk.md`): encode, decode, sign, verify.
+//!
+//! ```text
+//! header | signatures | manifest (postcard) | index of frames | content (zstd frames)
+//! ```
+//! Nothing is parsed before it is verified: the header has fixed places, its hashes cover manifest and index, the
+//! index covers every frame, and the signature covers the header. What is not in canonical form is refused.
+//!
+//! [`Reader`] opens a package, [`write`] makes one, [`pack`] makes one of a build's output, [`scan`] finds what a
+//! tree depends on and provides, [`keys`] holds keys, signatures and trust. The crate knows no clock, no
+//! environment and no place of the host; only [`DirSource`] touches files, below the directory it is given.
+
+pub mod content;
+pub mod error;
+pub mod header;
+pub mod index;
+pub mod keys;
+pub mod pack;
+pub mod reader;
+pub mod scan;
+pub mod sign;
+pub mod writer;
+
+pub use content::Stats;
+pub use error::{Error, Part};
+pub use header::Header;
+pub use keys::{KeyId, PublicKey, SecretKey, TrustStore};
+pub use pack::{DirSource, Metadata, pack};
+pub use reader::{Policy, Reader};
+pub use sign::add_signatures;
+pub use writer::{Options, Written, write};
