@@ -581,3 +581,20 @@ fn readers_see_one_whole_system_while_it_changes() {
         assert!(reader.join().unwrap() > 0);
     });
 }
+
+/// An older root that somebody worked in by hand is no ground to build the next one on.
+#[test]
+fn root_changed_by_hand_is_not_built_upon() {
+    let place = Place::new();
+    let system = place.system();
+    install(&system, &[hello("1-1", "v1"), world()], &[]).unwrap();
+    fs::remove_dir_all(place.path("usr/bin")).unwrap();
+    std::os::unix::fs::symlink("/tmp", place.path("usr/bin")).unwrap();
+    for text in ["v2", "v3", "v4"] {
+        install(&system, &[hello("1-1", text)], &[]).unwrap();
+        assert_eq!(place.read("usr/bin/hello"), text);
+        clean(&system);
+    }
+    assert_eq!(system.realised().unwrap(), [2, 3, 4]);
+    assert!(!std::path::Path::new("/tmp/hello").exists());
+}

@@ -409,3 +409,22 @@ fn failing_call_of_a_rollback_changes_nothing() {
 fn failing_call_of_a_collection_is_made_good() {
     fail_everywhere(&CASES[6]);
 }
+
+/// A file system takes only so many names to an inode (ext4: 65,000): the next one becomes a copy.
+#[test]
+fn full_inode_makes_a_copy() {
+    const EMLINK: i32 = 31;
+    let dir = tempfile::tempdir().unwrap();
+    let stage = Stage::new(&CASES[1], dir.path());
+    let mut copied = 0;
+    for n in 1..=stage.calls.0 {
+        let machine = stage.frozen.boot(dir.path());
+        let system = machine.system().unwrap();
+        machine.fs.fail_at(machine.fs.calls() + n, Fail::Once(EMLINK));
+        if (stage.case.step)(&system, &machine.fs).is_ok() {
+            copied += 1;
+            assert!(stage.check(&machine, &format!("EMLINK at call {n}")));
+        }
+    }
+    assert!(copied > 0);
+}

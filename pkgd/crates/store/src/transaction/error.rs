@@ -177,6 +177,25 @@ impl SystemError {
         Self::Io { doing, path: path.into(), source }
     }
 
+    /// Whether a path was not what it had to be, as after somebody worked in a root by hand.
+    pub(crate) fn is_about_shape(&self) -> bool {
+        use io::ErrorKind::{
+            AlreadyExists, CrossesDevices, DirectoryNotEmpty, IsADirectory, NotADirectory, NotFound,
+        };
+        let Self::Io { source, .. } = self else { return false };
+        // std has no stable name for a link where none may be.
+        let link = source.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
+        let kinds = [
+            AlreadyExists,
+            CrossesDevices,
+            DirectoryNotEmpty,
+            IsADirectory,
+            NotADirectory,
+            NotFound,
+        ];
+        link || kinds.contains(&source.kind())
+    }
+
     /// What to do next, in one line.
     pub fn hint(&self) -> String {
         match self {

@@ -14,17 +14,22 @@
 mod apply;
 mod error;
 mod hooks;
+mod made;
 mod plan;
 mod prepare;
+mod queries;
+mod rows;
 mod settle;
 mod switch;
 mod system;
+mod take_in;
 
 pub use apply::Applied;
-pub(crate) use apply::{parallel, put_package};
+pub(crate) use apply::parallel;
 pub use error::{Problem, SystemError};
 pub use hooks::{ContentSource, Made, MadeNode, NoTriggers, Sink, Staged, Triggers};
 pub use plan::{Incoming, Plan, PlanInstall, PlannedChange, Request};
+pub(crate) use rows::put_package;
 pub use settle::Settled;
 pub(crate) use system::By;
 pub use system::{DEFAULT_KEEP, System, SystemOptions};

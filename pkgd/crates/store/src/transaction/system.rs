@@ -9,17 +9,16 @@ use crate::db::Store;
 use crate::error::StoreError;
 use crate::fs::Fs;
 use crate::generations::{
-    self, ConfigMap, GenerationRow, HoldRow, IntentRow, Keep, MarkRow, Own, Reason,
-    TransactionKind, compare,
+    self, ConfigMap, GenerationRow, IntentRow, Keep, Own, Reason, TransactionKind, compare,
 };
 use crate::objects;
-use crate::packages::{Change, Delta, Node, PackageRow, PathRow, Trees};
-use crate::snapshot::Source as _;
-use crate::table::{GENERATION_MARKS, HOLDS, META, PATHS, number};
+use crate::packages::{Change, Delta, PackageRow, PathRow, Trees};
+use crate::table::{META, PATHS};
 use crate::write::Write;
 
-/// Files that follow the machine and not the generation, where the caller says nothing else.
-pub const DEFAULT_KEEP: [&str; 11] = [
+/// Files that follow the machine and not the generation, where the caller says nothing else. What is not
+/// a handful of small files (`/home`, `/root`, `/var`) belongs on a file system of its own.
+pub const DEFAULT_KEEP: [&str; 15] = [
     "etc/passwd",
     "etc/shadow",
     "etc/group",
@@ -29,8 +28,12 @@ pub const DEFAULT_KEEP: [&str; 11] = [
     "etc/machine-id",
     "etc/hostname",
     "etc/adjtime",
-    "etc/ssh/keys/",
-    "root/",
+    "etc/ssh/ssh_host_ecdsa_key",
+    "etc/ssh/ssh_host_ecdsa_key.pub",
+    "etc/ssh/ssh_host_ed25519_key",
+    "etc/ssh/ssh_host_ed25519_key.pub",
+    "etc/ssh/ssh_host_rsa_key",
+    "etc/ssh/ssh_host_rsa_key.pub",
 ];
 
 /// Policy and limits of a system. `Default` is what pkgd uses.
@@ -166,94 +169,6 @@ impl<'a> System<'a> {
             w.put(META, generations::PATHS_OF, &current)
         })?;
         Ok(changes.len())
-    }
-
-    /// Which packages of the current generation have `path` (relative to the root, no `/` in front).
-    ///
-    /// # Errors
-    /// As for [`System::refresh_paths`].
-    pub fn owners(&self, path: &[u8]) -> Result<Vec<Name>, SystemError> {
-        self.refresh_paths()?;
-        match self.store.read()?.path_row(path)?.1 {
-            None => Ok(Vec::new()),
-            Some(PathRow::File { owner, .. }) => Ok(vec![owner]),
-            Some(PathRow::Directory { .. }) => self.owners_of_directory(path),
-        }
-    }
-
-    /// The index only counts them, so every manifest is read.
-    fn owners_of_directory(&self, path: &[u8]) -> Result<Vec<Name>, SystemError> {
-        let mut trees = self.trees();
-        let mut found = Vec::new();
-        for package in self.current()?.map_or(Vec::new(), |row| row.numbers()) {
-            let tree = trees.tree(package)?;
-            if tree.get(path).is_some() {
-                found.push(tree.name().clone());
-            }
-        }
-        found.sort();
-        Ok(found)
-    }
-
-    /// The files of an installed package: path and what the package has there, sorted by path.
-    ///
-    /// # Errors
-    /// [`SystemError::NoPackage`]; the manifest cannot be read.
-    pub fn files(&self, package: &Name) -> Result<Vec<(Vec<u8>, Node)>, SystemError> {
-        let installed = self.store.read()?.installed()?;
-        let row = installed.into_iter().find(|i| i.package.name == *package);
-        let row =
-            row.ok_or_else(|| SystemError::NoPackage { what: format!("package {package}") })?;
-        let tree = self.trees().tree(row.package.number)?;
-        Ok(tree.iter().map(|(path, node)| (path.to_vec(), node.clone())).collect())
-    }
-
-    /// What differs between the packages of two generations, by name: versions before and after.
-    ///
-    /// # Errors
-    /// [`SystemError::NoGeneration`]; the database cannot be read.
-    pub fn compare(&self, a: u64, b: u64) -> Result<Vec<generations::PackageChange>, SystemError> {
-        let (a, b) = (self.generation(a)?.numbers(), self.generation(b)?.numbers());
-        package_changes(&mut self.trees(), &a, &b)
-    }
-
-    /// Holds a package, or lets go of it with `None`.
-    ///
-    /// # Errors
-    /// The database cannot be written.
-    pub fn hold(&self, package: &Name, note: Option<&str>, now_ms: u64) -> Result<(), SystemError> {
-        let key = package.to_string();
-        let note = note.map(str::to_owned);
-        Ok(self.store.write(|w| match note {
-            Some(note) => w.put(HOLDS, key.as_bytes(), &HoldRow { note, at_ms: now_ms }),
-            None => w.remove(HOLDS, key.as_bytes()),
-        })?)
-    }
-
-    /// Pins a generation, so that it is never collected, or lets go of it with `None`.
-    ///
-    /// # Errors
-    /// [`SystemError::NoGeneration`]; the database cannot be written.
-    pub fn pin(&self, generation: u64, note: Option<&str>) -> Result<(), SystemError> {
-        self.mark(generation, |mark| mark.pinned = note.map(str::to_owned))
-    }
-
-    /// Records that a generation has booted and passed its checks.
-    ///
-    /// # Errors
-    /// As for [`System::pin`].
-    pub fn prove(&self, generation: u64, now_ms: u64) -> Result<(), SystemError> {
-        self.mark(generation, |mark| mark.proven_ms = Some(now_ms))
-    }
-
-    fn mark(&self, generation: u64, change: impl FnOnce(&mut MarkRow)) -> Result<(), SystemError> {
-        self.generation(generation)?;
-        Ok(self.store.write(|w| {
-            let mut mark: MarkRow =
-                w.get(GENERATION_MARKS, &number(generation))?.unwrap_or_default();
-            change(&mut mark);
-            w.put(GENERATION_MARKS, &number(generation), &mark)
-        })?)
     }
 
     /// Generations whose roots must not be touched: current, booted, last proven, pinned.
