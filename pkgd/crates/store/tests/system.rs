@@ -238,6 +238,37 @@ fn plan_is_carried_out_exactly_or_refused() {
     }
 }
 
+/// With the check sum set right, whatever is read is what would be written.
+#[test]
+fn any_bytes_in_a_plan_file_are_refused_or_canonical() {
+    let place = Place::new();
+    let specs = [hello("1-1", "v1"), world()];
+    let install = specs.iter().map(Spec::incoming).collect();
+    let request = Request { install, note: "note".to_owned(), ..Request::default() };
+    let bytes = place.system().plan(&request).unwrap().encode().unwrap();
+    let body = bytes.len() - 32;
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut taken = 0;
+    for _ in 0..20_000 {
+        let mut bad = bytes[..body].to_vec();
+        for _ in 0..3 {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            let at = random as usize % (body - 8) + 8;
+            bad[at] = (random >> 32) as u8;
+        }
+        bad.truncate(body - (random >> 60) as usize % 4);
+        let sum = minos_model::Digest::of(&bad);
+        bad.extend_from_slice(sum.as_bytes());
+        if let Ok(plan) = minos_store::Plan::decode(&bad) {
+            taken += 1;
+            assert_eq!(plan.encode().unwrap(), bad);
+        }
+    }
+    assert!(taken > 0, "digests and texts may be any");
+}
+
 #[test]
 fn content_that_is_not_what_the_manifest_says_changes_nothing() {
     let place = Place::new();

@@ -182,8 +182,10 @@ fn check_sees_what_is_missing() {
     for part in ["which is gone", "record of generation 1", "'current' does not name"] {
         assert!(told.contains(part), "{part}: {told}");
     }
+    fs::remove_dir_all(dir.path().join("roots/2")).unwrap();
     system.settle(&CLOCK).unwrap();
-    assert!(dir.path().join("current").exists(), "a start puts it right");
+    assert!(dir.path().join("current/usr/share/a/text").exists(), "a start puts it right");
+    assert_eq!(system.verify(Depth::Content).unwrap().findings, []);
 }
 
 /// Every descriptor that is kept open for each of many files would end it (moss did that).

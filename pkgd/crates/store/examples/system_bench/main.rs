@@ -137,6 +137,8 @@ fn open_after_kill(dir: &Path, report: &mut Report) -> Done {
     std::fs::create_dir_all(&copy)?;
     for name in ["state.redb", "state.log"] {
         std::fs::copy(place.dir.join(name), copy.join(name))?;
+        // Or the first sync would write the whole copy.
+        std::fs::File::open(copy.join(name))?.sync_all()?;
     }
     let work = || Ok(Store::open(&copy, clock(), Options::default())?.read()?.jobs(1)?);
     report.line(&format!("W11 open {size} MiB after a kill"), measure(work)?);

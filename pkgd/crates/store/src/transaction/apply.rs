@@ -167,7 +167,6 @@ impl System<'_> {
         match self.realise_from(spare, to, numbers, trees, delta, copies) {
             // Somebody put other things into the older root: it is no ground to build on.
             Err(error) if spare.is_some() && error.is_about_shape() => {
-                remove_tree(self.fs, &staging_path(to))?;
                 self.realise_from(None, to, numbers, trees, delta, copies)
             }
             done => done,
@@ -184,6 +183,7 @@ impl System<'_> {
         copies: Copies<'_>,
     ) -> Result<(), SystemError> {
         let staging = staging_path(to);
+        remove_tree(self.fs, &staging)?;
         let (old, own, config) = match spare {
             Some(spare) => {
                 let root = root_path(spare);

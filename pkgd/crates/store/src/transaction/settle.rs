@@ -171,14 +171,20 @@ impl System<'_> {
         Ok(Some(own))
     }
 
-    /// Makes `current` name the current generation, should it not.
+    /// Makes `current` name the current generation, should it not, and its root, should it be gone.
     fn repoint(&self) -> Result<(), SystemError> {
         let Some(current) = self.store.read()?.current_generation()? else { return Ok(()) };
-        if current_link(self.fs)? != Some(current) {
-            point_at(self.fs, current)?;
+        let whole = is_directory(self, &root_path(current))?;
+        if whole && current_link(self.fs)? == Some(current) {
+            return Ok(());
+        }
+        if !whole {
+            self.refresh_paths()?;
+            self.realise_again(&self.generation(current)?, current)?;
             self.sync()?;
         }
-        Ok(())
+        point_at(self.fs, current)?;
+        self.sync()
     }
 
     /// Deletes roots, records and objects that no row names, and what is half made.

@@ -71,7 +71,11 @@ impl System<'_> {
     }
 
     /// Makes the root of a generation that had one before.
-    fn realise_again(&self, target: &GenerationRow, current: u64) -> Result<(), SystemError> {
+    pub(crate) fn realise_again(
+        &self,
+        target: &GenerationRow,
+        current: u64,
+    ) -> Result<(), SystemError> {
         let mut trees = self.trees();
         let numbers = target.numbers();
         let read = self.store.read()?;
