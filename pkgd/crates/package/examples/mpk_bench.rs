@@ -3,8 +3,8 @@
 //! ```text
 //! cargo run --release -p minos-package --example mpk_bench [-- --json] [LEVEL FRAME_KIB]...
 //! ```
-//! Everything is in memory and one thread; the trees follow from a fixed seed. CPU seconds are those of the kernel's
-//! scheduler for this process.
+//! Everything is in memory and one thread; the trees follow from a fixed seed. CPU seconds are those of the
+//! thread.
 
 use std::collections::HashSet;
 use std::fs;
@@ -16,6 +16,7 @@ use minos_model::package::{
     Account, Actions, FileKind, Origin, PackageFields, PackageFile, PackageManifest, PackagePath,
 };
 use minos_package::{Options, Policy, Reader, SecretKey, TrustStore, write};
+use nix::time::{ClockId, clock_gettime};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -299,11 +300,10 @@ fn timed<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<(f64, T), Failu
     Ok((cpu()? - before, result))
 }
 
-/// CPU seconds of this thread: the first number of schedstat, in nanoseconds.
+/// CPU seconds of this thread.
 fn cpu() -> Result<f64, Failure> {
-    let text = fs::read_to_string("/proc/thread-self/schedstat")?;
-    let first = text.split(' ').next().ok_or("schedstat is empty")?;
-    Ok(first.parse::<f64>()? / 1e9)
+    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?;
+    Ok(time.tv_sec() as f64 + time.tv_nsec() as f64 / 1e9)
 }
 
 fn status(field: &str) -> Option<String> {

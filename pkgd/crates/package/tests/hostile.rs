@@ -85,6 +85,18 @@ fn pitfall_6_hard_links_stay_inside() {
 }
 
 #[test]
+fn pitfall_6_there_is_no_kind_for_a_device() {
+    // Kinds are numbered 0 to 3: whatever else stands there is no kind.
+    let raw = Raw::of(vec![directory("xx")]);
+    let at = raw.manifest.windows(3).position(|w| w == b"\x02xx").expect("the path") + 3;
+    for kind in 4..=255 {
+        let mut other = raw.clone();
+        other.manifest[at] = kind;
+        assert!(matches!(open(&other.bytes()), Err(Error::Malformed(Part::Manifest, _))), "{kind}");
+    }
+}
+
+#[test]
 fn pitfall_6_a_path_stands_once_and_in_order() {
     for bad in [
         vec![regular("a", b""), regular("a", b"")],
