@@ -67,8 +67,8 @@ pub use rows::{
 pub use snapshot::Snapshot;
 pub use sweep::SweepReport;
 pub use transaction::{
-    Applied, ContentSource, DEFAULT_KEEP, Incoming, Made, MadeNode, NoTriggers, Plan, PlanInstall,
-    PlannedChange, Problem, Request, Settled, Sink, Staged, System, SystemError, SystemOptions,
-    Triggers,
+    Applied, ContentSource, DEFAULT_KEEP, Incoming, Made, MadeNode, NoTriggers, PathDifference,
+    Plan, PlanInstall, PlannedChange, Problem, Request, Settled, Sink, Staged, System, SystemError,
+    SystemOptions, Triggers,
 };
 pub use write::Write;

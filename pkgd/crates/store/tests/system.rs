@@ -238,6 +238,34 @@ fn plan_is_carried_out_exactly_or_refused() {
     }
 }
 
+#[test]
+fn differences_of_generations_are_told_by_package_and_by_path() {
+    let place = Place::new();
+    let system = place.system();
+    install(&system, &[hello("1-1", "v1"), world()], &[]).unwrap();
+    fs::write(place.path("etc/hello.conf"), "edited\n").unwrap();
+    install(&system, &[hello("2-1", "v2")], &["world"]).unwrap();
+    let packages = system.compare(1, 2).unwrap();
+    let told = |v: &Option<minos_model::Version>| v.as_ref().map(ToString::to_string);
+    let lines: Vec<_> =
+        packages.iter().map(|c| (c.name.to_string(), told(&c.from), told(&c.to))).collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!((lines[1].0.as_str(), lines[1].2.as_ref()), ("world", None));
+    let paths: Vec<_> = system.compare_files(1, 2).unwrap().into_iter().map(|d| d.path).collect();
+    let expected = [
+        "usr/bin/hello",
+        "usr/bin/hi",
+        "usr/share/doc/world",
+        "usr/share/doc/world/README",
+        "usr/share/empty",
+    ];
+    assert_eq!(paths, expected.map(|path| path.as_bytes().to_vec()), "the edit is in both");
+    assert_eq!(system.compare_files(2, 2).unwrap(), []);
+    assert!(system.plan(&Request::default()).unwrap().is_empty());
+    let again = Request { install: vec![hello("2-1", "v2").incoming()], ..Request::default() };
+    assert!(system.plan(&again).unwrap().is_empty());
+}
+
 /// With the check sum set right, whatever is read is what would be written.
 #[test]
 fn any_bytes_in_a_plan_file_are_refused_or_canonical() {

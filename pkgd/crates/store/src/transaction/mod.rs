@@ -29,6 +29,7 @@ pub(crate) use apply::parallel;
 pub use error::{Problem, SystemError};
 pub use hooks::{ContentSource, Made, MadeNode, NoTriggers, Sink, Staged, Triggers};
 pub use plan::{Incoming, Plan, PlanInstall, PlannedChange, Request};
+pub use queries::PathDifference;
 pub(crate) use rows::put_package;
 pub use settle::Settled;
 pub(crate) use system::By;

@@ -92,6 +92,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether it would change nothing: carrying it out would make a generation equal to its base.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.reasons.is_empty()
+    }
+
     /// The bytes of a plan file (`docs/formats/generations.md`).
     ///
     /// # Errors

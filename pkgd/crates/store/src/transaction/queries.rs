@@ -1,13 +1,27 @@
 //! Questions that need more than rows, and the small changes that need no transaction.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use minos_model::Name;
 
 use super::SystemError;
 use super::system::{System, package_changes};
-use crate::generations::{HoldRow, MarkRow, PackageChange};
-use crate::packages::{Node, PathRow};
+use crate::generations::{ConfigMap, HoldRow, MarkRow, Own, PackageChange, changed_files, compare};
+use crate::packages::{Node, PathRow, Tree, Trees};
 use crate::snapshot::Source as _;
 use crate::table::{GENERATION_MARKS, HOLDS, number};
+
+/// A path that differs between two generations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathDifference {
+    /// The path, relative to the root.
+    pub path: Vec<u8>,
+    /// What stands there in the first one.
+    pub before: Option<Node>,
+    /// What stands there in the second one.
+    pub after: Option<Node>,
+}
 
 impl System<'_> {
     /// Which packages of the current generation have `path` (relative to the root, no `/` in front).
@@ -59,6 +73,30 @@ impl System<'_> {
         package_changes(&mut self.trees(), &a, &b)
     }
 
+    /// The paths at which the roots of two generations differ, as they were made: packages' files, and own
+    /// files as recorded. Sorted by path.
+    ///
+    /// # Errors
+    /// [`SystemError::NoGeneration`]; a manifest cannot be read.
+    pub fn compare_files(&self, a: u64, b: u64) -> Result<Vec<PathDifference>, SystemError> {
+        let (old, new) = (self.generation(a)?.numbers(), self.generation(b)?.numbers());
+        let (own_a, own_b) = (self.own_of(a)?, self.own_of(b)?);
+        let mut trees = self.trees();
+        let changes = compare(&mut trees, &old, &new)?;
+        let files = changed_files(changes.values(), &ConfigMap::new());
+        let mut paths: BTreeSet<&[u8]> = files.into_keys().collect();
+        paths.extend(own_a.iter().chain(own_b.iter()).map(|(path, ..)| path));
+        // A directory that one package gives up may be another's: every package is asked.
+        let (old, new) = (load(&mut trees, &old)?, load(&mut trees, &new)?);
+        let difference = |path: &[u8]| PathDifference {
+            path: path.to_vec(),
+            before: node_at(&old, &own_a, path),
+            after: node_at(&new, &own_b, path),
+        };
+        let all = paths.into_iter().map(difference);
+        Ok(all.filter(|difference| difference.before != difference.after).collect())
+    }
+
     /// Holds a package, or lets go of it with `None`.
     ///
     /// # Errors
@@ -96,5 +134,17 @@ impl System<'_> {
             change(&mut mark);
             w.put(GENERATION_MARKS, &number(generation), &mark)
         })?)
+    }
+}
+
+fn load(trees: &mut Trees<'_>, packages: &[u32]) -> Result<Vec<Arc<Tree>>, SystemError> {
+    packages.iter().map(|package| trees.tree(*package)).collect()
+}
+
+/// What a generation has at a path.
+fn node_at(trees: &[Arc<Tree>], own: &Own, path: &[u8]) -> Option<Node> {
+    match own.get(path) {
+        Some((_, node)) => node.clone(),
+        None => trees.iter().find_map(|tree| tree.get(path)).cloned(),
     }
 }
