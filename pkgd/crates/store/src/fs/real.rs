@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{self, AtFlags, Gid, Mode, OFlags, RawDir, ResolveFlags, Uid};
 use rustix::io::Errno;
 
@@ -26,6 +27,8 @@ const BENEATH: ResolveFlags = ResolveFlags::BENEATH
     .union(ResolveFlags::NO_SYMLINKS)
     .union(ResolveFlags::NO_MAGICLINKS)
     .union(ResolveFlags::NO_XDEV);
+/// The most bytes that Linux takes for a value, and for the list of all names of a file.
+const MAX_XATTR: usize = 65_536;
 /// Directories remembered; a power of two. Threads that work in different places rarely share one.
 const SLOTS: usize = 8;
 
@@ -242,15 +245,15 @@ impl Fs for RealFs {
     fn xattrs(&self, path: &Path) -> io::Result<Vec<(String, Vec<u8>)>> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let fd = self.open_at(path, flags, 0)?;
-        let mut names = [MaybeUninit::uninit(); 4096];
-        let names = match fs::flistxattr(&fd, &mut names) {
-            Ok((names, _)) => names.to_vec(),
+        let mut names: Vec<u8> = Vec::with_capacity(MAX_XATTR);
+        match fs::flistxattr(&fd, spare_capacity(&mut names)) {
+            Ok(_) => {}
             Err(Errno::NOTSUP) => return Ok(Vec::new()),
             Err(e) => return Err(e.into()),
-        };
+        }
         let mut found = Vec::new();
         for name in names.split(|b| *b == 0).filter(|name| counts(name)) {
-            let mut value = vec![0; 65_536];
+            let mut value = vec![0; MAX_XATTR];
             let length = fs::fgetxattr(&fd, name, value.as_mut_slice())?;
             value.truncate(length);
             found.push((String::from_utf8_lossy(name).into_owned(), value));
