@@ -14,7 +14,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("minos-package", "minos-model base64 blake2 ed25519-dalek elf postcard sha2 zstd"),
     ("minos-plan", "minos-model minos-recipe petgraph serde"),
     ("minos-solve", "minos-model crc32fast petgraph resolvo"),
-    ("minos-store", "minos-model postcard redb serde zstd"),
+    ("minos-store", "minos-model diffy postcard redb rustix serde zstd"),
     ("minos-sandbox", "caps landlock libc nix postcard serde"),
     ("minos-exec", "minos-model minos-sandbox nix"),
     (

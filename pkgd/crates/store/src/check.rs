@@ -124,7 +124,7 @@ fn agrees(attempt: &AttemptRow, state: &StepState) -> bool {
 }
 
 impl CheckReport {
-    fn say(&mut self, what: String) {
+    pub(crate) fn say(&mut self, what: String) {
         self.contradictions.push(what);
     }
 }

@@ -12,7 +12,7 @@ use crate::guard::Guard;
 use crate::journal::{CAPACITY, Found, Journal};
 use crate::layout::Layout;
 use crate::lock::Lock;
-use crate::schema::{self, Schema};
+use crate::schema::{self, Access, Schema};
 use crate::snapshot::Snapshot;
 use crate::write::Write;
 
@@ -112,8 +112,13 @@ impl Store {
             .map_err(|e| StoreError::redb("open", &path, e))?;
         let journal = Mutex::new(journal);
         let store = Self { layout, options, db, journal, latch: Mutex::new(None), _lock: lock };
+        schema::access(&store)?;
         store.recover()?;
         schema::prepare(&store, schema, now_ms)?;
+        // Once more: the latest commits may have come from the journal.
+        if let Access::Read(bits) = schema::access(&store)? {
+            store.note(&StoreError::UnknownFeatures { path: store.layout.database(), bits });
+        }
         Ok(store)
     }
 

@@ -50,6 +50,13 @@ pub enum StoreError {
         /// The newest version this program knows.
         known: u32,
     },
+    /// The state has features that this program does not know.
+    UnknownFeatures {
+        /// The database file.
+        path: PathBuf,
+        /// One bit for each feature.
+        bits: u64,
+    },
     /// The state is older than any version this program can bring up to date.
     OlderSchema {
         /// The database file.
@@ -104,7 +111,8 @@ impl StoreError {
 
     /// Whether the state can no longer be trusted to take writes, so that the store latches.
     pub(crate) fn is_fatal(&self) -> bool {
-        matches!(self, Self::Io { .. } | Self::Database { .. } | Self::Damaged { .. })
+        use StoreError::{Damaged, Database, Io, UnknownFeatures};
+        matches!(self, Io { .. } | Database { .. } | Damaged { .. } | UnknownFeatures { .. })
     }
 
     /// Whether the cause is a disk without free space (or inodes, or quota).
@@ -129,7 +137,7 @@ impl StoreError {
                  delete them) and put a backup of both in their place, or start without and build anew",
                 path.parent().unwrap_or(path).display()
             ),
-            Self::NewerSchema { .. } => {
+            Self::NewerSchema { .. } | Self::UnknownFeatures { .. } => {
                 "start the newer pkgd again, or use another --root".to_owned()
             }
             Self::OlderSchema { .. } => {
@@ -180,6 +188,10 @@ impl fmt::Display for StoreError {
             Self::Damaged { path, what } => write!(f, "'{}' is damaged: {what}", path.display()),
             Self::NewerSchema { path, found, known } => {
                 write!(f, "'{}' has schema {found}, this pkgd knows up to {known}", path.display())
+            }
+            Self::UnknownFeatures { path, bits } => {
+                let path = path.display();
+                write!(f, "'{path}' has features that this pkgd does not know (bits {bits:#x})")
             }
             Self::OlderSchema { path, found } => {
                 write!(f, "'{}' has schema {found}, which cannot be migrated", path.display())

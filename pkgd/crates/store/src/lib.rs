@@ -22,19 +22,25 @@ mod build;
 mod check;
 mod db;
 mod error;
+pub mod fs;
+mod generations;
 mod guard;
 mod jobs;
 mod journal;
 mod layout;
 mod lock;
 pub mod log;
+mod maintain;
+mod objects;
 mod outputs;
+mod packages;
 mod repair;
 mod rows;
 mod schema;
 mod snapshot;
 mod sweep;
 mod table;
+mod transaction;
 mod write;
 
 pub use audit::{AuditEntry, Peer};
@@ -42,13 +48,28 @@ pub use build::{AttemptEnd, CommitOutput, Committed, Finish, PhaseDone};
 pub use check::CheckReport;
 pub use db::{Options, Store};
 pub use error::StoreError;
+pub use generations::{
+    ConfigOutcome, GenerationRow, HoldRow, Installed, IntentRow, MarkRow, Member, Outcome, OwnFile,
+    OwnKind, OwnRow, PackageChange, Reason, TransactionKind, TransactionRow,
+};
 pub use layout::Layout;
 pub use log::{LogReader, LogWriter};
+pub use maintain::{
+    BackupReport, Collected, Composed, Depth, Fault, Finding, Rebuilt, Repaired, Retention,
+    SysrootMode, Verified,
+};
+pub use objects::ObjectId;
 pub use outputs::Placed;
+pub use packages::{Accounts, ConfigFile, Node, PackageRow, PathRow};
 pub use rows::{
     AttemptRow, AuditRow, CacheRow, CheckpointRow, EventRow, HistoryRow, JobRow, Layer, OutputRow,
     Sample, StepRow,
 };
 pub use snapshot::Snapshot;
 pub use sweep::SweepReport;
+pub use transaction::{
+    Applied, ContentSource, DEFAULT_KEEP, Incoming, Made, MadeNode, NoTriggers, PathDifference,
+    Plan, PlanInstall, PlannedChange, Problem, Request, Settled, Sink, Staged, System, SystemError,
+    SystemOptions, Triggers,
+};
 pub use write::Write;

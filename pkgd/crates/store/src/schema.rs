@@ -16,6 +16,38 @@ pub(crate) const FIRST_ATTEMPT: &[u8] = b"first-attempt";
 /// Key of the time at which the database was made.
 const CREATED: &[u8] = b"created";
 
+/// Key of the features without which the state cannot be read, one bit each.
+const INCOMPATIBLE: &[u8] = b"incompat";
+/// Key of the features without which the state cannot be written.
+const READ_ONLY: &[u8] = b"ro-compat";
+/// Features this program knows. Features that any program may ignore have the key `compat` and are
+/// never looked at.
+const KNOWN: u64 = 0;
+
+/// What a state with features of a newer program allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// All of it is known.
+    Write,
+    /// It may be read.
+    Read(u64),
+}
+
+/// Looks at the features of the state. A schema version says how the rows are written; a feature says
+/// that there is more to know beside them, without a new version for programs that can do without.
+pub(crate) fn access(store: &Store) -> Result<Access, StoreError> {
+    let read = store.read()?;
+    if read.schema()?.is_none() {
+        return Ok(Access::Write);
+    }
+    let unknown = |key| Ok::<_, StoreError>(read.counter(key)? & !KNOWN);
+    match (unknown(INCOMPATIBLE)?, unknown(READ_ONLY)?) {
+        (0, 0) => Ok(Access::Write),
+        (0, bits) => Ok(Access::Read(bits)),
+        (bits, _) => Err(StoreError::UnknownFeatures { path: store.layout.database(), bits }),
+    }
+}
+
 /// A step from one schema version to the next, inside the one commit of the whole migration.
 pub(crate) type Migration = fn(&mut Write<'_>) -> Result<(), StoreError>;
 
@@ -28,7 +60,13 @@ pub(crate) struct Schema {
 }
 
 /// What this program writes.
-pub(crate) const CURRENT: Schema = Schema { version: 1, migrations: &[] };
+pub(crate) const CURRENT: Schema = Schema { version: 2, migrations: &[(1, add_packages)] };
+
+/// Schema 2 has the tables of packages and generations; those of schema 1 stay as they are.
+fn add_packages(w: &mut Write<'_>) -> Result<(), StoreError> {
+    let new = table::ALL.iter().skip(table::SCHEMA_1);
+    new.copied().try_for_each(|definition| w.make_table(definition))
+}
 
 /// Makes the tables of a new database, migrates an older one, refuses a newer one.
 pub(crate) fn prepare(store: &Store, schema: &Schema, now_ms: u64) -> Result<(), StoreError> {
@@ -162,9 +200,30 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         drop(open(&Schema { version: 7, migrations: &[] }, &dir).unwrap());
         let error = open(&CURRENT, &dir).unwrap_err();
-        assert!(matches!(error, StoreError::NewerSchema { found: 7, known: 1, .. }), "{error}");
+        assert!(matches!(error, StoreError::NewerSchema { found: 7, known: 2, .. }), "{error}");
         assert!(error.to_string().contains("schema 7"), "{error}");
         drop(open(&Schema { version: 7, migrations: &[] }, &dir).unwrap());
+    }
+
+    #[test]
+    fn state_with_unknown_features_is_refused_or_only_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let reopen = || open(&CURRENT, &dir);
+        let set =
+            |key: &'static [u8], bits: u64| reopen().unwrap().write(|w| w.put(META, key, &bits));
+        set(b"compat", 1 << 63).unwrap();
+        set(READ_ONLY, 4).unwrap();
+        let store = reopen().unwrap();
+        assert_eq!(store.read().unwrap().schema().unwrap(), Some(CURRENT.version));
+        let error = store.write(|w| w.put(META, b"x", &1)).unwrap_err();
+        assert!(error.to_string().contains("feature"), "{error}");
+        drop(store);
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(&CURRENT, &dir).unwrap();
+        store.write(|w| w.put(META, INCOMPATIBLE, &2)).unwrap();
+        drop(store);
+        let error = open(&CURRENT, &dir).unwrap_err();
+        assert!(matches!(error, StoreError::UnknownFeatures { bits: 2, .. }), "{error}");
     }
 
     #[test]
@@ -173,6 +232,27 @@ mod tests {
         drop(open(&ZERO, &dir).unwrap());
         let gap = Schema { version: 2, migrations: &[(1, fail)] };
         assert!(matches!(open(&gap, &dir), Err(StoreError::OlderSchema { found: 0, .. })));
+    }
+
+    /// A state of schema 1, as the programs before packages left it.
+    #[test]
+    fn schema_1_gets_the_tables_of_packages() {
+        let first = Schema { version: 1, migrations: &[] };
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(&first, &dir).unwrap();
+        let mut txn = store.db.begin_write().unwrap();
+        for table in table::ALL.iter().skip(table::SCHEMA_1) {
+            assert!(txn.delete_table(*table).unwrap());
+        }
+        txn.set_quick_repair(true);
+        txn.commit().unwrap();
+        drop(store);
+        let store = open(&CURRENT, &dir).unwrap();
+        assert_eq!(store.read().unwrap().schema().unwrap(), Some(2));
+        assert_eq!(store.read().unwrap().generations().unwrap(), []);
+        assert!(dir.path().join("state.redb.schema1").exists());
+        drop(store);
+        assert!(matches!(open(&first, &dir), Err(StoreError::NewerSchema { found: 2, .. })));
     }
 
     #[test]

@@ -16,8 +16,8 @@ use crate::rows::{
 };
 use crate::schema::{APPLIED, SCHEMA};
 use crate::table::{
-    ATTEMPTS, AUDIT, CACHE, CHECKPOINTS, EVENTS, HISTORY, JOBS, META, OPEN_ATTEMPTS, OUTPUTS,
-    STEP_ATTEMPTS, STEPS, Table, number, step_key, trailing_number, unseal,
+    ATTEMPTS, AUDIT, CACHE, CHECKPOINTS, Definition, EVENTS, HISTORY, JOBS, META, OPEN_ATTEMPTS,
+    OUTPUTS, STEP_ATTEMPTS, STEPS, Table, number, step_key, trailing_number, unseal,
 };
 
 /// Key and value of a raw row.
@@ -40,7 +40,16 @@ pub(crate) trait Source {
         table: Table<R>,
         key: &[u8],
     ) -> Result<Option<R>, StoreError> {
-        let rows = self.open(table)?;
+        self.get_from(&self.open(table)?, table, key)
+    }
+
+    /// The row under `key` of a table that is open: for many rows in a row.
+    fn get_from<R: DeserializeOwned>(
+        &self,
+        rows: &Self::Rows<'_>,
+        table: Table<R>,
+        key: &[u8],
+    ) -> Result<Option<R>, StoreError> {
         let error = |e| self.failed(StoreError::redb("read", &self.path(), e));
         let found = rows.get(key).map_err(error)?;
         let row = found.map(|value| decode(&self.path(), table, key, value.value())).transpose();
@@ -75,6 +84,15 @@ pub(crate) trait Source {
             found.push((key.value().to_vec(), row));
         }
         Ok(found)
+    }
+
+    /// All keys of a table, without looking at the rows.
+    fn keys<R>(&self, table: Table<R>) -> Result<Vec<Vec<u8>>, StoreError> {
+        let error = |e| self.failed(StoreError::redb("read", &self.path(), e));
+        let rows = self.open(table)?;
+        let keys =
+            rows.iter().map_err(error)?.map(|row| Ok(row.map_err(error)?.0.value().to_vec()));
+        keys.collect()
     }
 
     /// Every row whose key begins with `prefix`, in key order.
@@ -149,12 +167,21 @@ impl Source for Snapshot<'_> {
     }
 }
 
-const ALL: (Bound<&[u8]>, Bound<&[u8]>) = (Bound::Unbounded, Bound::Unbounded);
+pub(crate) const ALL: (Bound<&[u8]>, Bound<&[u8]>) = (Bound::Unbounded, Bound::Unbounded);
 
 /// All methods fail only when the database cannot be read or is damaged.
 impl<'a> Snapshot<'a> {
     pub(crate) fn new(store: &'a Store, txn: ReadTransaction) -> Self {
         Self { store, txn }
+    }
+
+    /// A table without the type of its rows.
+    pub(crate) fn open_raw(
+        &self,
+        table: Definition,
+    ) -> Result<ReadOnlyTable<Bytes, Bytes>, StoreError> {
+        let opened = self.txn.open_table(table);
+        opened.map_err(|e| self.failed(StoreError::redb("read", &self.path(), e)))
     }
 
     /// The schema version, `None` in a database without tables.
@@ -315,7 +342,10 @@ impl<'a> Snapshot<'a> {
     }
 }
 
-fn keyed<R>(rows: Vec<(Vec<u8>, R)>, path: &Path) -> Result<Vec<(Digest, R)>, StoreError> {
+pub(crate) fn keyed<R>(
+    rows: Vec<(Vec<u8>, R)>,
+    path: &Path,
+) -> Result<Vec<(Digest, R)>, StoreError> {
     let digest = |key: Vec<u8>| {
         let what = "a key is not a digest".to_owned();
         let damaged = |_| StoreError::Damaged { path: path.to_owned(), what };

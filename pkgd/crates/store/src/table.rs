@@ -13,6 +13,8 @@ use redb::TableDefinition;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::generations::{GenerationRow, HoldRow, IntentRow, MarkRow, OwnRow, TransactionRow};
+use crate::packages::{PackageRow, PathRow};
 use crate::rows::{
     AttemptRow, AuditRow, CacheRow, CheckpointRow, EventRow, HistoryRow, JobRow, OutputRow, StepRow,
 };
@@ -76,8 +78,32 @@ pub(crate) const EVENTS: Table<EventRow> = Table::new(10, "events");
 /// number -> [`AuditRow`].
 pub(crate) const AUDIT: Table<AuditRow> = Table::new(11, "audit");
 
+/// number -> [`GenerationRow`].
+pub(crate) const GENERATIONS: Table<GenerationRow> = Table::new(12, "generations");
+/// generation -> [`OwnRow`]: files that come from no package.
+pub(crate) const GENERATION_OWN: Table<OwnRow> = Table::new(13, "generation-own");
+/// generation -> [`MarkRow`]: what may change about a generation.
+pub(crate) const GENERATION_MARKS: Table<MarkRow> = Table::new(14, "generation-marks");
+/// number -> [`PackageRow`].
+pub(crate) const PACKAGES: Table<PackageRow> = Table::new(15, "packages");
+/// digest of a package's manifest -> its number.
+pub(crate) const PACKAGE_NUMBERS: Table<u32> = Table::new(16, "package-numbers");
+/// package -> keys of its objects.
+pub(crate) const PACKAGE_OBJECTS: Table<Vec<u64>> = Table::new(17, "package-objects");
+/// path -> [`PathRow`], of one generation.
+pub(crate) const PATHS: Table<PathRow> = Table::new(18, "paths");
+/// number -> [`TransactionRow`].
+pub(crate) const TRANSACTIONS: Table<TransactionRow> = Table::new(19, "transactions");
+/// package name -> [`HoldRow`].
+pub(crate) const HOLDS: Table<HoldRow> = Table::new(20, "holds");
+/// `open` -> [`IntentRow`]: the transaction under way.
+pub(crate) const INTENTS: Table<IntentRow> = Table::new(21, "intents");
+
+/// Tables of schema 1; those behind came with schema 2.
+pub(crate) const SCHEMA_1: usize = 12;
+
 /// All tables, made when the database is made. Their places are part of the journal's format.
-pub(crate) const ALL: [Definition; 12] = [
+pub(crate) const ALL: [Definition; 22] = [
     META.definition(),
     JOBS.definition(),
     STEPS.definition(),
@@ -90,6 +116,16 @@ pub(crate) const ALL: [Definition; 12] = [
     HISTORY.definition(),
     EVENTS.definition(),
     AUDIT.definition(),
+    GENERATIONS.definition(),
+    GENERATION_OWN.definition(),
+    GENERATION_MARKS.definition(),
+    PACKAGES.definition(),
+    PACKAGE_NUMBERS.definition(),
+    PACKAGE_OBJECTS.definition(),
+    PATHS.definition(),
+    TRANSACTIONS.definition(),
+    HOLDS.definition(),
+    INTENTS.definition(),
 ];
 
 /// Key of a numbered row.
@@ -178,6 +214,16 @@ mod tests {
             (HISTORY.index, HISTORY.name),
             (EVENTS.index, EVENTS.name),
             (AUDIT.index, AUDIT.name),
+            (GENERATIONS.index, GENERATIONS.name),
+            (GENERATION_OWN.index, GENERATION_OWN.name),
+            (GENERATION_MARKS.index, GENERATION_MARKS.name),
+            (PACKAGES.index, PACKAGES.name),
+            (PACKAGE_NUMBERS.index, PACKAGE_NUMBERS.name),
+            (PACKAGE_OBJECTS.index, PACKAGE_OBJECTS.name),
+            (PATHS.index, PATHS.name),
+            (TRANSACTIONS.index, TRANSACTIONS.name),
+            (HOLDS.index, HOLDS.name),
+            (INTENTS.index, INTENTS.name),
         ];
         for (index, name) in rest {
             assert_eq!(ALL[usize::from(index)].name(), name);

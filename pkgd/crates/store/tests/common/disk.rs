@@ -85,6 +85,16 @@ impl Disk {
         self.state().cut_at = Some(n);
     }
 
+    /// Power goes now.
+    pub fn power_off(&self) {
+        self.state().off = true;
+    }
+
+    /// Whether power is gone.
+    pub fn is_off(&self) -> bool {
+        self.state().off
+    }
+
     /// Every write and growth from the `n`th on fails for want of space.
     pub fn full_at(&self, n: Option<u64>) {
         self.state().full_at = n;

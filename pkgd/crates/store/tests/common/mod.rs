@@ -4,6 +4,8 @@
 #![allow(dead_code)]
 
 pub mod disk;
+pub mod memory;
+pub mod packages;
 pub mod script;
 
 use std::fs;

@@ -1,0 +1,106 @@
+//! Where the roots of generations stand, and which one is current.
+
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::fs::{Attributes, FileType, Fs};
+use crate::transaction::SystemError;
+
+/// The folder of all roots.
+pub(crate) const ROOTS: &str = "roots";
+/// The folder of the generations' records.
+pub(crate) const GENERATIONS_DIR: &str = "generations";
+/// The symbolic link to the current root.
+pub(crate) const CURRENT: &str = "current";
+/// What takes its place.
+pub(crate) const NEXT: &str = ".current";
+
+/// The root of a generation. It stands there only when it is whole and durable.
+pub(crate) fn root_path(generation: u64) -> PathBuf {
+    format!("{ROOTS}/{generation}").into()
+}
+
+/// Where the root of a generation is put together.
+pub(crate) fn staging_path(generation: u64) -> PathBuf {
+    format!("{ROOTS}/.staging-{generation}").into()
+}
+
+/// Makes the folders that are missing.
+pub(crate) fn prepare(fs: &dyn Fs) -> io::Result<()> {
+    for (folder, mode) in [(ROOTS, 0o755), (GENERATIONS_DIR, 0o700)] {
+        if fs.stat(Path::new(folder))?.is_none() {
+            fs.mkdir(Path::new(folder), &Attributes::root(mode))?;
+        }
+    }
+    Ok(())
+}
+
+/// Generations whose roots are there, in ascending order.
+pub(crate) fn realised(fs: &dyn Fs) -> Result<Vec<u64>, SystemError> {
+    let path = Path::new(ROOTS);
+    let entries = fs.list(path).map_err(|e| SystemError::io("list", path, e))?;
+    let number = |name: Vec<u8>| std::str::from_utf8(&name).ok()?.parse().ok();
+    let mut found: Vec<u64> = entries.into_iter().filter_map(|(name, _)| number(name)).collect();
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// The generation that the link `current` names.
+pub(crate) fn current_link(fs: &dyn Fs) -> Result<Option<u64>, SystemError> {
+    let path = Path::new(CURRENT);
+    match fs.stat(path).map_err(|e| SystemError::io("look at", path, e))? {
+        Some(stat) if stat.kind == FileType::Symlink => {
+            let target = fs.read_link(path).map_err(|e| SystemError::io("read", path, e))?;
+            let number = target.strip_prefix(b"roots/").and_then(|n| std::str::from_utf8(n).ok());
+            Ok(number.and_then(|n| n.parse().ok()))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Makes `current` name the root of `generation`: one rename, so that whoever looks sees the old or the
+/// new one and nothing between.
+pub(crate) fn point_at(fs: &dyn Fs, generation: u64) -> Result<(), SystemError> {
+    let next = Path::new(NEXT);
+    let target = root_path(generation);
+    if fs.stat(next).map_err(|e| SystemError::io("look at", next, e))?.is_some() {
+        fs.unlink(next).map_err(|e| SystemError::io("delete", next, e))?;
+    }
+    fs.symlink(target.as_os_str().as_bytes(), next, 0, 0)
+        .map_err(|e| SystemError::io("create", next, e))?;
+    fs.rename(next, Path::new(CURRENT)).map_err(|e| SystemError::io("switch", CURRENT, e))
+}
+
+/// Deletes whatever stands at `path`, if anything.
+pub(crate) fn remove_tree(fs: &dyn Fs, path: &Path) -> Result<(), SystemError> {
+    let stat = fs.stat(path).map_err(|e| SystemError::io("look at", path, e))?;
+    match stat.map(|stat| stat.kind) {
+        None => Ok(()),
+        Some(FileType::Directory) => remove_directory(fs, path),
+        Some(_) => fs.unlink(path).map_err(|e| SystemError::io("delete", path, e)),
+    }
+}
+
+/// Without recursion: a tree may be as deep as its path is long.
+fn remove_directory(fs: &dyn Fs, path: &Path) -> Result<(), SystemError> {
+    let mut open = vec![path.to_owned()];
+    while let Some(folder) = open.last().cloned() {
+        let entries = fs.list(&folder).map_err(|e| SystemError::io("list", &folder, e))?;
+        let mut folders = 0;
+        for (name, kind) in entries {
+            let path = folder.join(std::ffi::OsStr::from_bytes(&name));
+            if kind == FileType::Directory {
+                open.push(path);
+                folders += 1;
+            } else {
+                fs.unlink(&path).map_err(|e| SystemError::io("delete", &path, e))?;
+            }
+        }
+        if folders == 0 {
+            fs.rmdir(&folder).map_err(|e| SystemError::io("delete", &folder, e))?;
+            open.pop();
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! Making another generation the current one: back, or forward again.
+
+use super::SystemError;
+use super::apply::is_directory;
+use super::settle::Settled;
+use super::system::{By, System};
+use crate::generations::{
+    Copies, GenerationRow, IntentRow, Outcome, TransactionKind, compare, current_link, point_at,
+    root_path,
+};
+use crate::packages::Delta;
+
+impl System<'_> {
+    /// Makes `generation` the current one. Where its root is realised that is one rename and two
+    /// commits, whatever its size; otherwise the root is made first. What is kept (accounts, keys)
+    /// comes along from the root that is left. `note` says what for, `clock` gives the time in
+    /// milliseconds since the Unix epoch, `peer` is the user and process number of who asked.
+    ///
+    /// # Errors
+    /// [`SystemError::NoGeneration`]. After every other error but [`SystemError::Unfinished`] the
+    /// system is as it was.
+    pub fn switch(
+        &self,
+        generation: u64,
+        note: &str,
+        peer: Option<(u32, u32)>,
+        clock: &dyn Fn() -> u64,
+    ) -> Result<(), SystemError> {
+        self.settle(clock)?;
+        let target = self.generation(generation)?;
+        let from = self.store.read()?.current_generation()?.unwrap_or(0);
+        if from == generation {
+            return Ok(());
+        }
+        let mut intent =
+            Self::intent(TransactionKind::Switch, from, generation, By { peer, note }, clock());
+        intent.makes_root = !is_directory(self, &root_path(generation))?;
+        if intent.makes_root {
+            self.refresh_paths()?;
+        }
+        self.store.write(|w| Self::begin(w, &intent))?;
+        match self.try_switch(&intent, &target, clock) {
+            Ok(()) => Ok(()),
+            Err(error) => match self.settle_because(&error.to_string(), clock) {
+                Ok(Settled::Completed) => Ok(()),
+                // Taken back or not: the link tells what a start from here would find.
+                Err(_) if current_link(self.fs)? == Some(generation) => {
+                    Err(SystemError::Unfinished { generation, why: error.to_string() })
+                }
+                _ => Err(error),
+            },
+        }
+    }
+
+    fn try_switch(
+        &self,
+        intent: &IntentRow,
+        target: &GenerationRow,
+        clock: &dyn Fn() -> u64,
+    ) -> Result<(), SystemError> {
+        let root = root_path(intent.to);
+        if intent.makes_root {
+            self.realise_again(target, intent.from)?;
+        }
+        if intent.from > 0 {
+            self.keep.carry(self.fs, &root_path(intent.from), &root)?;
+        }
+        self.fs.sync().map_err(|e| SystemError::io("sync", "", e))?;
+        point_at(self.fs, intent.to)?;
+        self.complete(intent, Outcome::Done, clock)
+    }
+
+    /// Makes the root of a generation that had one before.
+    pub(crate) fn realise_again(
+        &self,
+        target: &GenerationRow,
+        current: u64,
+    ) -> Result<(), SystemError> {
+        let mut trees = self.trees();
+        let numbers = target.numbers();
+        let read = self.store.read()?;
+        let old = read.generation(current)?.map_or(Vec::new(), |row| row.numbers());
+        let changes = compare(&mut trees, &old, &numbers)?;
+        let delta = Delta::new(&read, changes.values())?;
+        let (own, config) = (self.own_of(target.number)?, Self::config_of(&mut trees, &numbers)?);
+        let copies = Copies { own: &own, config: &config };
+        self.realise(target.number, &numbers, &mut trees, &delta, copies)
+    }
+}
