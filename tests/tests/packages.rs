@@ -6,11 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use minos_model::JobState;
-use minos_proto::{
-    ErrorReport, Field, Listing, PackageRequest, Proposal, Reply, RepositoryChange, Request, Sheet,
-    Wish,
-};
-use minos_qemu::control::ControlError;
+use minos_proto::{Field, PackageRequest, RepositoryChange, Request, Sheet, Wish};
+use minos_tests::packages::{ask, change, column, install, installed, propose, verify};
 use minos_tests::{Daemon, Recipes, Root};
 
 /// A library-like package and one that needs it: `app` is a script of the program that `runner` brings.
@@ -35,63 +32,12 @@ fn version(recipes: &mut Recipes, name: &str, version: &str, install: &str) {
     );
 }
 
-fn ask(daemon: &mut Daemon, request: PackageRequest) -> Result<Sheet, ErrorReport> {
-    match daemon.call(&Request::Package(request)) {
-        Ok(Reply::Sheet(sheet)) => Ok(sheet),
-        Err(ControlError::Refused(report)) => Err(report),
-        other => panic!("no sheet: {other:?}"),
-    }
-}
-
-fn propose(daemon: &mut Daemon, wish: Wish) -> Result<Proposal, ErrorReport> {
-    match daemon.call(&Request::Package(PackageRequest::Propose(wish))) {
-        Ok(Reply::Proposal(proposal)) => Ok(proposal),
-        Err(ControlError::Refused(report)) => Err(report),
-        other => panic!("no proposal: {other:?}"),
-    }
-}
-
-/// Proposes and carries out.
-fn change(daemon: &mut Daemon, wish: Wish) -> Sheet {
-    let proposal = propose(daemon, wish).expect("an answer");
-    let plan = proposal.plan.expect("something to do").to_string();
-    ask(daemon, PackageRequest::Apply { plan }).expect("carried out")
-}
-
-fn install(names: &[&str]) -> Wish {
-    Wish { install: names.iter().map(ToString::to_string).collect(), ..Wish::default() }
-}
-
 fn pack(daemon: &mut Daemon, targets: &[&str]) -> Sheet {
     for target in targets {
         assert_eq!(daemon.build(target).state, JobState::Done, "{target}");
     }
     let targets = targets.iter().map(ToString::to_string).collect();
     ask(daemon, PackageRequest::Pack { targets }).expect("packed")
-}
-
-/// The column of a grid, as text.
-fn column(sheet: &Sheet, grid: &str, name: &str) -> Vec<String> {
-    let grid = sheet.grids.iter().find(|g| g.name == grid).expect("the grid");
-    let at = grid.columns.iter().position(|c| c.name == name).expect("the column");
-    grid.rows.iter().map(|row| text(&row[at])).collect()
-}
-
-fn text(field: &Field) -> String {
-    match field {
-        Field::Text(text) => text.clone(),
-        Field::Number(number) => number.to_string(),
-        Field::List(list) => list.iter().map(text).collect::<Vec<_>>().join(","),
-        Field::None => String::new(),
-        other => format!("{other:?}"),
-    }
-}
-
-fn listed(daemon: &mut Daemon) -> Vec<String> {
-    let sheet = ask(daemon, PackageRequest::List(Listing::Installed)).unwrap();
-    let (names, versions) =
-        (column(&sheet, "packages", "package"), column(&sheet, "packages", "version"));
-    names.iter().zip(versions).map(|(name, version)| format!("{name} {version}")).collect()
 }
 
 fn current(root: &Root) -> PathBuf {
@@ -101,11 +47,6 @@ fn current(root: &Root) -> PathBuf {
 
 fn data(root: &Root) -> String {
     fs::read_to_string(current(root).join("usr/share/runner/data")).expect("a file of the system")
-}
-
-fn verify(daemon: &mut Daemon, repair: bool) -> Sheet {
-    let request = PackageRequest::Verify { names: Vec::new(), quick: false, repair };
-    ask(daemon, request).expect("looked at")
 }
 
 /// The whole life of a system: pack, install, update, break, put back, go back, collect, read it up.
@@ -127,7 +68,7 @@ fn a_system_is_made_changed_broken_mended_and_taken_back() {
     let plan = proposal.plan.unwrap().to_string();
     let applied = ask(&mut daemon, PackageRequest::Apply { plan: plan.clone() }).unwrap();
     assert_eq!(applied.find("generation"), Some(&Field::Number(1)));
-    assert_eq!(listed(&mut daemon), ["app 1.0-1", "runner 1.0-1"]);
+    assert_eq!(installed(&mut daemon), ["app 1.0-1", "runner 1.0-1"]);
     assert_eq!(data(&root), "one\n");
     let again = ask(&mut daemon, PackageRequest::Apply { plan }).unwrap_err();
     assert!(again.what.contains("generation"), "a stale plan is refused: {again}");
@@ -138,7 +79,7 @@ fn a_system_is_made_changed_broken_mended_and_taken_back() {
     let mut daemon = root.start();
     pack(&mut daemon, &["demo/runner"]);
     change(&mut daemon, Wish { upgrade: true, ..Wish::default() });
-    assert_eq!(listed(&mut daemon), ["app 1.0-1", "runner 2.0-1"]);
+    assert_eq!(installed(&mut daemon), ["app 1.0-1", "runner 2.0-1"]);
     assert_eq!(data(&root), "two\n");
 
     // Somebody breaks it.
@@ -154,7 +95,7 @@ fn a_system_is_made_changed_broken_mended_and_taken_back() {
     assert_eq!(data(&root), "two\n");
 
     ask(&mut daemon, PackageRequest::Rollback { steps: 1 }).unwrap();
-    assert_eq!(listed(&mut daemon), ["app 1.0-1", "runner 1.0-1"]);
+    assert_eq!(installed(&mut daemon), ["app 1.0-1", "runner 1.0-1"]);
     assert_eq!(data(&root), "one\n");
     let diff = PackageRequest::Diff { from: Some(1), to: Some(2), files: true };
     let diff = ask(&mut daemon, diff).unwrap();
@@ -285,7 +226,7 @@ fn kills_in_a_transaction_leave_the_system_of_before_or_after() {
         daemon = root.start();
         let version = if data(&root) == "one\n" { "1.0-1" } else { "2.0-1" };
         assert_eq!(
-            listed(&mut daemon),
+            installed(&mut daemon),
             ["app 1.0-1".into(), format!("runner {version}")],
             "round {round}"
         );
