@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use minos_model::{Digest, Name, PackageManifest};
-use minos_proto::{ErrorReport, Field, Proposal, Wish};
+use minos_proto::{ErrorReport, Field, Proposal, Role, Wish};
 use minos_solve::{Action, Answer, Ask, Limits, PackageId, Reason as Why, Request as Goal, Want};
 use minos_store::{ContentSource as _, Incoming, Installed, Plan, Reason, Request};
 
@@ -40,6 +40,10 @@ impl Asked<'_> {
             let label = view.universe.label(*package);
             sheet =
                 sheet.note(format!("{label} is needed by nothing; 'pkgctl autoremove' removes it"));
+        }
+        // Who may not carry it out shall not push other plans out of the folder either.
+        if self.peer.role != Role::Admin {
+            return Ok(Proposal { plan: None, sheet });
         }
         let digest = self.packages.plans.keep(&plan)?;
         Ok(Proposal { plan: Some(digest), sheet: sheet.fact("plan", digest.to_string()) })
