@@ -1,6 +1,7 @@
 //! One file per verb: its options, and what it asks of pkgd.
 
-use argh::{ArgsInfo, FromArgs};
+// The last two are what the derive macro of a dynamic variant expects to find.
+use argh::{ArgsInfo, CommandInfoWithArgs, FromArgs, SubCommandInfo};
 
 use crate::context::Context;
 use crate::error::Error;
@@ -12,13 +13,13 @@ mod doctor;
 mod events;
 mod jobs;
 mod log;
+pub mod packages;
 mod plan;
 mod poweroff;
 mod reboot;
 mod recipe;
 mod retry;
 mod status;
-mod verify;
 mod version;
 mod watch;
 
@@ -48,14 +49,15 @@ pub enum Verb {
     Doctor(doctor::Doctor),
     /// `events`
     Events(events::Events),
-    /// `verify`
-    Verify(verify::Verify),
     /// `poweroff`
     Poweroff(poweroff::Poweroff),
     /// `reboot`
     Reboot(reboot::Reboot),
     /// `version`
     Version(version::Version),
+    /// A verb of the package manager
+    #[argh(dynamic)]
+    Package(packages::Package),
 }
 
 impl Verb {
@@ -76,7 +78,7 @@ impl Verb {
             Self::Recipe(verb) => verb.run(context),
             Self::Doctor(verb) => verb.run(context),
             Self::Events(verb) => verb.run(context),
-            Self::Verify(verb) => verb.run(context),
+            Self::Package(verb) => verb.run(context),
             Self::Poweroff(verb) => verb.run(context),
             Self::Reboot(verb) => verb.run(context),
             Self::Version(verb) => verb.run(context),
