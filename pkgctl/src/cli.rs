@@ -13,13 +13,12 @@ use crate::exit::Exit;
 use crate::grammar::Place;
 use crate::render::json;
 use crate::render::text::{clip, labelled, labelled_lines, refold};
+use crate::spec::LONGEST_COMPLAINT;
 use crate::verbs::Verb;
 use crate::{shell, suggest, words};
 
 /// The name in usage texts.
 const NAME: &str = "pkgctl";
-/// A complaint quotes what was typed, which may be anything; so many columns of it are enough.
-const LONGEST_COMPLAINT: usize = 200;
 /// How long a silent pkgd is waited for.
 const TIMEOUT: Duration = Duration::from_secs(30);
 

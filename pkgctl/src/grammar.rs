@@ -5,7 +5,8 @@
 use argh::{ArgsInfo as _, CommandInfoWithArgs, FlagInfo, FlagInfoKind, Optionality};
 
 use crate::cli::Cli;
-use crate::verbs::packages;
+use crate::spec::Spec;
+use crate::verbs;
 
 /// The place reached after some words.
 #[derive(Debug)]
@@ -52,10 +53,10 @@ impl Place {
                 .map(|f| f.long);
         } else if let Some(verb) = self.here.commands.iter().find(|c| c.name == word).cloned() {
             // argh knows no more than the names of those in the table.
-            let known = packages::info(verb.name).filter(|_| self.verbs.is_empty());
+            let known = verbs::find(verb.name).filter(|_| self.verbs.is_empty());
             self.verbs.push(verb.name);
-            self.here = known.unwrap_or(verb.command);
-        } else if let Some(words) = packages::alias(word).filter(|_| self.verbs.is_empty()) {
+            self.here = known.map_or(verb.command, Spec::info);
+        } else if let Some(words) = verbs::alias(word).filter(|_| self.verbs.is_empty()) {
             words.iter().for_each(|w| self.step(w));
         } else if word != "help" {
             self.positionals += 1;

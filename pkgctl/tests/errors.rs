@@ -54,7 +54,7 @@ fn wrong_command_lines_are_exit_2_with_the_nearest_word() {
         (&["build", "m4", "--keepgoing"], "hint: did you mean '--keep-going'? 'pkgctl help build'"),
         (&["frobnicate"], "hint: 'pkgctl help' tells more\n"),
         (&["build"], "hint: 'pkgctl help build' tells more\n"),
-        (&["jobs", "x"], "pkgctl: error parsing positional argument"),
+        (&["jobs", "x"], "pkgctl: jobs does not take 'x': invalid digit"),
         (&["log", "../etc"], "is not a valid name"),
         (&["build", "m4", "extra"], "pkgctl: unrecognized argument: extra"),
         (&["--socket", "/x", "--root", "/y", "status"], "exclude each other"),

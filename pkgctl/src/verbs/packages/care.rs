@@ -1,12 +1,14 @@
 //! Verbs that look after what is installed.
 
-use minos_proto::{DatabaseTask, PackageRequest};
+use minos_proto::{DatabaseTask, PackageRequest, Reply, Request};
 
-use super::act::Act;
 use super::change::{DRY_RUN, YES, consent};
-use super::look::ask;
-use super::spec::{Given, Spec, maybe, one, option, several, switch};
+use super::flow::{confirm, show};
+use crate::context::Context;
 use crate::error::Error;
+use crate::exit::Exit;
+use crate::render::checks;
+use crate::spec::{Given, Spec, maybe, one, option, several, switch};
 
 pub static VERIFY: Spec = Spec {
     more: "Without names: the outputs of builds (whether the files are there, in kind and size), then \
@@ -17,20 +19,20 @@ pub static VERIFY: Spec = Spec {
         switch("--quick", "kind, size, owner and mode only: contents are not read"),
         switch("--repair", "put back what the store has; what is lost is built again"),
     ],
-    act: Some(verify),
+    run: Some(verify),
     ..Spec::new("verify", "Looks whether files are as they were built and installed.")
 };
 
 pub static HOLD: Spec = Spec {
     words: &[several("installed", "its name; none lists what is held")],
     flags: &[option("--note", "text", "why, for those who wonder later")],
-    act: Some(|given| hold(given, false)),
+    run: Some(|given, context| hold(given, context, false)),
     ..Spec::new("hold", "Keeps packages in their versions.")
 };
 
 pub static UNHOLD: Spec = Spec {
     words: &[one("installed", "its name"), several("installed", "more of them")],
-    act: Some(|given| hold(given, true)),
+    run: Some(|given, context| hold(given, context, true)),
     ..Spec::new("unhold", "Lets go of packages that were held.")
 };
 
@@ -40,7 +42,7 @@ pub static CLEANUP: Spec = Spec {
         DRY_RUN,
         option("--keep", "n", "keep so many of the newest generations (default: the policy's)"),
     ],
-    act: Some(cleanup),
+    run: Some(cleanup),
     ..Spec::new(
         "cleanup",
         "Takes away old generations and contents that nothing names. Asks first.",
@@ -50,7 +52,7 @@ pub static CLEANUP: Spec = Spec {
 pub static HISTORY: Spec = Spec {
     words: &[maybe("installed", "only what touched this package")],
     flags: &[option("--limit", "n", "at most so many (default 100)")],
-    act: Some(history),
+    run: Some(history),
     ..Spec::new("history", "Tells what was done to the system, newest first.")
 };
 
@@ -59,61 +61,77 @@ pub static DB: Spec =
 
 static BACKUP: Spec = Spec {
     words: &[one("file", "the copy; an absolute path on pkgd's machine, which must not exist")],
-    act: Some(|given| ask(PackageRequest::Database(DatabaseTask::Backup { path: given.word(0) }))),
+    run: Some(|given, context| {
+        show(context, PackageRequest::Database(DatabaseTask::Backup { path: given.word(0) }))
+    }),
     ..Spec::new("backup", "Writes a copy of the database.")
 };
 
 static CHECK: Spec = Spec {
-    act: Some(|_| ask(PackageRequest::Database(DatabaseTask::Verify))),
+    run: Some(|_, context| show(context, PackageRequest::Database(DatabaseTask::Verify))),
     ..Spec::new("verify", "Looks whether its rows agree with each other and with the store.")
 };
 
 static REBUILD: Spec = Spec {
     flags: &[YES],
-    act: Some(rebuild),
+    run: Some(rebuild),
     ..Spec::new("rebuild", "Makes its tables of packages anew from the store. Asks first.")
 };
 
-fn verify(given: &Given) -> Result<Act, Error> {
-    let (outputs, repair) = (given.has("--outputs"), given.has("--repair"));
-    let (names, quick) = (given.words.clone(), given.has("--quick"));
-    if outputs && !names.is_empty() {
-        return Err(Error::usage("--outputs knows no packages", "leave out the names"));
+fn verify(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let (names, repair) = (given.words.clone(), given.has("--repair"));
+    let only_outputs = given.has("--outputs");
+    if only_outputs && !names.is_empty() {
+        return Err(given.wrong("--outputs knows no packages".into()));
     }
-    let everything = names.is_empty();
-    let system = PackageRequest::Verify { names, quick, repair };
-    Ok(Act::Verify { outputs: everything, system: (!outputs).then_some(system), repair })
+    let mut exit = Exit::Ok;
+    if names.is_empty() {
+        exit = outputs(context, repair)?;
+    }
+    if only_outputs {
+        return Ok(exit);
+    }
+    let system = PackageRequest::Verify { names, quick: given.has("--quick"), repair };
+    match show(context, system)? {
+        Exit::Ok => Ok(exit),
+        found => Ok(found),
+    }
 }
 
-fn hold(given: &Given, release: bool) -> Result<Act, Error> {
+/// Looks at the outputs of builds.
+fn outputs(context: &mut Context<'_>, repair: bool) -> Result<Exit, Error> {
+    let command = context.command();
+    let reply = context.ask(&Request::Verify { repair }, &|reply, view| match reply {
+        Reply::Verified(report) => Some(checks::verified(report, &command, view)),
+        _ => None,
+    })?;
+    let sound = matches!(&reply, Reply::Verified(report)
+        if report.contradictions.is_empty() && (report.lost.is_empty() || report.repaired));
+    Ok(if sound { Exit::Ok } else { Exit::State })
+}
+
+fn hold(given: &Given, context: &mut Context<'_>, release: bool) -> Result<Exit, Error> {
     let note = given.value("--note").unwrap_or_default().to_owned();
-    ask(PackageRequest::Hold { names: given.words.clone(), release, note })
+    show(context, PackageRequest::Hold { names: given.words.clone(), release, note })
 }
 
-fn cleanup(given: &Given) -> Result<Act, Error> {
-    let keep = given.number("--keep", u32::MAX.into())?.map(|n| n as u32);
+fn cleanup(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let keep = given.parsed("--keep")?;
     let first = PackageRequest::Collect { dry_run: true, keep };
     if given.has("--dry-run") {
-        return ask(first);
+        return show(context, first);
     }
-    Ok(Act::Confirm {
-        first: Some(first),
-        then: PackageRequest::Collect { dry_run: false, keep },
-        question: "Take it away?".into(),
-        consent: consent(given),
-    })
+    let collect = PackageRequest::Collect { dry_run: false, keep };
+    confirm(context, Some(first), "Take it away?", consent(given), collect)
 }
 
-fn history(given: &Given) -> Result<Act, Error> {
-    let limit = given.number("--limit", u32::MAX.into())?.unwrap_or(0) as u32;
-    ask(PackageRequest::History { limit, package: given.words.first().cloned() })
+fn history(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let limit = given.parsed("--limit")?.unwrap_or(0);
+    show(context, PackageRequest::History { limit, package: given.words.first().cloned() })
 }
 
-fn rebuild(given: &Given) -> Result<Act, Error> {
-    Ok(Act::Confirm {
-        first: None,
-        then: PackageRequest::Database(DatabaseTask::Rebuild),
-        question: "Make the tables of packages anew?".into(),
-        consent: consent(given),
-    })
+fn rebuild(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let question = "Make the tables of packages anew?";
+    let rebuild = PackageRequest::Database(DatabaseTask::Rebuild);
+    confirm(context, None, question, consent(given), rebuild)
 }

@@ -3,10 +3,12 @@
 use argh::FlagInfo;
 use minos_proto::{PackageRequest, Wish};
 
-use super::act::Act;
 use super::ask::Consent;
-use super::spec::{Given, Spec, one, several, short_switch, switch};
+use super::flow;
+use crate::context::Context;
 use crate::error::Error;
+use crate::exit::Exit;
+use crate::spec::{Given, Spec, one, several, short_switch, switch};
 
 /// The switch that answers the question beforehand.
 pub(super) const YES: FlagInfo<'static> = short_switch("--yes", 'y', "do not ask, do it");
@@ -24,7 +26,7 @@ pub static INSTALL: Spec = Spec {
         switch("--reinstall", "take the files again though the version is there"),
         HOLDS,
     ],
-    act: Some(install),
+    run: Some(install),
     ..Spec::new("install", "Installs packages and what they need. Shows all of it and asks first.")
 };
 
@@ -36,33 +38,35 @@ pub static REMOVE: Spec = Spec {
         switch("--autoremove", "also what nobody asked for and nothing needs then"),
         HOLDS,
     ],
-    act: Some(remove),
+    run: Some(remove),
     ..Spec::new("remove", "Removes packages. Shows what goes with them and asks first.")
 };
 
 pub static UPDATE: Spec = Spec {
     words: &[several("installed", "its name; none takes all of them, as 'upgrade'")],
     flags: &[YES, DRY_RUN, HOLDS],
-    act: Some(update),
+    run: Some(update),
     ..Spec::new("update", "Takes the newest versions of packages. Asks first.")
 };
 
 pub static UPGRADE: Spec = Spec {
     flags: &[YES, DRY_RUN, HOLDS],
-    act: Some(|given| propose(given, Wish { upgrade: true, ..Wish::default() })),
+    run: Some(|given, context| propose(given, context, Wish { upgrade: true, ..Wish::default() })),
     ..Spec::new("upgrade", "Takes the newest versions of all packages. Asks first.")
 };
 
 pub static AUTOREMOVE: Spec = Spec {
     flags: &[YES, DRY_RUN],
-    act: Some(|given| propose(given, Wish { autoremove: true, ..Wish::default() })),
+    run: Some(|given, context| {
+        propose(given, context, Wish { autoremove: true, ..Wish::default() })
+    }),
     ..Spec::new("autoremove", "Removes what nobody asked for and nothing needs. Asks first.")
 };
 
 pub static APPLY: Spec = Spec {
     words: &[one("plan", "its number, or the first 8 digits of it or more")],
     flags: &[YES],
-    act: Some(apply),
+    run: Some(apply),
     ..Spec::new("apply", "Carries out a plan that --dry-run made, exactly or not at all.")
 };
 
@@ -71,33 +75,30 @@ pub(super) fn consent(given: &Given) -> Consent {
     if given.has("--yes") { Consent::Given } else { Consent::Open }
 }
 
-fn propose(given: &Given, wish: Wish) -> Result<Act, Error> {
+fn propose(given: &Given, context: &mut Context<'_>, wish: Wish) -> Result<Exit, Error> {
     let wish = Wish { ignore_holds: given.has("--ignore-holds"), ..wish };
-    Ok(Act::Propose { wish, dry_run: given.has("--dry-run"), consent: consent(given) })
+    flow::propose(context, wish, given.has("--dry-run"), consent(given))
 }
 
-fn install(given: &Given) -> Result<Act, Error> {
+fn install(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
     let (downgrade, reinstall) = (given.has("--downgrade"), given.has("--reinstall"));
     let install = given.words.clone();
-    propose(given, Wish { install, downgrade, reinstall, ..Wish::default() })
+    propose(given, context, Wish { install, downgrade, reinstall, ..Wish::default() })
 }
 
-fn remove(given: &Given) -> Result<Act, Error> {
+fn remove(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
     let (remove, autoremove) = (given.words.clone(), given.has("--autoremove"));
-    propose(given, Wish { remove, autoremove, ..Wish::default() })
+    propose(given, context, Wish { remove, autoremove, ..Wish::default() })
 }
 
-fn update(given: &Given) -> Result<Act, Error> {
+fn update(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
     let update = given.words.clone();
-    propose(given, Wish { upgrade: update.is_empty(), update, ..Wish::default() })
+    propose(given, context, Wish { upgrade: update.is_empty(), update, ..Wish::default() })
 }
 
-fn apply(given: &Given) -> Result<Act, Error> {
+fn apply(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
     let plan = given.word(0);
-    Ok(Act::Confirm {
-        first: Some(PackageRequest::Plans { plan: Some(plan.clone()) }),
-        then: PackageRequest::Apply { plan },
-        question: "Go on?".into(),
-        consent: consent(given),
-    })
+    let first = PackageRequest::Plans { plan: Some(plan.clone()) };
+    let apply = PackageRequest::Apply { plan };
+    flow::confirm(context, Some(first), "Go on?", consent(given), apply)
 }

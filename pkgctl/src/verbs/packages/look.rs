@@ -2,25 +2,31 @@
 
 use minos_proto::{Listing, PackageRequest};
 
-use super::act::Act;
-use super::spec::{Given, Spec, maybe, one, several, switch};
+use super::flow::show;
+use crate::context::Context;
 use crate::error::Error;
+use crate::exit::Exit;
+use crate::spec::{Given, Spec, maybe, one, several, switch};
 
 pub static PLANS: Spec = Spec {
     words: &[maybe("plan", "this one in full")],
-    act: Some(|given| ask(PackageRequest::Plans { plan: given.words.first().cloned() })),
+    run: Some(|given, context| {
+        show(context, PackageRequest::Plans { plan: given.words.first().cloned() })
+    }),
     ..Spec::new("plans", "Lists the plans that --dry-run kept, or shows one.")
 };
 
 pub static SEARCH: Spec = Spec {
     words: &[one("text", "part of a name or description"), several("text", "more of it")],
-    act: Some(|given| ask(PackageRequest::Search { text: given.words.join(" ") })),
+    run: Some(|given, context| {
+        show(context, PackageRequest::Search { text: given.words.join(" ") })
+    }),
     ..Spec::new("search", "Looks for packages in the repositories.")
 };
 
 pub static INFO: Spec = Spec {
     words: &[one("package", "its name"), several("package", "more of them")],
-    act: Some(|given| ask(PackageRequest::Info { names: given.words.clone() })),
+    run: Some(|given, context| show(context, PackageRequest::Info { names: given.words.clone() })),
     ..Spec::new("info", "Tells all about packages: installed, or of the repositories.")
 };
 
@@ -41,39 +47,39 @@ pub static LIST: Spec = Spec {
         switch("--held", "those that are held"),
         switch("--available", "those of the repositories"),
     ],
-    act: Some(list),
+    run: Some(list),
     ..Spec::new("list", "Lists packages: the installed ones, or those that a switch names.")
 };
 
 pub static FILES: Spec = Spec {
     words: &[one("installed", "its name")],
-    act: Some(|given| ask(PackageRequest::Files { name: given.word(0) })),
+    run: Some(|given, context| show(context, PackageRequest::Files { name: given.word(0) })),
     ..Spec::new("files", "Lists the files of an installed package.")
 };
 
 pub static OWNER: Spec = Spec {
     words: &[one("path", "a path in the installed system"), several("path", "more of them")],
-    act: Some(owner),
+    run: Some(owner),
     ..Spec::new("owner", "Tells which packages have these paths.")
 };
 
 pub static DEPENDS: Spec = Spec {
     words: &[one("package", "its name")],
     flags: &[switch("--all", "all the way, not only the next")],
-    act: Some(|given| depends(given, false)),
+    run: Some(|given, context| depends(given, context, false)),
     ..Spec::new("depends", "Tells what a package needs.")
 };
 
 pub static RDEPENDS: Spec = Spec {
     words: &[one("package", "its name")],
     flags: &[switch("--all", "all the way, not only the next")],
-    act: Some(|given| depends(given, true)),
+    run: Some(|given, context| depends(given, context, true)),
     ..Spec::new("rdepends", "Tells what needs a package.")
 };
 
 pub static WHY: Spec = Spec {
     words: &[one("package", "its name, or NAME>=1.2 for a version")],
-    act: Some(|given| ask(PackageRequest::Why { name: given.word(0) })),
+    run: Some(|given, context| show(context, PackageRequest::Why { name: given.word(0) })),
     ..Spec::new("why", "Tells why a package is installed, or why it is not.")
 };
 
@@ -83,29 +89,24 @@ pub static QUERY: Spec = Spec {
     ..Spec::new("query", "The verbs that only tell, below one name: 'query owner PATH'.")
 };
 
-/// Asks and shows.
-pub(super) fn ask(request: PackageRequest) -> Result<Act, Error> {
-    Ok(Act::Ask(request))
-}
-
-fn list(given: &Given) -> Result<Act, Error> {
+fn list(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
     let mut wanted = LISTINGS.iter().filter(|(switch, _)| given.has(switch));
     match (wanted.next(), wanted.next()) {
-        (None, _) => ask(PackageRequest::List(Listing::Installed)),
-        (Some((_, listing)), None) => ask(PackageRequest::List(*listing)),
-        (Some((one, _)), Some((other, _))) => Err(Error::usage(
-            format!("{one} and {other} are different lists"),
-            "ask for one of them",
-        )),
+        (None, _) => show(context, PackageRequest::List(Listing::Installed)),
+        (Some((_, listing)), None) => show(context, PackageRequest::List(*listing)),
+        (Some((one, _)), Some((other, _))) => {
+            Err(given.wrong(format!("{one} and {other} are different lists")))
+        }
     }
 }
 
 /// Paths are those of the installed system, which has no working directory.
-fn owner(given: &Given) -> Result<Act, Error> {
+fn owner(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
     let absolute = |path: &String| format!("/{}", path.trim_start_matches('/'));
-    ask(PackageRequest::Owner { paths: given.words.iter().map(absolute).collect() })
+    show(context, PackageRequest::Owner { paths: given.words.iter().map(absolute).collect() })
 }
 
-fn depends(given: &Given, reverse: bool) -> Result<Act, Error> {
-    ask(PackageRequest::Depends { name: given.word(0), reverse, all: given.has("--all") })
+fn depends(given: &Given, context: &mut Context<'_>, reverse: bool) -> Result<Exit, Error> {
+    let all = given.has("--all");
+    show(context, PackageRequest::Depends { name: given.word(0), reverse, all })
 }

@@ -2,7 +2,7 @@
 
 use argh::{FlagInfo, FlagInfoKind, Optionality, PositionalInfo};
 
-use super::spec::Spec;
+use super::Spec;
 use crate::render::text::labelled;
 
 /// Columns in front of a description, and of a line; as argh has them.
@@ -19,7 +19,7 @@ pub fn usage(spec: &Spec, path: &[&str]) -> String {
         line.push_str(&format!(" {}", positional(word)));
     }
     if !spec.verbs.is_empty() {
-        line.push_str(if spec.act.is_some() {
+        line.push_str(if spec.run.is_some() {
             " [<command>] [<args>]"
         } else {
             " <command> [<args>]"

@@ -2,8 +2,7 @@
 
 use argh::{EarlyExit, FlagInfoKind, Optionality};
 
-use super::spec::{Given, Spec};
-use super::usage;
+use super::{Given, Spec, usage};
 
 /// The words that ask for help.
 const HELP: [&str; 2] = ["--help", "help"];
@@ -39,7 +38,8 @@ fn words(
     path: &[&str],
     args: &[&str],
 ) -> Result<(&'static Spec, Given), EarlyExit> {
-    let mut given = Given::default();
+    let verb = path.get(1..).unwrap_or_default().join(" ");
+    let mut given = Given { verb, ..Given::default() };
     let mut args = args.iter();
     let mut ended = false;
     while let Some(arg) = args.next() {
@@ -77,7 +77,7 @@ fn missing(spec: &Spec, given: &Given) -> Result<(), EarlyExit> {
         let names = names.join(" ");
         return Err(complaint(&format!("Required positional arguments not provided: {names}")));
     }
-    if spec.act.is_some() {
+    if spec.run.is_some() {
         return Ok(());
     }
     let names: Vec<&str> = spec.verbs.iter().map(|v| v.name).collect();

@@ -1,17 +1,27 @@
 //! A verb as a row of a table: what it takes, and what becomes of it.
 //!
-//! There are some forty verbs of the package manager. As argh structs each would cost 7 KB of code; as rows
-//! read by one parser it costs its words. The rows use argh's own types, so that completion, hints and the
-//! list in `help` know them like the others.
+//! There are some fifty verbs. As argh structs each would cost 4 to 7 KB of code; as rows read by one parser it
+//! costs its words. argh reads the global options and lists the verbs; the rows use its types for that.
 
 use argh::{CommandInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, Optionality};
 use argh::{PositionalInfo, SubCommandInfo};
 
-use super::act::Act;
-use crate::error::Error;
+use std::fmt::Display;
+use std::str::FromStr;
 
-/// From what was given to what is to be done.
-pub type Deed = fn(&Given) -> Result<Act, Error>;
+use crate::context::Context;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::render::text::clip;
+
+pub mod parse;
+mod usage;
+
+/// A complaint quotes what was typed, which may be anything; so many columns of it are enough.
+pub const LONGEST_COMPLAINT: usize = 200;
+
+/// Does what a verb is for.
+pub type Run = fn(&Given, &mut Context<'_>) -> Result<Exit, Error>;
 
 /// A verb.
 pub struct Spec {
@@ -27,14 +37,14 @@ pub struct Spec {
     pub flags: &'static [FlagInfo<'static>],
     /// The verbs below it.
     pub verbs: &'static [&'static Self],
-    /// What is to be done; `None` where a verb below it must follow.
-    pub act: Option<Deed>,
+    /// Does it; `None` where a verb below it must follow.
+    pub run: Option<Run>,
 }
 
 impl Spec {
     /// A verb without words and options, to be filled: `Spec { words: .., ..Spec::new(..) }`.
     pub const fn new(name: &'static str, about: &'static str) -> Self {
-        Self { name, about, more: "", words: &[], flags: &[], verbs: &[], act: None }
+        Self { name, about, more: "", words: &[], flags: &[], verbs: &[], run: None }
     }
 
     /// What argh lists.
@@ -127,9 +137,11 @@ pub const fn several(name: &'static str, description: &'static str) -> Positiona
     word(name, Optionality::Repeating, description)
 }
 
-/// A verb with what was given to it.
+/// What was given to a verb.
 #[derive(Debug, Default)]
 pub struct Given {
+    /// The verb, with those above it: `repo add`.
+    pub verb: String,
     /// The words in their order.
     pub words: Vec<String>,
     /// Options and switches by their long names, in their order.
@@ -142,31 +154,56 @@ impl Given {
         self.options.iter().any(|(name, _)| *name == long)
     }
 
-    /// The last value given to the option.
-    pub fn value(&self, long: &str) -> Option<&str> {
-        self.options.iter().rev().find(|(name, _)| *name == long).map(|(_, value)| value.as_str())
+    /// All values given to the option.
+    pub fn values(&self, long: &str) -> impl Iterator<Item = &str> {
+        self.options.iter().filter(move |(name, _)| *name == long).map(|(_, value)| value.as_str())
     }
 
-    /// The option's value as a number.
+    /// The last value given to the option.
+    pub fn value(&self, long: &str) -> Option<&str> {
+        self.values(long).last()
+    }
+
+    /// As [`Given::value`], as a number or whatever else it is to be.
     ///
     /// # Errors
-    /// [`Error::Usage`] when it is none, or over `most`.
-    pub fn number(&self, long: &str, most: u64) -> Result<Option<u64>, Error> {
-        self.value(long).map(|text| number(long, text, most)).transpose()
+    /// [`Error::Usage`] when it is none.
+    pub fn parsed<T: FromStr<Err: Display>>(&self, long: &str) -> Result<Option<T>, Error> {
+        self.value(long).map(|text| self.parse(&["option '", long, "'"].concat(), text)).transpose()
     }
 
     /// The word at this place; the parser has seen to those that must be there.
     pub fn word(&self, at: usize) -> String {
         self.words.get(at).cloned().unwrap_or_default()
     }
-}
 
-/// A number on the command line.
-///
-/// # Errors
-/// [`Error::Usage`] when it is none, or over `most`.
-pub fn number(name: &str, text: &str, most: u64) -> Result<u64, Error> {
-    text.parse().ok().filter(|n| *n <= most).ok_or_else(|| {
-        Error::usage(format!("{name}: '{text}' is not a number from 0 to {most}"), "give a number")
-    })
+    /// The word at this place as a number or whatever else it is to be, if it is there.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when it is none.
+    pub fn maybe<T: FromStr<Err: Display>>(&self, at: usize) -> Result<Option<T>, Error> {
+        self.words.get(at).map(|text| self.parse(&self.verb, text)).transpose()
+    }
+
+    /// As [`Given::maybe`], for a word that must be there.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when it is none.
+    pub fn needed<T: FromStr<Err: Display>>(&self, at: usize) -> Result<T, Error> {
+        self.parse(&self.verb, &self.word(at))
+    }
+
+    /// A value of the command line; the complaint names `what` takes it.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when it is none.
+    pub fn parse<T: FromStr<Err: Display>>(&self, what: &str, text: &str) -> Result<T, Error> {
+        text.parse().map_err(|e: T::Err| self.wrong(format!("{what} does not take '{text}': {e}")))
+    }
+
+    /// A wrong command line, with the way to the help of this verb.
+    pub fn wrong(&self, what: String) -> Error {
+        let what = clip(&what, LONGEST_COMPLAINT);
+        Error::usage(what, format!("'pkgctl help {}' tells more", self.verb))
+    }
 }
