@@ -9,6 +9,7 @@ pub mod bare;
 pub mod bench;
 pub mod boot;
 pub mod daemon;
+pub mod packages;
 pub mod recipes;
 
 pub use daemon::{Daemon, Outcome, Root};
