@@ -142,6 +142,40 @@ fn what_cannot_be_is_refused_with_the_reason() {
     assert!(!root.path().join("current").exists());
 }
 
+/// A hold keeps a package as it is, a pin keeps it inside some versions; both are told, and can be let go of.
+#[test]
+fn holds_and_pins_bind_the_solver() {
+    let mut recipes = recipes();
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    pack(&mut daemon, &["demo/runner"]);
+    change(&mut daemon, install(&["runner"]));
+    drop(daemon);
+    version(&mut recipes, "runner", "2.0", &RUNNER.replace("echo one", "echo two"));
+    let mut daemon = root.start();
+    pack(&mut daemon, &["demo/runner"]);
+    let upgrade = || Wish { upgrade: true, ..Wish::default() };
+    let hold = |text: &str, release: bool| PackageRequest::Hold {
+        names: vec![text.into()],
+        release,
+        note: "a test".into(),
+    };
+    for text in ["runner", "runner<2"] {
+        let held = ask(&mut daemon, hold(text, false)).expect("held");
+        assert_eq!(column(&held, "holds", "package"), [text]);
+        assert_eq!(propose(&mut daemon, upgrade()).expect("an answer").plan, None, "{text}");
+        let none = ask(&mut daemon, hold(text, true)).expect("let go of");
+        assert!(column(&none, "holds", "package").is_empty());
+    }
+    assert!(ask(&mut daemon, hold("run ner", false)).is_err());
+    change(&mut daemon, upgrade());
+    assert_eq!(data(&root), "two\n");
+    let back = Wish { downgrade: true, ..install(&["runner=1.0"]) };
+    propose(&mut daemon, install(&["runner=1.0"])).expect_err("never by accident");
+    change(&mut daemon, back);
+    assert_eq!(data(&root), "one\n");
+}
+
 /// Packages of somebody else are taken only when the key is trusted, and only as they were signed.
 #[test]
 fn only_packages_of_trusted_keys_are_taken() {
