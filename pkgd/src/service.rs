@@ -178,6 +178,11 @@ impl Service {
             }
             Request::Audit { limit } => views::audit(&self.store, limit).map(Reply::Audit),
             Request::Verify { repair } => self.verify(repair, peer),
+            Request::Package(_) => Err(ErrorReport::new(
+                ErrorKind::Conflict,
+                "this pkgd does not serve packages yet",
+                "use a newer one",
+            )),
         }
     }
 

@@ -179,7 +179,7 @@ fn decode(frame: &Frame) -> Result<Option<Observation>, FrameError> {
         Tag::Event => Observation::Event(frame.decode()?),
         Tag::Verdict => Observation::Verdict(frame.decode()?),
         Tag::Refusal => Observation::ControlFailed(frame.decode::<ErrorReport>()?.to_string()),
-        Tag::Hello | Tag::Request | Tag::Boot => return Ok(None),
+        Tag::Hello | Tag::Request | Tag::Boot | Tag::Progress => return Ok(None),
     }))
 }
 

@@ -3,8 +3,8 @@
 use minos_model::{Digest, Failure, FailureClass, JobState, Metrics, Phase, Stage, StepState};
 use minos_proto::{
     Attempt, AuditLine, Check, CheckState, Event, EventBody, JobReport, LintReport, Loss,
-    PlanReport, PlanStep, RecipeReport, Recorded, Reply, Request, RunningStep, Status, StepReport,
-    VerifyReport,
+    PlanReport, PlanStep, RecipeReport, Recorded, Reply, Request, RunningStep, Sheet, Status,
+    StepReport, VerifyReport,
 };
 
 use super::Wire;
@@ -35,6 +35,7 @@ pub fn healthy(request: &Request, wire: &mut Wire) {
         Request::Events { .. } => wire.reply(Reply::Events(journal())),
         Request::Audit { .. } => wire.reply(Reply::Audit(vec![audit_line()])),
         Request::Verify { repair } => wire.reply(Reply::Verified(verified(*repair))),
+        Request::Package(_) => wire.reply(Reply::Sheet(Sheet::new("sample"))),
         Request::Doctor => wire.reply(Reply::Doctor(vec![check(CheckState::Good)])),
     }
 }

@@ -15,6 +15,11 @@ const TICK: Duration = Duration::from_millis(200);
 const CHUNK: usize = 64 << 10;
 /// Chunks that may wait for the log before the reader, and so the script, has to wait.
 const QUEUE: usize = 16;
+/// A phase that has run this long does not mind a pause at its end.
+const LONG: Duration = Duration::from_millis(500);
+/// Rest between two reads in a long phase: `make` writes line by line, and to wake two threads for each line
+/// cost up to 1 % of the build. Shorter than anybody reads, and a full pipe is not reached by it.
+const REST: Duration = Duration::from_millis(20);
 /// How long to go on reading after the tree was killed: an open end in a process the kernel cannot
 /// kill at once (uninterruptible sleep) must not hang pkgd.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -111,10 +116,12 @@ fn reader(mut pipe: File) -> Receiver<Vec<u8>> {
     let (sender, receiver) = sync_channel(QUEUE);
     thread::spawn(move || {
         let mut buffer = vec![0; CHUNK];
+        let start = Instant::now();
         loop {
             match pipe.read(&mut buffer) {
                 Ok(0) => return,
                 Ok(n) if sender.send(buffer[..n].to_vec()).is_err() => return,
+                Ok(n) if n < CHUNK / 4 && start.elapsed() > LONG => thread::sleep(REST),
                 Ok(_) => {}
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return,

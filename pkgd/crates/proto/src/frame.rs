@@ -49,6 +49,8 @@ pub enum Tag {
     Boot = 7,
     /// [`crate::ErrorReport`] about the connection itself; the sender closes after it.
     Refusal = 8,
+    /// `(u32, crate::Progress)`: how far the request with this number is, before its reply.
+    Progress = 9,
 }
 
 impl Tag {
@@ -63,6 +65,7 @@ impl Tag {
             6 => Self::Verdict,
             7 => Self::Boot,
             8 => Self::Refusal,
+            9 => Self::Progress,
             _ => return None,
         })
     }

@@ -12,18 +12,24 @@ pub mod boot;
 pub mod control;
 pub mod event;
 pub mod frame;
+pub mod packages;
 pub mod report;
 pub mod request;
+pub mod sheet;
 
 pub use boot::{BootEvent, BootPhase};
 pub use control::{ErrorKind, ErrorReport, Hello, Role, Welcome};
 pub use event::{Event, EventBody, Recorded, RunningStep, Verdict};
 pub use frame::{Frame, FrameError, Tag};
+pub use packages::{
+    DatabaseTask, KeyChange, Listing, PackageRequest, Progress, Proposal, RepositoryChange, Wish,
+};
 pub use report::{
     Attempt, AuditLine, Check, CheckState, JobReport, LintReport, Loss, PlanReport, PlanStep,
     RecipeReport, Status, StepReport, VerifyReport,
 };
 pub use request::{BuildOptions, Reply, Request};
+pub use sheet::{Column, Field, Grid, Sheet};
 
 /// The version of everything in this crate. Raised with each change that an older peer would misread.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;

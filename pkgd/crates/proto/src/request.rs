@@ -4,10 +4,12 @@ use minos_model::StepId;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Recorded;
+use crate::packages::{PackageRequest, Proposal};
 use crate::report::{
     Attempt, AuditLine, Check, JobReport, LintReport, PlanReport, RecipeReport, Status, StepReport,
     VerifyReport,
 };
+use crate::sheet::Sheet;
 
 /// How a build is to be done.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,19 +119,22 @@ pub enum Request {
         /// runs, since its root may stand on what is to go.
         repair: bool,
     },
+    /// Anything of the package manager.
+    Package(PackageRequest),
 }
 
 impl Request {
     /// Whether the request changes anything, and so needs [`crate::Role::Admin`].
     pub const fn changes(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::Build { .. }
-                | Self::Cancel { .. }
-                | Self::Retry { .. }
-                | Self::Shutdown { .. }
-                | Self::Verify { repair: true }
-        )
+            | Self::Cancel { .. }
+            | Self::Retry { .. }
+            | Self::Shutdown { .. }
+            | Self::Verify { repair: true } => true,
+            Self::Package(request) => request.changes(),
+            _ => false,
+        }
     }
 }
 
@@ -186,4 +191,8 @@ pub enum Reply {
     Audit(Vec<AuditLine>),
     /// To [`Request::Verify`].
     Verified(VerifyReport),
+    /// To [`PackageRequest::Propose`].
+    Proposal(Proposal),
+    /// To every other [`Request::Package`].
+    Sheet(Sheet),
 }

@@ -84,6 +84,7 @@ fn stored_bytes_of_every_row_stay_the_same() {
         created_ms: 3,
         note: "note".to_owned(),
         members: members.to_vec(),
+        asked: vec!["zlib>=1.3".to_owned()],
     };
     let kinds = [OwnKind::Config, OwnKind::New, OwnKind::Trigger, OwnKind::Config];
     let own = kinds.into_iter().zip(nodes());
@@ -105,7 +106,7 @@ fn stored_bytes_of_every_row_stay_the_same() {
 }
 
 const GOLDEN: [&str; 7] = [
-    "914a636547a1",
+    "4379b6c085f3",
     "2ef5bfb9e26f",
     "8806ef2f76d4",
     "2c2126be470d",

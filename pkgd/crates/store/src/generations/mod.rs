@@ -61,6 +61,8 @@ pub struct GenerationRow {
     pub note: String,
     /// Its packages, sorted by number.
     pub members: Vec<Member>,
+    /// What users have asked for, sorted, each as the solver reads it (`zlib>=1.3`, `git[docs]`).
+    pub asked: Vec<String>,
 }
 
 impl GenerationRow {

@@ -35,6 +35,7 @@ pub(crate) struct Record {
     pub(crate) created_ms: u64,
     pub(crate) note: String,
     pub(crate) members: Vec<RecordMember>,
+    pub(crate) asked: Vec<String>,
     pub(crate) own: OwnRow,
 }
 
@@ -53,9 +54,10 @@ pub(crate) fn put_record(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> Result<(), S
 
 impl Record {
     pub(crate) fn new(row: &GenerationRow, members: Vec<RecordMember>, own: OwnRow) -> Self {
-        let GenerationRow { number, parent, created_ms, note, .. } = row;
+        let GenerationRow { number, parent, created_ms, note, asked, .. } = row;
         let (number, parent, created_ms) = (*number, *parent, *created_ms);
-        Self { number, parent, created_ms, note: note.clone(), members, own }
+        let (note, asked) = (note.clone(), asked.clone());
+        Self { number, parent, created_ms, note, members, asked, own }
     }
 
     pub(crate) fn encode(&self) -> Result<Vec<u8>, String> {
@@ -93,6 +95,7 @@ mod tests {
             created_ms: 5,
             note: "test".to_owned(),
             members: Vec::new(),
+            asked: vec!["zlib>=1.3".to_owned()],
             own: OwnRow::default(),
         };
         let bytes = record.encode().unwrap();

@@ -115,6 +115,7 @@ fn write(
             created_ms: record.created_ms,
             note: record.note.clone(),
             members: record.members.iter().map(member).collect(),
+            asked: record.asked.clone(),
         };
         w.put(GENERATIONS, &number(row.number), &row)?;
         w.put(GENERATION_OWN, &number(row.number), &Own::from_row(record.own.clone()).to_row())?;

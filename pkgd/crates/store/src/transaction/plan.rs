@@ -36,6 +36,8 @@ pub struct Request {
     pub remove: Vec<Name>,
     /// Packages that stay, for another reason than before.
     pub reasons: Vec<(Name, Reason)>,
+    /// What users have asked for by now, sorted, each as the solver reads it (`zlib>=1.3`, `git[docs]`).
+    pub asked: Vec<String>,
     /// What for, in the words of who asks.
     pub note: String,
     /// Also change packages that are held.
@@ -79,6 +81,10 @@ pub struct Plan {
     pub remove: Vec<Name>,
     /// Packages that stay, for another reason, sorted.
     pub reasons: Vec<(Name, Reason)>,
+    /// What users have asked for afterwards, sorted.
+    pub asked: Vec<String>,
+    /// That is not what they had asked for before.
+    pub asks_change: bool,
     /// Held packages may change.
     pub override_holds: bool,
     /// What changes, sorted by name.
@@ -94,7 +100,7 @@ pub struct Plan {
 impl Plan {
     /// Whether it would change nothing: carrying it out would make a generation equal to its base.
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.reasons.is_empty()
+        self.changes.is_empty() && self.reasons.is_empty() && !self.asks_change
     }
 
     /// The bytes of a plan file (`docs/formats/generations.md`).
@@ -157,6 +163,7 @@ impl System<'_> {
             install,
             remove: request.remove.clone(),
             reasons: request.reasons.clone(),
+            asked: request.asked.clone(),
             override_holds: request.override_holds,
         };
         let prepared = self.prepare(&wish, problems)?;
@@ -167,6 +174,8 @@ impl System<'_> {
             install: Vec::new(),
             remove: wish.remove,
             reasons: wish.reasons,
+            asks_change: wish.asked != prepared.base.as_ref().map_or(&[][..], |row| &row.asked),
+            asked: wish.asked,
             override_holds: wish.override_holds,
             changes: prepared.planned_changes(),
             write_bytes: prepared.cost.bytes,

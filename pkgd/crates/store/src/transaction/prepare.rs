@@ -31,6 +31,7 @@ pub(crate) struct Wish {
     pub(crate) install: Vec<Install>,
     pub(crate) remove: Vec<Name>,
     pub(crate) reasons: Vec<(Name, Reason)>,
+    pub(crate) asked: Vec<String>,
     pub(crate) override_holds: bool,
 }
 
@@ -46,6 +47,8 @@ pub(crate) struct Cost {
 pub(crate) struct Prepared<'a> {
     pub(crate) base: Option<GenerationRow>,
     pub(crate) members: Vec<Member>,
+    /// What users have asked for afterwards.
+    pub(crate) asked: Vec<String>,
     pub(crate) trees: Trees<'a>,
     /// Rows that are not in the database yet.
     pub(crate) new_rows: Vec<PackageRow>,
@@ -118,7 +121,8 @@ impl<'a> System<'a> {
             members.into_values().map(|(row, reason)| Member { package: row.number, reason });
         let mut members: Vec<Member> = list.collect();
         members.sort_unstable();
-        Ok(Prepared { base, members, trees, new_rows, changes, delta, cost })
+        let asked = wish.asked.clone();
+        Ok(Prepared { base, members, asked, trees, new_rows, changes, delta, cost })
     }
 
     fn check_names(

@@ -113,5 +113,6 @@ fn new_row(intent: &IntentRow, prepared: &Prepared<'_>) -> GenerationRow {
         created_ms: intent.at_ms,
         note: intent.note.clone(),
         members: prepared.members.clone(),
+        asked: prepared.asked.clone(),
     }
 }

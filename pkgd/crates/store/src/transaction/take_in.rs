@@ -72,7 +72,8 @@ pub(crate) fn fetch(plan: &Plan, source: &dyn ContentSource) -> Result<Wish, Sys
         install.push(Install { digest, bytes, tree: Arc::new(tree), reason });
     }
     let (remove, reasons) = (plan.remove.clone(), plan.reasons.clone());
-    Ok(Wish { install, remove, reasons, override_holds: plan.override_holds })
+    let asked = plan.asked.clone();
+    Ok(Wish { install, remove, reasons, asked, override_holds: plan.override_holds })
 }
 
 /// One package's contents, as far as they are wanted.

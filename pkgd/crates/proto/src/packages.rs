@@ -1,0 +1,281 @@
+//! What a client may ask of the package manager.
+//!
+//! Changing the system takes two requests: [`PackageRequest::Propose`] answers with what would be done and the
+//! number of a plan that pkgd keeps; [`PackageRequest::Apply`] carries out exactly that plan, or refuses because
+//! the system is no longer the one it was made for. Everything that reads answers with a [`Sheet`].
+
+use minos_model::Digest;
+use serde::{Deserialize, Serialize};
+
+use crate::sheet::Sheet;
+
+/// What is wanted of the set of installed packages. Names may have a requirement behind them
+/// (`zlib>=1.3`) and optional groups (`git[docs]`), where a new version is meant.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wish {
+    /// To be there, because asked for.
+    pub install: Vec<String>,
+    /// To be gone.
+    pub remove: Vec<String>,
+    /// To be as new as can be.
+    pub update: Vec<String>,
+    /// All of them as new as can be.
+    pub upgrade: bool,
+    /// What nobody asked for and nothing needs is to go.
+    pub autoremove: bool,
+    /// An older version may come for what `install` names.
+    pub downgrade: bool,
+    /// Take the files of what `install` names once more, though the same version is there.
+    pub reinstall: bool,
+    /// Change held packages too.
+    pub ignore_holds: bool,
+}
+
+/// Which packages `List` is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Listing {
+    /// The installed ones.
+    Installed,
+    /// Those that were asked for.
+    Asked,
+    /// Those that nobody asked for and nothing needs.
+    Unneeded,
+    /// Those with a newer version in a repository.
+    Outdated,
+    /// Those that are held.
+    Held,
+    /// Those of the repositories.
+    Available,
+}
+
+/// A change of the keys that packages may be signed with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeyChange {
+    /// Trust the key of this file's text (minisign or signify).
+    Trust {
+        /// The text of the public key file.
+        text: String,
+    },
+    /// Never trust this key again.
+    Revoke {
+        /// Its key id, hexadecimal, or a beginning of it that only one key has.
+        id: String,
+    },
+}
+
+/// A change of the folders packages come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RepositoryChange {
+    /// Take packages from this folder of the machine that pkgd runs on.
+    Add {
+        /// A name for it: small letters, digits, `-`.
+        name: String,
+        /// The folder, an absolute path.
+        path: String,
+        /// Where several have a package, the highest priority wins.
+        priority: i32,
+    },
+    /// Take none from it any more. What is installed stays.
+    Remove {
+        /// Its name.
+        name: String,
+    },
+    /// Look at all folders again.
+    Sync,
+}
+
+/// Care of the database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DatabaseTask {
+    /// Write a copy to this absolute path, which must not exist.
+    Backup {
+        /// The file.
+        path: String,
+    },
+    /// Whether rows agree with each other and with the store.
+    Verify,
+    /// Make the tables of packages and generations anew from the manifests in the store.
+    Rebuild,
+}
+
+/// One request to the package manager. All but `Propose` are answered with a sheet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PackageRequest {
+    /// What would be done. Changes nothing, but keeps the plan. Idempotent.
+    Propose(Wish),
+    /// Carries out a plan that `Propose` made, exactly or not at all. Progress comes before the reply.
+    Apply {
+        /// The plan's digest, or a beginning of at least 8 digits that only one kept plan has.
+        plan: String,
+    },
+    /// The kept plans, or one of them in full.
+    Plans {
+        /// Digest of one, or a beginning of it.
+        plan: Option<String>,
+    },
+    /// Packages of the repositories whose name or description has this text.
+    Search {
+        /// The text.
+        text: String,
+    },
+    /// All about packages: installed or of the repositories.
+    Info {
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// A list.
+    List(Listing),
+    /// The files of an installed package.
+    Files {
+        /// Its name.
+        name: String,
+    },
+    /// Which packages have these paths.
+    Owner {
+        /// Absolute paths in the installed system.
+        paths: Vec<String>,
+    },
+    /// What a package needs; with `reverse` what needs it.
+    Depends {
+        /// Its name.
+        name: String,
+        /// What needs it.
+        reverse: bool,
+        /// All the way, not only the next.
+        all: bool,
+    },
+    /// Why a package is installed, or is not.
+    Why {
+        /// Its name, with a requirement where a version is meant.
+        name: String,
+    },
+    /// Whether files are as their packages say.
+    Verify {
+        /// Only these packages; empty takes all.
+        names: Vec<String>,
+        /// Look at kind, size, owner and mode only.
+        quick: bool,
+        /// Put back what the store has.
+        repair: bool,
+    },
+    /// Holds packages in their version, or lets go of them.
+    Hold {
+        /// Their names; empty lists what is held.
+        names: Vec<String>,
+        /// Lets go.
+        release: bool,
+        /// Why, for those who wonder later.
+        note: String,
+    },
+    /// The generations, newest first.
+    Generations,
+    /// Makes a generation the current one.
+    Switch {
+        /// Its number.
+        generation: u64,
+    },
+    /// Goes back so many generations from the current one.
+    Rollback {
+        /// How many; 1 is the one before.
+        steps: u32,
+    },
+    /// What differs between two generations.
+    Diff {
+        /// One; `None` is the one before the current.
+        from: Option<u64>,
+        /// The other; `None` is the current.
+        to: Option<u64>,
+        /// Also every path.
+        files: bool,
+    },
+    /// Keeps a generation from being collected, or no longer.
+    Pin {
+        /// Its number.
+        generation: u64,
+        /// No longer.
+        release: bool,
+        /// Why.
+        note: String,
+    },
+    /// Takes away generations that the policy no longer keeps, and contents that nothing names.
+    Collect {
+        /// Only say what would go.
+        dry_run: bool,
+        /// The newest generations to keep; `None` is the policy's number.
+        keep: Option<u32>,
+    },
+    /// What was done to the system, newest first.
+    History {
+        /// At most this many; 0 takes 100.
+        limit: u32,
+        /// Only what touched this package.
+        package: Option<String>,
+    },
+    /// A root with exactly these packages and what they need.
+    Sysroot {
+        /// Its name; it is `sysroots/NAME` below the state root.
+        name: String,
+        /// The packages; empty takes the sysroot away.
+        packages: Vec<String>,
+        /// Files of its own instead of links into the store.
+        writable: bool,
+    },
+    /// The sysroots.
+    Sysroots,
+    /// Keys: the change, or with `None` the list.
+    Keys(Option<KeyChange>),
+    /// Repositories: the change, or with `None` the list.
+    Repositories(Option<RepositoryChange>),
+    /// Care of the database.
+    Database(DatabaseTask),
+    /// Makes packages of outputs that are in the store, signs them with the machine's key and puts them into
+    /// the machine's own repository.
+    Pack {
+        /// Steps, groups or `STAGE/NAME`, as for a build.
+        targets: Vec<String>,
+    },
+}
+
+impl PackageRequest {
+    /// Whether the request changes anything, and so needs [`crate::Role::Admin`].
+    pub const fn changes(&self) -> bool {
+        match self {
+            Self::Apply { .. }
+            | Self::Switch { .. }
+            | Self::Rollback { .. }
+            | Self::Pin { .. }
+            | Self::Keys(Some(_))
+            | Self::Repositories(Some(_))
+            | Self::Pack { .. }
+            // Reads files of any user's choice, or writes beside the state.
+            | Self::Sysroot { .. }
+            | Self::Database(_) => true,
+            Self::Verify { repair, .. } => *repair,
+            Self::Hold { names, .. } => !names.is_empty(),
+            Self::Collect { dry_run, .. } => !*dry_run,
+            _ => false,
+        }
+    }
+}
+
+/// The answer to [`PackageRequest::Propose`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// The plan; `None` when there is nothing to do.
+    pub plan: Option<Digest>,
+    /// What it does, for the person who decides.
+    pub sheet: Sheet,
+}
+
+/// How far a change of the system is; sent before the reply.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// What is done now: `checking`, `unpacking`, `staging`, `triggers`, `switching`, `packing`.
+    pub stage: String,
+    /// The package or step it is at, where it is one.
+    pub subject: Option<String>,
+    /// So many of `total` are done.
+    pub done: u64,
+    /// Of so many; 0 where nobody knows.
+    pub total: u64,
+}
