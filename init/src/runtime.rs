@@ -436,7 +436,10 @@ impl<S: Sys> Runtime<S> {
         match off.unclean {
             None => self.say(LogLevel::Normal, format_args!("down, file systems clean")),
             Some(step) => {
-                self.say(LogLevel::Quiet, format_args!("down, file systems NOT clean: {step} failed"));
+                self.say(
+                    LogLevel::Quiet,
+                    format_args!("down, file systems NOT clean: {step} failed"),
+                );
             }
         }
         self.journal.flush(&mut self.sys);

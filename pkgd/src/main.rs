@@ -32,6 +32,7 @@ use minos_store::{Options, Store};
 use nix::sys::signal::{SigSet, Signal};
 
 use config::{Args, Sandbox};
+use engine::unwritten::Unwritten;
 use engine::{Command, Engine};
 use seed::Seed;
 use service::{Live, Service};
@@ -74,6 +75,7 @@ fn run(mut args: Args) -> Result<(), String> {
         sandbox: minos_sandbox::probe(strength).map_err(|refusal| refusal.to_string()),
         hub: hub::Hub::default(),
         live: Live::default(),
+        unwritten: Unwritten::default(),
         engine: to_engine.clone(),
         started: Instant::now(),
         args,

@@ -4,8 +4,10 @@
 use crate::meter::Meter;
 use crate::spec::Limits;
 use nix::unistd::Pid;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Which controllers hold the limits.
@@ -50,8 +52,10 @@ pub struct Totals {
 
 /// Name of the directory that holds our cgroups in the unified hierarchy.
 const PARENT: &str = "minos";
-/// Prefix of one box's cgroup; the helper's process id follows.
+/// Prefix of one box's cgroup; the helper's process id follows, and a number that makes it unique.
 const PREFIX: &str = "minos-";
+/// Helpers with the same process id that can have a box at the same time.
+const NAMESAKES: u32 = 64;
 
 impl Place {
     /// Finds the mounted hierarchies of the calling process.
@@ -91,21 +95,13 @@ impl Place {
         }
     }
 
-    /// Removes the cgroups of boxes whose helper was killed; those in use stay.
+    /// Removes the cgroups of boxes whose helper was killed; those of boxes that live stay, also of boxes of
+    /// another pkgd in another pid namespace.
     pub fn sweep(&self) {
         for parent in self.parents() {
             let Ok(entries) = fs::read_dir(parent) else { continue };
-            for entry in entries.flatten() {
-                let name = entry.file_name();
-                let Some(pid) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else {
-                    continue;
-                };
-                // A helper that lives may have made its cgroup and not moved its box in yet: empty, it
-                // could be removed, and another pkgd's step failed for it.
-                if !Path::new("/proc").join(pid).exists() {
-                    let _ = fs::remove_dir(entry.path());
-                }
-            }
+            let ours = |name: &OsStr| name.as_encoded_bytes().starts_with(PREFIX.as_bytes());
+            entries.flatten().filter(|e| ours(&e.file_name())).for_each(|e| sweep(&e.path()));
         }
     }
 }
@@ -144,29 +140,69 @@ fn keyed(text: &str, key: &str) -> Option<u64> {
     text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
+/// Removes a directory whose box is dead.
+fn sweep(path: &Path) {
+    // One that cannot be opened went meanwhile; one that cannot be removed has processes in it.
+    if File::open(path).is_ok_and(|dir| dir.try_lock().is_ok()) {
+        let _ = fs::remove_dir(path);
+    }
+}
+
+/// The directory of a box in one hierarchy, and a lock on it for as long as the box lives.
+///
+/// The lock tells the living from the dead: a helper may have made its cgroup and not moved its box in yet, and
+/// empty as it is, another pkgd that starts would remove it. The number in the name cannot tell: in another
+/// pid namespace it means another process, or none.
+struct Dir {
+    path: PathBuf,
+    lock: File,
+}
+
+impl Dir {
+    /// Makes the directory of the helper `pid`, under another name where a namesake lives: two helpers in two
+    /// pid namespaces may have the same number.
+    fn create(parent: &Path, pid: u32) -> io::Result<Self> {
+        for n in 0..NAMESAKES {
+            let path = parent.join(format!("{PREFIX}{pid}.{n}"));
+            sweep(&path);
+            match fs::create_dir(&path) {
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
+                other => other?,
+            }
+            if let Some(lock) = take(&path) {
+                return Ok(Self { path, lock });
+            }
+        }
+        let what = format!("{}/{PREFIX}{pid}.*: all names are in use", parent.display());
+        Err(io::Error::new(io::ErrorKind::AlreadyExists, what))
+    }
+
+    /// The file of this name in the directory.
+    fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+}
+
+/// Locks a directory just made; `None` when a sweep was faster.
+fn take(path: &Path) -> Option<File> {
+    let dir = File::open(path).ok()?;
+    dir.try_lock().ok()?;
+    // Between the opening and the lock it may have been removed: then the name leads nowhere, or elsewhere.
+    let same = fs::metadata(path).ok()?.ino() == dir.metadata().ok()?.ino();
+    same.then_some(dir)
+}
+
 /// The cgroup of one box; removed by [`Cgroup::finish`].
 pub struct Cgroup {
     kind: Kind,
-    memory: Option<PathBuf>,
-    pids: Option<PathBuf>,
+    memory: Option<Dir>,
+    pids: Option<Dir>,
 }
 
 impl Cgroup {
     /// Makes the cgroup of the helper `pid` and sets its limits.
     pub fn create(place: &Place, pid: u32, limits: &Limits) -> io::Result<Self> {
-        let name = format!("{PREFIX}{pid}");
-        let make = |parent: &Path| -> io::Result<PathBuf> {
-            let dir = parent.join(&name);
-            match fs::create_dir(&dir) {
-                // Left over from a killed helper that had the same process id.
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                    fs::remove_dir(&dir)?;
-                    fs::create_dir(&dir)?;
-                }
-                other => other?,
-            }
-            Ok(dir)
-        };
+        let make = |parent: &Path| Dir::create(parent, pid);
         let mut group = Self { kind: place.kind(), memory: None, pids: None };
         let made = match place {
             Place::V2(parent) => enable(parent).and_then(|()| make(parent)).map(|dir| {
@@ -189,31 +225,32 @@ impl Cgroup {
     }
 
     fn limit(&self, limits: &Limits) -> io::Result<()> {
-        let set = |dir: &Option<PathBuf>, file: &str, value: u64| match dir {
-            Some(dir) => fs::write(dir.join(file), value.to_string()),
+        let set = |dir: Option<&Dir>, file: &str, value: u64| match dir {
+            Some(dir) => fs::write(dir.file(file), value.to_string()),
             None => Ok(()),
         };
+        let memory = self.memory.as_ref();
         if let Some(bytes) = limits.memory_bytes.filter(|bytes| *bytes > 0) {
             match self.kind {
                 Kind::V2 => {
-                    set(&self.memory, "memory.max", bytes)?;
-                    optional(set(&self.memory, "memory.swap.max", 0))?;
+                    set(memory, "memory.max", bytes)?;
+                    optional(set(memory, "memory.swap.max", 0))?;
                 }
                 _ => {
-                    set(&self.memory, "memory.limit_in_bytes", bytes)?;
-                    optional(set(&self.memory, "memory.memsw.limit_in_bytes", bytes))?;
+                    set(memory, "memory.limit_in_bytes", bytes)?;
+                    optional(set(memory, "memory.memsw.limit_in_bytes", bytes))?;
                 }
             }
         }
         if let Some(count) = limits.processes.filter(|count| *count > 0) {
-            set(&self.pids().map(Path::to_owned), "pids.max", count.into())?;
+            set(self.pids(), "pids.max", count.into())?;
         }
         Ok(())
     }
 
     /// The directory of the pids controller.
-    fn pids(&self) -> Option<&Path> {
-        if self.kind == Kind::V2 { self.memory.as_deref() } else { self.pids.as_deref() }
+    fn pids(&self) -> Option<&Dir> {
+        if self.kind == Kind::V2 { self.memory.as_ref() } else { self.pids.as_ref() }
     }
 
     /// Whether the number of processes is bounded here.
@@ -227,16 +264,16 @@ impl Cgroup {
         let bytes = if v2 { "memory.current" } else { "memory.usage_in_bytes" };
         Meter {
             first: first.as_raw(),
-            cpu: self.memory.as_ref().filter(|_| v2).map(|dir| dir.join("cpu.stat")),
-            memory: self.memory.as_ref().map(|dir| dir.join(bytes)),
-            processes: self.pids().map(|dir| dir.join("pids.current")),
+            cpu: self.memory.as_ref().filter(|_| v2).map(|dir| dir.file("cpu.stat")),
+            memory: self.memory.as_ref().map(|dir| dir.file(bytes)),
+            processes: self.pids().map(|dir| dir.file("pids.current")),
         }
     }
 
     /// The directory a process can be cloned into (version 2 only).
     pub fn clone_target(&self) -> io::Result<Option<File>> {
         match (self.kind, &self.memory) {
-            (Kind::V2, Some(dir)) => File::open(dir).map(Some),
+            (Kind::V2, Some(dir)) => dir.lock.try_clone().map(Some),
             _ => Ok(None),
         }
     }
@@ -245,7 +282,7 @@ impl Cgroup {
     pub fn adopt(&self, pid: Pid) -> io::Result<()> {
         if self.kind == Kind::V1 {
             for dir in self.memory.iter().chain(&self.pids) {
-                fs::write(dir.join("cgroup.procs"), pid.to_string())?;
+                fs::write(dir.file("cgroup.procs"), pid.to_string())?;
             }
         }
         Ok(())
@@ -259,21 +296,21 @@ impl Cgroup {
     }
 
     fn totals(&self) -> Totals {
-        let events = self.pids().map(|dir| read(&dir.join("pids.events"))).unwrap_or_default();
+        let events = self.pids().map(|dir| read(&dir.file("pids.events"))).unwrap_or_default();
         let fork_failures = keyed(&events, "max").unwrap_or(0);
         let Some(dir) = &self.memory else { return Totals { fork_failures, ..Totals::default() } };
         if self.kind == Kind::V2 {
             return Totals {
                 fork_failures,
-                oom_kills: keyed(&read(&dir.join("memory.events")), "oom_kill").unwrap_or(0),
-                memory_peak: number(&dir.join("memory.peak")),
-                io: io_stat(&read(&dir.join("io.stat"))),
+                oom_kills: keyed(&read(&dir.file("memory.events")), "oom_kill").unwrap_or(0),
+                memory_peak: number(&dir.file("memory.peak")),
+                io: io_stat(&read(&dir.file("io.stat"))),
             };
         }
         Totals {
             fork_failures,
-            oom_kills: keyed(&read(&dir.join("memory.oom_control")), "oom_kill").unwrap_or(0),
-            memory_peak: number(&dir.join("memory.max_usage_in_bytes")),
+            oom_kills: keyed(&read(&dir.file("memory.oom_control")), "oom_kill").unwrap_or(0),
+            memory_peak: number(&dir.file("memory.max_usage_in_bytes")),
             io: None,
         }
     }
@@ -281,7 +318,7 @@ impl Cgroup {
     fn remove(&self) {
         for dir in self.memory.iter().chain(&self.pids) {
             // What cannot go now is swept by the next start of pkgd.
-            let _ = fs::remove_dir(dir);
+            let _ = fs::remove_dir(&dir.path);
         }
     }
 }
@@ -345,6 +382,39 @@ mod tests {
         assert_eq!(own_path(text, "cpuacct"), Some("/a"));
         assert_eq!(own_path(text, "memory"), Some("/b:c"));
         assert_eq!(own_path(text, "pids"), None);
+    }
+
+    /// Whether a box lived was asked of `/proc/PID`, which in another pid namespace is another process or none.
+    #[test]
+    fn the_lock_tells_the_living_from_the_dead_and_the_number_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place::V2(dir.path().to_owned());
+        let living = Dir::create(dir.path(), u32::MAX).unwrap();
+        let namesake = Dir::create(dir.path(), u32::MAX).unwrap();
+        assert_ne!(living.path, namesake.path);
+        let dead = dir.path().join(format!("{PREFIX}{}.0", std::process::id()));
+        let foreign = dir.path().join("somebody");
+        fs::create_dir(&dead).and_then(|()| fs::create_dir(&foreign)).unwrap();
+        place.sweep();
+        let there = [&living.path, &namesake.path, &dead, &foreign].map(|path| path.exists());
+        assert_eq!(there, [true, true, false, true]);
+        drop(living.lock);
+        place.sweep();
+        assert_eq!([living.path, namesake.path].map(|path| path.exists()), [false, true]);
+    }
+
+    #[test]
+    fn a_sweep_at_any_moment_takes_nothing_from_a_living_box() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place::V2(dir.path().to_owned());
+        std::thread::scope(|scope| {
+            let sweeper = scope.spawn(|| (0..5_000).for_each(|_| place.sweep()));
+            while !sweeper.is_finished() {
+                let made = Dir::create(dir.path(), 7).unwrap();
+                assert!(made.path.exists(), "{}", made.path.display());
+                fs::remove_dir(&made.path).unwrap();
+            }
+        });
     }
 
     #[test]
