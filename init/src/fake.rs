@@ -415,7 +415,7 @@ impl Sys for Fake {
         Ok(Space { free: 1 << 30, total: 2 << 30 })
     }
     fn sync_fs(&mut self, path: &str) -> Result<()> {
-        match self.call(&format!("sync_fs {path}"))?.dead.contains(path) {
+        match self.call(&format!("flush {path}"))?.dead.contains(path) {
             true => Err(Errno::EIO),
             false => Ok(()),
         }

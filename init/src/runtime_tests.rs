@@ -170,7 +170,7 @@ fn the_way_down_kills_before_it_unmounts_and_unmounts_deepest_first() {
         "kill_all 15",
         "kill_all 18",
         "kill_all 9",
-        "sync_fs /state",
+        "flush /state",
         "unmount /seed",
         "unmount /state/a/b",
         "unmount /state/a",

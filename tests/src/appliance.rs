@@ -14,7 +14,7 @@ use minos_qemu::observe::Observation;
 use minos_qemu::vm::{Start, Vm};
 use minos_qemu::watch::{Limits, Order, Report, attend, watch};
 
-use crate::artefacts;
+use crate::{artefacts, loops};
 
 /// The longest any boot of these tests may take. Emulation on a busy machine is slow; a hang is found
 /// by the silence limit long before.
@@ -232,14 +232,9 @@ impl Appliance {
     pub fn look<T>(&self, options: &str, look: impl FnOnce(&Path) -> T) -> T {
         let point = self.dir.path().join("look");
         fs::create_dir_all(&point).expect("a mount point");
-        let status = Command::new("mount")
-            .args(["-o", &format!("loop,{options}")])
-            .args([self.state_image(), &point])
-            .status();
-        assert!(status.expect("mount runs").success(), "the state disk can be mounted");
+        loops::mount(self.state_image(), &point, options);
         let seen = look(&point);
-        let status = Command::new("umount").arg(&point).status();
-        assert!(status.expect("umount runs").success());
+        loops::unmount(self.state_image(), &point);
         seen
     }
 }

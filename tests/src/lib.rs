@@ -9,6 +9,7 @@ pub mod bare;
 pub mod bench;
 pub mod boot;
 pub mod daemon;
+pub mod loops;
 pub mod recipes;
 
 pub use daemon::{Daemon, Outcome, Root};

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use minos_model::{FailureClass, JobState, Phase};
 use minos_proto::BuildOptions;
-use minos_tests::{Recipes, Root, daemon};
+use minos_tests::{Recipes, Root, daemon, loops};
 
 /// A small ext4 file system of its own, mounted below a temporary folder.
 struct Disk {
@@ -22,20 +22,20 @@ impl Disk {
         run("mkfs.ext4", &["-q", "-m", "0"], &image);
         fs::create_dir(dir.path().join("mnt")).expect("a mount point");
         let disk = Self { dir };
-        disk.mount("loop");
+        disk.mount("rw");
         disk
     }
 
     fn mount(&self, options: &str) {
-        let mounted = Command::new("mount")
-            .args(["-o", options])
-            .args([self.dir.path().join("disk.img"), self.path()])
-            .status();
-        assert!(mounted.expect("mount runs").success());
+        loops::mount(&self.image(), &self.path(), options);
     }
 
     fn unmount(&self) {
-        run("umount", &["-R"], &self.path());
+        loops::unmount(&self.image(), &self.path());
+    }
+
+    fn image(&self) -> PathBuf {
+        self.dir.path().join("disk.img")
     }
 
     fn path(&self) -> PathBuf {
@@ -115,11 +115,11 @@ fn a_read_only_disk_is_refused_with_its_reason() {
     let root = Root::at(&disk.path().join("state"), recipes.path());
     assert_eq!(root.start().build("demo/good").state, JobState::Done);
     disk.unmount();
-    disk.mount("loop,ro");
+    disk.mount("ro");
     let text = refusal(&root);
     assert!(text.to_lowercase().contains("read-only"), "{text}");
     disk.unmount();
-    disk.mount("loop");
+    disk.mount("rw");
     assert_eq!(root.start().build("demo/good").state, JobState::Done);
 }
 
@@ -150,7 +150,7 @@ fn a_disk_that_dies_in_a_build_costs_the_step_and_is_named() {
     drop(daemon);
     // The next pkgd goes on from what the disk holds, as after a kill.
     disk.unmount();
-    disk.mount("loop");
+    disk.mount("rw");
     let outcome = root.start().wait(job);
     assert_eq!(outcome.state, JobState::Done, "{outcome:?}");
 }

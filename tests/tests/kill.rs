@@ -169,13 +169,33 @@ fn daemons_that_start_do_not_disturb_the_boxes_of_others() {
     let needs: Vec<&str> = names.iter().map(String::as_str).collect();
     recipes.step("all", &needs, &[]);
     let (busy, other) = (Root::new(recipes.path()), Root::new(recipes.path()));
+    // Numbers of processes mean nothing to one in a pid namespace of its own: to it, all helpers of the busy one
+    // are dead. It dies with unshare, which is what the test kills.
+    let apart = Root::new(recipes.path()).under([
+        "unshare",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount",
+        "--mount-proc",
+    ]);
     let mut daemon = busy.start();
     let job = daemon.begin("demo/all", BuildOptions::default());
     let outcome = std::thread::scope(|scope| {
-        let restarts = scope.spawn(|| (0..20).for_each(|_| other.start().kill()));
+        let restarts =
+            [&other, &apart].map(|root| scope.spawn(|| (0..20).for_each(|_| start_and_kill(root))));
         let outcome = daemon.wait(job);
-        restarts.join().expect("the other daemon starts each time");
+        for restarts in restarts {
+            restarts.join().expect("the other daemon starts each time");
+        }
         outcome
     });
     assert_eq!(outcome.state, JobState::Done, "{outcome:?}");
+}
+
+/// One behind `unshare` dies a moment after it: its lock is free then, and not before.
+fn start_and_kill(root: &Root) {
+    root.start().kill();
+    let lock = std::fs::File::open(root.path().join("lock")).expect("the lock of the state");
+    lock.lock().expect("the dead hold no lock");
 }
