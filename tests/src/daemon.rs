@@ -99,6 +99,18 @@ impl Root {
         outcome.steps.iter().map(digest).collect()
     }
 
+    /// The manifest of every committed output by step, so that a difference shows what it is.
+    ///
+    /// # Panics
+    /// A row names an output that is not there.
+    pub fn manifests(&self, target: &str) -> BTreeMap<StepId, String> {
+        let read = |digest: String| {
+            let path = self.dir.join("outputs").join(digest).join("manifest");
+            fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+        };
+        self.outputs(target).into_iter().map(|(step, digest)| (step, read(digest))).collect()
+    }
+
     /// Names of what stands in one of the root's folders.
     pub fn list(&self, folder: &str) -> Vec<String> {
         let entries = fs::read_dir(self.dir.join(folder)).into_iter().flatten().flatten();

@@ -56,7 +56,7 @@ fn moments() -> impl Iterator<Item = Duration> {
 fn twenty_kills_change_nothing_but_the_time_it_takes() {
     let recipes = chain();
     let quiet = Root::new(recipes.path());
-    let expected = quiet.outputs("demo/link4");
+    let expected = quiet.manifests("demo/link4");
 
     let root = Root::new(recipes.path());
     let mut daemon = root.start();
@@ -72,7 +72,7 @@ fn twenty_kills_change_nothing_but_the_time_it_takes() {
     assert_eq!(outcome.state, JobState::Done, "after {kills} kills: {outcome:?}");
     drop(daemon);
 
-    assert_eq!(root.outputs("demo/link4"), expected);
+    assert_eq!(root.manifests("demo/link4"), expected);
     nothing_left_over(&root);
 }
 

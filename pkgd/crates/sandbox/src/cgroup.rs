@@ -52,8 +52,9 @@ pub struct Totals {
 
 /// Name of the directory that holds our cgroups in the unified hierarchy.
 const PARENT: &str = "minos";
-/// Prefix of one box's cgroup; the helper's process id follows, and a number that makes it unique.
-const PREFIX: &str = "minos-";
+/// Prefix of one box's cgroup; the helper's process id follows, and a number that makes it unique. Not the
+/// `minos-` of before there were locks: a pkgd of that time on the same host takes all of those for dead.
+const PREFIX: &str = "minos.box-";
 /// Helpers with the same process id that can have a box at the same time.
 const NAMESAKES: u32 = 64;
 
