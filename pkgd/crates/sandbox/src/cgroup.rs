@@ -1,13 +1,12 @@
 //! One cgroup per box, where the kernel has controllers to offer: version 2 with `memory`, else the
 //! version 1 hierarchies `memory` and `pids`, else none.
 
+use crate::claim::{self, Claim};
 use crate::meter::Meter;
 use crate::spec::Limits;
 use nix::unistd::Pid;
-use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Which controllers hold the limits.
@@ -55,8 +54,6 @@ const PARENT: &str = "minos";
 /// Prefix of one box's cgroup; the helper's process id follows, and a number that makes it unique. Not the
 /// `minos-` of before there were locks: a pkgd of that time on the same host takes all of those for dead.
 const PREFIX: &str = "minos.box-";
-/// Helpers with the same process id that can have a box at the same time.
-const NAMESAKES: u32 = 64;
 
 impl Place {
     /// Finds the mounted hierarchies of the calling process.
@@ -100,11 +97,14 @@ impl Place {
     /// another pkgd in another pid namespace.
     pub fn sweep(&self) {
         for parent in self.parents() {
-            let Ok(entries) = fs::read_dir(parent) else { continue };
-            let ours = |name: &OsStr| name.as_encoded_bytes().starts_with(PREFIX.as_bytes());
-            entries.flatten().filter(|e| ours(&e.file_name())).for_each(|e| sweep(&e.path()));
+            claim::sweep(parent, PREFIX, remove);
         }
     }
+}
+
+/// Removes a cgroup, unless there are processes in it.
+fn remove(_: &Path, path: &Path) -> io::Result<()> {
+    fs::remove_dir(path)
 }
 
 /// The mount point of the first mount of `fstype` whose superblock options name `option`.
@@ -141,69 +141,17 @@ fn keyed(text: &str, key: &str) -> Option<u64> {
     text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
-/// Removes a directory whose box is dead.
-fn sweep(path: &Path) {
-    // One that cannot be opened went meanwhile; one that cannot be removed has processes in it.
-    if File::open(path).is_ok_and(|dir| dir.try_lock().is_ok()) {
-        let _ = fs::remove_dir(path);
-    }
-}
-
-/// The directory of a box in one hierarchy, and a lock on it for as long as the box lives.
-///
-/// The lock tells the living from the dead: a helper may have made its cgroup and not moved its box in yet, and
-/// empty as it is, another pkgd that starts would remove it. The number in the name cannot tell: in another
-/// pid namespace it means another process, or none.
-struct Dir {
-    path: PathBuf,
-    lock: File,
-}
-
-impl Dir {
-    /// Makes the directory of the helper `pid`, under another name where a namesake lives: two helpers in two
-    /// pid namespaces may have the same number.
-    fn create(parent: &Path, pid: u32) -> io::Result<Self> {
-        for n in 0..NAMESAKES {
-            let path = parent.join(format!("{PREFIX}{pid}.{n}"));
-            sweep(&path);
-            match fs::create_dir(&path) {
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
-                other => other?,
-            }
-            if let Some(lock) = take(&path) {
-                return Ok(Self { path, lock });
-            }
-        }
-        let what = format!("{}/{PREFIX}{pid}.*: all names are in use", parent.display());
-        Err(io::Error::new(io::ErrorKind::AlreadyExists, what))
-    }
-
-    /// The file of this name in the directory.
-    fn file(&self, name: &str) -> PathBuf {
-        self.path.join(name)
-    }
-}
-
-/// Locks a directory just made; `None` when a sweep was faster.
-fn take(path: &Path) -> Option<File> {
-    let dir = File::open(path).ok()?;
-    dir.try_lock().ok()?;
-    // Between the opening and the lock it may have been removed: then the name leads nowhere, or elsewhere.
-    let same = fs::metadata(path).ok()?.ino() == dir.metadata().ok()?.ino();
-    same.then_some(dir)
-}
-
 /// The cgroup of one box; removed by [`Cgroup::finish`].
 pub struct Cgroup {
     kind: Kind,
-    memory: Option<Dir>,
-    pids: Option<Dir>,
+    memory: Option<Claim>,
+    pids: Option<Claim>,
 }
 
 impl Cgroup {
     /// Makes the cgroup of the helper `pid` and sets its limits.
     pub fn create(place: &Place, pid: u32, limits: &Limits) -> io::Result<Self> {
-        let make = |parent: &Path| Dir::create(parent, pid);
+        let make = |parent: &Path| Claim::take(parent, PREFIX, pid, remove);
         let mut group = Self { kind: place.kind(), memory: None, pids: None };
         let made = match place {
             Place::V2(parent) => enable(parent).and_then(|()| make(parent)).map(|dir| {
@@ -226,7 +174,7 @@ impl Cgroup {
     }
 
     fn limit(&self, limits: &Limits) -> io::Result<()> {
-        let set = |dir: Option<&Dir>, file: &str, value: u64| match dir {
+        let set = |dir: Option<&Claim>, file: &str, value: u64| match dir {
             Some(dir) => fs::write(dir.file(file), value.to_string()),
             None => Ok(()),
         };
@@ -250,7 +198,7 @@ impl Cgroup {
     }
 
     /// The directory of the pids controller.
-    fn pids(&self) -> Option<&Dir> {
+    fn pids(&self) -> Option<&Claim> {
         if self.kind == Kind::V2 { self.memory.as_ref() } else { self.pids.as_ref() }
     }
 
@@ -274,7 +222,7 @@ impl Cgroup {
     /// The directory a process can be cloned into (version 2 only).
     pub fn clone_target(&self) -> io::Result<Option<File>> {
         match (self.kind, &self.memory) {
-            (Kind::V2, Some(dir)) => dir.lock.try_clone().map(Some),
+            (Kind::V2, Some(dir)) => dir.handle().map(Some),
             _ => Ok(None),
         }
     }
@@ -319,7 +267,7 @@ impl Cgroup {
     fn remove(&self) {
         for dir in self.memory.iter().chain(&self.pids) {
             // What cannot go now is swept by the next start of pkgd.
-            let _ = fs::remove_dir(&dir.path);
+            let _ = fs::remove_dir(dir.path());
         }
     }
 }
@@ -383,39 +331,6 @@ mod tests {
         assert_eq!(own_path(text, "cpuacct"), Some("/a"));
         assert_eq!(own_path(text, "memory"), Some("/b:c"));
         assert_eq!(own_path(text, "pids"), None);
-    }
-
-    /// Whether a box lived was asked of `/proc/PID`, which in another pid namespace is another process or none.
-    #[test]
-    fn the_lock_tells_the_living_from_the_dead_and_the_number_does_not() {
-        let dir = tempfile::tempdir().unwrap();
-        let place = Place::V2(dir.path().to_owned());
-        let living = Dir::create(dir.path(), u32::MAX).unwrap();
-        let namesake = Dir::create(dir.path(), u32::MAX).unwrap();
-        assert_ne!(living.path, namesake.path);
-        let dead = dir.path().join(format!("{PREFIX}{}.0", std::process::id()));
-        let foreign = dir.path().join("somebody");
-        fs::create_dir(&dead).and_then(|()| fs::create_dir(&foreign)).unwrap();
-        place.sweep();
-        let there = [&living.path, &namesake.path, &dead, &foreign].map(|path| path.exists());
-        assert_eq!(there, [true, true, false, true]);
-        drop(living.lock);
-        place.sweep();
-        assert_eq!([living.path, namesake.path].map(|path| path.exists()), [false, true]);
-    }
-
-    #[test]
-    fn a_sweep_at_any_moment_takes_nothing_from_a_living_box() {
-        let dir = tempfile::tempdir().unwrap();
-        let place = Place::V2(dir.path().to_owned());
-        std::thread::scope(|scope| {
-            let sweeper = scope.spawn(|| (0..5_000).for_each(|_| place.sweep()));
-            while !sweeper.is_finished() {
-                let made = Dir::create(dir.path(), 7).unwrap();
-                assert!(made.path.exists(), "{}", made.path.display());
-                fs::remove_dir(&made.path).unwrap();
-            }
-        });
     }
 
     #[test]

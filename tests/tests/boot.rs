@@ -1,0 +1,46 @@
+//! What a boot and a build cost, in instructions of the guest: they do not depend on how busy the machine is.
+//!
+//! In a counted machine ([`minos_qemu::machine::Machine::counted`]) a second of the guest's clock is a thousand
+//! million instructions, or a second of waiting.
+#![cfg(feature = "vm")]
+
+use minos_proto::BootEvent;
+use minos_qemu::ending::Ending;
+use minos_tests::appliance::Appliance;
+use minos_tests::bench::median;
+use minos_tests::boot::{self, Boot};
+
+/// Comparisons with busybox: an odd number, the middle one counts.
+const ROUNDS: usize = 3;
+
+/// Emulation does 200 to 400 million instructions a second on the machines that were looked at; a quarter of the
+/// lowest leaves 15,000 million to five minutes.
+const SMOKE_MS: u64 = 15_000;
+
+#[test]
+fn the_share_of_init_in_the_boot_is_like_that_of_busybox() {
+    let appliance = Appliance::new().counted();
+    let boots = (0..ROUNDS).map(|_| (boot::ours(&appliance), boot::busybox(&appliance)));
+    let (ours, peer): (Vec<Boot>, Vec<Boot>) = boots.unzip();
+    println!("ours {ours:?}\nbusybox {peer:?}");
+    let share = |boots: &[Boot]| median(boots.iter().map(Boot::share).collect());
+    let (ours, peer) = (share(&ours), share(&peer));
+    assert!(ours <= 1.2 * peer, "{ours} ms beside {peer} ms");
+}
+
+#[test]
+fn the_smoke_build_keeps_its_budget() {
+    let mut appliance = Appliance::new().counted();
+    appliance.append("minos.build=demo/zlib minos.then=poweroff");
+    let run = appliance.run_through();
+    run.must_succeed();
+    let Ending::Verdict(verdict) = &run.report.ending else { unreachable!() };
+    assert_eq!(verdict.built, 1, "{verdict:?}");
+    let bye = run.events.iter().find_map(|event| match event {
+        BootEvent::Bye { at_ms, .. } => Some(*at_ms),
+        _ => None,
+    });
+    let at_ms = bye.expect("init says good-bye");
+    println!("boot, build, power off: {at_ms} million instructions");
+    assert!(at_ms <= SMOKE_MS, "{at_ms} million instructions");
+}
