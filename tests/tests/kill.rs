@@ -131,6 +131,24 @@ fn a_kill_after_install_does_not_lose_the_package() {
     assert!(!log.contains("INSTALL RAN"), "install ran again: {log}");
 }
 
+/// A pkgd killed between the fork and the exec of a helper leaves its lock to the child for a moment: the next
+/// one was refused then. Seen on a busy machine.
+#[test]
+fn the_lock_of_a_dead_pkgd_is_waited_for() {
+    let mut recipes = Recipes::new();
+    recipes.step("good", &[], &[]);
+    let root = Root::new(recipes.path());
+    root.start().kill();
+    let lock = std::fs::File::open(root.path().join("lock")).expect("the lock of the state");
+    lock.lock().expect("nobody else has it");
+    std::thread::scope(|scope| {
+        let next = scope.spawn(|| root.start().build("demo/good").state);
+        std::thread::sleep(Duration::from_millis(300));
+        lock.unlock().expect("ours");
+        assert_eq!(next.join().expect("it starts"), JobState::Done);
+    });
+}
+
 #[test]
 fn the_sandbox_dies_with_pkgd() {
     let mut recipes = Recipes::new();
