@@ -10,6 +10,8 @@ pub mod bench;
 pub mod boot;
 pub mod daemon;
 pub mod loops;
+pub mod overhead;
+pub mod packages;
 pub mod recipes;
 
 pub use daemon::{Daemon, Outcome, Root};

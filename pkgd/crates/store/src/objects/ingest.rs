@@ -92,7 +92,7 @@ impl<'a> Ingest<'a> {
             Err(e) => Err(SystemError::io("create", path, e)),
         };
         let mut files = paths.iter().map(|p| create(p)).collect::<Result<Vec<_>, _>>()?;
-        let found = copy(content, &mut files, &paths, buffer)?;
+        let found = copy(digest, content, &mut files, &paths, buffer)?;
         if found != *digest {
             let why = format!("its SHA-256 is {found}");
             return Err(SystemError::Content { digest: *digest, why });
@@ -105,6 +105,7 @@ impl<'a> Ingest<'a> {
 }
 
 fn copy(
+    digest: &Digest,
     content: &mut dyn Read,
     files: &mut [Box<dyn NewFile + '_>],
     paths: &[std::path::PathBuf],
@@ -112,13 +113,15 @@ fn copy(
 ) -> Result<Digest, SystemError> {
     buffer.resize(CHUNK, 0);
     let mut hasher = Hasher::new();
-    let first = paths.first().map_or(Path::new(""), |path| path.as_path());
     loop {
         let length = match content.read(buffer) {
             Ok(0) => return Ok(hasher.finish()),
             Ok(length) => length,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(SystemError::io("read the content of", first, e)),
+            // Of the package, not of our disk: the source knows its own words for it.
+            Err(e) => {
+                return Err(SystemError::Content { digest: *digest, why: e.to_string() });
+            }
         };
         let bytes = buffer.get(..length).unwrap_or_default();
         hasher.update(bytes);
