@@ -197,3 +197,22 @@ fn the_table_of_dependencies_is_the_list_that_is_enforced() {
         .collect();
     assert_eq!(table, allowed());
 }
+
+/// An ignored test that nobody runs is a promise that nobody holds.
+#[test]
+fn ignored_tests_are_run_by_name() {
+    let run = text(&top().join("tests/run"));
+    let mut found = 0;
+    for folder in ["image", "init", "pkgctl", "qemu", "tests"] {
+        let files = fs::read_dir(top().join(folder).join("tests")).expect("a folder").flatten();
+        for file in files.map(|f| f.path()).filter(|f| f.extension().is_some_and(|e| e == "rs")) {
+            if text(&file).contains("\n#[ignore") {
+                let name = file.file_stem().expect("a name").to_string_lossy();
+                let words = format!("--test {name} -- --ignored");
+                assert!(run.contains(&words), "{} is not run by tests/run", file.display());
+                found += 1;
+            }
+        }
+    }
+    assert!(found > 0, "the seed made twice is one");
+}

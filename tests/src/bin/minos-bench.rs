@@ -157,7 +157,7 @@ fn boots(rounds: usize) -> Vec<Figure> {
         peer.push(boot::busybox(&appliance));
     }
     let prompt = |list: &[Boot]| median(list.iter().map(|b| b.prompt).collect());
-    let share = |list: &[Boot]| median(list.iter().map(|b| b.prompt - b.init).collect());
+    let share = |list: &[Boot]| median(list.iter().map(Boot::share).collect());
     let figure = |name: &str, of: &dyn Fn(&[Boot]) -> f64| {
         let mut figure = Figure::new(name, of(&ours), "ms", None);
         figure.peer = Some(of(&peer));
