@@ -117,3 +117,18 @@ fn attributes_are_those_asked_for() {
     }
     assert_eq!(fs::metadata(dir.path().join("f")).unwrap().mtime(), 1);
 }
+
+/// The name was made text before it was removed, and no attribute has that name: repairing the file
+/// failed for ever.
+#[test]
+fn attribute_whose_name_is_no_text_is_seen_and_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("f"), "x").unwrap();
+    let none = rustix::fs::XattrFlags::empty();
+    rustix::fs::setxattr(dir.path().join("f"), &b"user.\xff"[..], b"1", none).unwrap();
+    let seam = RealFs::new(dir.path()).unwrap();
+    let file = Path::new("f");
+    assert_eq!(seam.xattrs(file).unwrap(), [("user.\u{fffd}".to_owned(), b"1".to_vec())]);
+    seam.set(file, &Attributes::root(0o644)).unwrap();
+    assert_eq!(seam.xattrs(file).unwrap(), []);
+}
