@@ -30,6 +30,11 @@ const ALLOWED: &[(&str, &str)] = &[
         "minos-tests",
         "minos-model minos-proto minos-qemu minos-recipe argh nix serde_json tempfile toml",
     ),
+    (
+        "minos-fuzz",
+        "minos-model minos-package minos-proto minos-recipe minos-solve minos-store crc32fast postcard serde \
+         serde_json",
+    ),
 ];
 
 /// What the tests of any crate may use besides.
@@ -59,9 +64,10 @@ const PURE: &[(&str, &str)] = &[
 fn manifests() -> Vec<(PathBuf, toml::Table)> {
     let mut found = Vec::new();
     let crates = fs::read_dir(top().join("pkgd/crates")).expect("the crates").flatten();
-    let folders = crates
-        .map(|e| e.path())
-        .chain(["init", "pkgd", "pkgctl", "image", "qemu", "tests"].map(|name| top().join(name)));
+    let folders = crates.map(|e| e.path()).chain(
+        ["init", "pkgd", "pkgctl", "image", "qemu", "tests", "tests/fuzz"]
+            .map(|name| top().join(name)),
+    );
     for folder in folders {
         let text = fs::read_to_string(folder.join("Cargo.toml")).expect("a manifest");
         found.push((folder, text.parse().expect("a manifest is TOML")));
