@@ -3,10 +3,11 @@
 use std::io::{Cursor, Read};
 
 use minos_model::package::{Account, FileKind, PackageFile, PackagePath};
-use minos_model::{CapabilityKind, Digest, PackageManifest};
+use minos_model::{Digest, PackageManifest};
 use minos_package::header::{HEADER_LEN, Header};
 use minos_package::keys::Detached;
 use minos_package::reader::decode_manifest;
+use minos_package::scan::Findings;
 use minos_package::{Policy, PublicKey, Reader, SecretKey, index, sign};
 
 /// The header of a package.
@@ -115,11 +116,17 @@ pub fn scan(bytes: &[u8]) -> bool {
         "usr/lib/python3.12/site-packages/x.dist-info/METADATA",
         "usr/lib/libx.so",
     ];
-    places.iter().any(|at| scanned(at, bytes))
+    // What the place alone tells is found in an empty file too.
+    let told = |at: &str| {
+        let (found, nothing) = (scanned(at, bytes), scanned(at, b" "));
+        (found.requires, found.provides, found.machines)
+            != (nothing.requires, nothing.provides, nothing.machines)
+    };
+    places.map(told).contains(&true)
 }
 
-/// Whether anything was found in a file at this place.
-fn scanned(at: &str, bytes: &[u8]) -> bool {
+/// What is found in a file at this place.
+fn scanned(at: &str, bytes: &[u8]) -> Findings {
     let file = PackageFile {
         path: at.parse::<PackagePath>().expect("a path"),
         kind: FileKind::Regular { size: bytes.len() as u64, digest: Digest::of(bytes) },
@@ -131,9 +138,5 @@ fn scanned(at: &str, bytes: &[u8]) -> bool {
     let mut open = |_: &PackageFile| -> std::io::Result<Box<dyn Read>> {
         Ok(Box::new(Cursor::new(bytes.to_vec())))
     };
-    let found = minos_package::scan::scan(&[file], &mut open).expect("memory can be read");
-    // A command and a module are found by their place alone.
-    let more = |kind| !matches!(kind, CapabilityKind::Cmd | CapabilityKind::Pkgconfig);
-    let provided = found.provides.iter().any(|c| more(c.id.kind()));
-    provided || found.requires.len() + found.machines.len() > 0
+    minos_package::scan::scan(&[file], &mut open).expect("memory can be read")
 }

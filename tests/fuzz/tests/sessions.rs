@@ -151,6 +151,32 @@ fn what_is_taken_is_seen() {
     assert!(taken.peak < 3000, "pieces that are given back do not add up: {}", taken.peak);
 }
 
+/// The most that a manifest can make of its bytes: every list as long as it may be, of the shortest entries there are.
+/// Nothing in it is sorted, which is only seen once all of it has been read.
+#[test]
+fn the_shortest_entries_of_the_longest_lists_stay_in_bounds() {
+    let target = TARGETS.iter().find(|target| target.name == "manifest").expect("a target");
+    let good = fs::read(corpus(target).join("empty.manifest")).expect("reads");
+    // From the back: files; services, sysctl, links, directories, users and groups; config, replaces, conflicts,
+    // provides, groups, dependencies. All are empty: a byte each.
+    let lists: [(usize, &[u8], usize); 4] = [
+        (13, b"\0\x01a\0", 65_536), // dependencies: runtime, `a`, no condition
+        (10, b"\x01a", 65_536),     // conflicts: `a`
+        (11, b"\x05cap:a", 65_536), // provides: `cap:a`
+        (1, b"\x01a\0\0\0\0\0\0\0", 1 << 20), // files: a directory `a`
+    ];
+    for (from_end, entry, count) in lists {
+        let at = good.len() - from_end;
+        assert_eq!(good[at], 0, "the list is empty");
+        let length: Vec<u8> = postcard::to_allocvec(&count).expect("a varint");
+        let bytes = [&good[..at], &length, &entry.repeat(count), &good[at + 1..]].concat();
+        assert!(!attempt(target, &bytes, "a long list"), "it is not sorted");
+        // Without the limits of the lists it would be refused as well, but only by then.
+        let one = [&good[..at], &[1], entry, &good[at + 1..]].concat();
+        assert!(attempt(target, &one, "one entry"), "the entry {entry:?} is a good one");
+    }
+}
+
 /// What a target did not bear once is a seed for ever.
 #[test]
 fn seeds_have_readable_names() {

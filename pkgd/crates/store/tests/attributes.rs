@@ -169,7 +169,8 @@ fn every_change_of_an_attribute_is_found_and_put_back() {
     let system = place.system();
     install(&system, &[tool("1-1", TWO)], &[]).unwrap();
     let before = picture(&place.fs, "roots/1".as_ref());
-    let damage: [(&str, &dyn Fn(&str)); 5] = [
+    type Harm<'a> = &'a dyn Fn(&str);
+    let damage: [(&str, Harm<'_>); 5] = [
         ("usr/bin/tool", &|path| place.mark(path, "user.a", b"other")),
         ("usr/bin/tool", &|path| place.unmark(path, "user.b")),
         ("usr/bin/ping", &|path| place.unmark(path, "security.capability")),
