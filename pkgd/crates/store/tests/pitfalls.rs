@@ -110,6 +110,41 @@ fn pitfall_1_another_package_under_the_asked_name_is_refused() {
     assert_eq!(system.verify(Depth::Content).unwrap().findings, []);
 }
 
+/// One package under two identities: a plan made by hand asked for a manifest that says the same in other bytes.
+#[test]
+fn pitfall_7_a_manifest_in_another_encoding_is_no_package() {
+    struct Bytes(Vec<u8>);
+    impl ContentSource for Bytes {
+        fn manifest(&self, _: &Digest) -> io::Result<Vec<u8>> {
+            Ok(self.0.clone())
+        }
+
+        fn contents(
+            &self,
+            _: &Digest,
+            _: &dyn Fn(&Digest) -> bool,
+            sink: &mut Sink<'_>,
+        ) -> io::Result<()> {
+            sink(&Digest::of(b"v1"), &mut &b"v1"[..] as &mut dyn Read)
+        }
+    }
+    let place = Place::new();
+    let system = place.system();
+    let spec = app("1-2", "v1");
+    let request = Request { install: vec![spec.incoming()], ..Request::default() };
+    let mut plan = system.plan(&request).unwrap();
+    let good = postcard::to_extend(&spec.manifest(), Vec::new()).unwrap();
+    let at = good.windows(4).position(|w| w == b"\x031-2").expect("the version");
+    let mut other = good.clone();
+    other.splice(at..at + 4, *b"\x050:1-2");
+    plan.install[0].manifest = Digest::of(&other);
+    let error = system.apply(&plan, &Bytes(other), &mut NoTriggers, None, &CLOCK).unwrap_err();
+    assert!(error.to_string().contains("canonical"), "{error}");
+    assert_eq!(place.look().1, "");
+    plan.install[0].manifest = Digest::of(&good);
+    system.apply(&plan, &Bytes(good), &mut NoTriggers, None, &CLOCK).unwrap();
+}
+
 /// Somebody exchanges a folder of the root that is put together for a link to elsewhere, as fast as they can, while
 /// packages are installed into it.
 #[test]
