@@ -314,3 +314,45 @@ fn pitfall_11_what_is_refused_or_fails_leaves_nothing_behind() {
     system.apply(&plan, &shelf, &mut NoTriggers, None, &CLOCK).unwrap_err();
     assert_eq!(place.look(), before, "no file with the wrong content, nor with the wrong mode");
 }
+
+/// Whoever may write in a root can make folders deeper than any path can tell. They stood in the way of every later
+/// transaction, of collecting and of removing a composed root.
+#[test]
+fn pitfall_10_a_tree_deeper_than_any_path_is_removed() {
+    let place = Place::new();
+    let system = place.system();
+    let versions = [("1-1", "v1"), ("2-1", "v2"), ("3-1", "v3"), ("4-1", "v4")];
+    for (version, text) in versions {
+        install(&system, &[app(version, text)], &[]).unwrap();
+        let root = fs::canonicalize(place.path("current")).unwrap();
+        fs::create_dir_all(root.join(".deep-0")).unwrap();
+        burrow(&root, 40, &"a long name, of which few make a path ".repeat(6));
+    }
+    burrow(&place.path("current/usr/bin"), 2500, "d");
+    system.switch(1, "back", None, &CLOCK).unwrap();
+    let keep = minos_store::Retention { newest: 0, younger_than_ms: 0 };
+    let done = system.collect(keep, false, None, &CLOCK, &|| false).unwrap();
+    assert_eq!(done.generations, [2, 3, 4]);
+    assert_eq!(fs::read_dir(place.path("roots")).unwrap().count(), 1);
+    let request = Request { install: vec![app("1-1", "v1").incoming()], ..Request::default() };
+    let digest = system.plan(&request).unwrap().install[0].manifest;
+    let name = "build".parse().unwrap();
+    let made = system.compose(&[digest], &name, minos_store::SysrootMode::Copy).unwrap();
+    burrow(&made.path, 2500, "d");
+    system.remove_sysroot(&name).unwrap();
+    assert!(!made.path.exists());
+}
+
+/// Makes a chain of folders below `at`, one in the other.
+fn burrow(at: &Path, depth: usize, name: &str) {
+    use rustix::fs::{Mode, OFlags, mkdirat, open, openat};
+    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut here = open(at, flags, Mode::empty()).unwrap();
+    for _ in 0..depth {
+        match mkdirat(&here, name, Mode::RWXU) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            Err(e) => panic!("{e}"),
+        }
+        here = openat(&here, name, flags, Mode::empty()).unwrap();
+    }
+}
