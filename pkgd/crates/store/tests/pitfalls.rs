@@ -328,7 +328,7 @@ fn pitfall_10_a_tree_deeper_than_any_path_is_removed() {
         fs::create_dir_all(root.join(".deep-0")).unwrap();
         burrow(&root, 40, &"a long name, of which few make a path ".repeat(6));
     }
-    burrow(&place.path("current/usr/bin"), 2500, "d");
+    burrow(&place.path("current/usr/bin"), 60, &"n".repeat(100));
     system.switch(1, "back", None, &CLOCK).unwrap();
     let keep = minos_store::Retention { newest: 0, younger_than_ms: 0 };
     let done = system.collect(keep, false, None, &CLOCK, &|| false).unwrap();
@@ -338,7 +338,7 @@ fn pitfall_10_a_tree_deeper_than_any_path_is_removed() {
     let digest = system.plan(&request).unwrap().install[0].manifest;
     let name = "build".parse().unwrap();
     let made = system.compose(&[digest], &name, minos_store::SysrootMode::Copy).unwrap();
-    burrow(&made.path, 2500, "d");
+    burrow(&made.path, 60, &"n".repeat(100));
     system.remove_sysroot(&name).unwrap();
     assert!(!made.path.exists());
 }
