@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::packages::{CLOCK, Item, Shelf, Spec, install, picture, spec};
 use minos_model::Digest;
-use minos_store::fs::RealFs;
+use minos_store::fs::{Attributes, RealFs};
 use minos_store::{
-    ContentSource, Depth, NoTriggers, Options, Problem, Request, Sink, Store, System, SystemError,
-    SystemOptions,
+    ContentSource, Depth, Made, MadeNode, NoTriggers, Options, Problem, Request, Sink, Staged,
+    Store, System, SystemError, SystemOptions, Triggers,
 };
 
 struct Place {
@@ -341,6 +341,51 @@ fn pitfall_10_a_tree_deeper_than_any_path_is_removed() {
     burrow(&made.path, 60, &"n".repeat(100));
     system.remove_sysroot(&name).unwrap();
     assert!(!made.path.exists());
+}
+
+/// A trigger that a package led astray leaves a file that makes root of whoever runs it.
+#[test]
+fn pitfall_29_a_trigger_cannot_give_rights() {
+    struct Gives(Attributes, bool);
+    impl Triggers for Gives {
+        fn run(&mut self, _: &Staged<'_>) -> Result<Vec<Made>, String> {
+            let attributes = self.0.clone();
+            let node = match self.1 {
+                true => MadeNode::Directory(attributes),
+                false => MadeNode::File { attributes, content: b"evil".to_vec() },
+            };
+            Ok(vec![Made { path: b"usr/made".to_vec(), node }])
+        }
+    }
+    let place = Place::new();
+    let system = place.system();
+    install(&system, &[app("1-1", "v1")], &[]).unwrap();
+    let before = place.look();
+    let (next, with) = (app("2-1", "v2"), |mode, name: &str| {
+        let xattrs = Some((name.to_owned(), b"1".to_vec())).filter(|(name, _)| !name.is_empty());
+        Attributes { mode, uid: 0, gid: 0, xattrs: xattrs.into_iter().collect() }
+    });
+    let request = Request { install: vec![next.incoming()], ..Request::default() };
+    let (plan, shelf) = (system.plan(&request).unwrap(), Shelf::of(&[next]));
+    let wrong = [
+        with(0o4755, ""),
+        with(0o2755, ""),
+        with(0o10644, ""),
+        with(0o755, "security.capability"),
+        with(0o644, "system.posix_acl_access"),
+        with(0o644, "trusted.overlay.opaque"),
+    ];
+    for attributes in wrong {
+        for folder in [false, true] {
+            let mut gives = Gives(attributes.clone(), folder);
+            let error = system.apply(&plan, &shelf, &mut gives, None, &CLOCK).unwrap_err();
+            assert!(matches!(error, SystemError::Trigger { .. }), "{attributes:?}: {error}");
+            assert_eq!(place.look(), before);
+        }
+    }
+    let mut gives = Gives(with(0o1755, "user.note"), false);
+    system.apply(&plan, &shelf, &mut gives, None, &CLOCK).unwrap();
+    assert_eq!(system.verify(Depth::Content).unwrap().findings, []);
 }
 
 /// Makes a chain of folders below `at`, one in the other.
