@@ -96,7 +96,7 @@ fn pitfall_1_another_package_under_the_asked_name_is_refused() {
     let plan = system.plan(&request).unwrap();
     for given in [&older, &other] {
         for manifest in [true, false] {
-            let mut shelf = Shelf::of(&[next.clone()]);
+            let mut shelf = Shelf::of(std::slice::from_ref(&next));
             let (asked, given) = (shelf.add(&next), shelf.add(given));
             let mirror = Mirror { shelf, asked, given, manifest };
             let error = system.apply(&plan, &mirror, &mut NoTriggers, None, &CLOCK).unwrap_err();
