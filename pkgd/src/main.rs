@@ -14,6 +14,7 @@ mod server;
 mod service;
 mod sources;
 mod summary;
+mod system;
 mod verify;
 mod views;
 
@@ -65,8 +66,11 @@ fn run(mut args: Args) -> Result<(), String> {
         Sandbox::Weak => Strength::Weak,
     };
     let mount_point = args.seed_mount();
+    let store = Arc::new(store);
+    let packages = system::Packages::open(Arc::clone(&store), &now_ms)?;
     let service = Arc::new(Service {
-        store: Arc::new(store),
+        store,
+        packages,
         prints: Fingerprints::of(&recipes),
         recipes: Arc::new(recipes),
         lints,

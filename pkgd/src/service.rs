@@ -21,6 +21,7 @@ use crate::engine::{Command, plan, record};
 use crate::hub::Hub;
 use crate::seed::Seed;
 use crate::server::SERVER;
+use crate::system::{self, Packages, Tell};
 use crate::{doctor, host, verify, views};
 
 /// How long a request waits for the engine. The engine answers between two commits, so only a state
@@ -76,6 +77,8 @@ pub struct Service {
     pub args: Args,
     /// The state.
     pub store: Arc<Store>,
+    /// The package manager.
+    pub packages: Packages,
     /// All recipes.
     pub recipes: Arc<RecipeSet>,
     /// What the linter said of them.
@@ -145,11 +148,17 @@ impl Service {
         found.map_err(|e| state_error(&e))?.map(|row| row.id).ok_or_else(missing)
     }
 
-    /// Answers a request. `Watch` is answered like `Job`; the session adds the events.
+    /// Answers a request. `Watch` is answered like `Job`; the session adds the events. `tell` takes word of how
+    /// far a long one is.
     ///
     /// # Errors
     /// What failed and what to do, for the client to show.
-    pub fn handle(&self, request: Request, peer: &Peer) -> Result<Reply, ErrorReport> {
+    pub fn handle(
+        &self,
+        request: Request,
+        peer: &Peer,
+        tell: Tell<'_>,
+    ) -> Result<Reply, ErrorReport> {
         match request {
             Request::Status => self.status().map(Reply::Status),
             Request::Plan { target, options } => {
@@ -178,11 +187,7 @@ impl Service {
             }
             Request::Audit { limit } => views::audit(&self.store, limit).map(Reply::Audit),
             Request::Verify { repair } => self.verify(repair, peer),
-            Request::Package(_) => Err(ErrorReport::new(
-                ErrorKind::Conflict,
-                "this pkgd does not serve packages yet",
-                "use a newer one",
-            )),
+            Request::Package(request) => system::handle(self, request, peer, tell),
         }
     }
 
@@ -263,7 +268,7 @@ impl Service {
     }
 
     /// Sends a command to the engine and waits for its answer.
-    fn ask(
+    pub fn ask(
         &self,
         command: impl FnOnce(SyncSender<Result<Reply, ErrorReport>>) -> Command,
     ) -> Result<Reply, ErrorReport> {

@@ -19,7 +19,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("minos-exec", "minos-model minos-sandbox nix"),
     (
         "minos-pkgd",
-        "minos-exec minos-model minos-plan minos-proto minos-recipe minos-sandbox minos-store \
+        "minos-exec minos-model minos-package minos-plan minos-proto minos-recipe minos-sandbox minos-solve minos-store \
          argh nix postcard serde",
     ),
     ("minos-pkgctl", "minos-model minos-proto argh nix serde serde_json"),

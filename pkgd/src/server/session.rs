@@ -126,7 +126,9 @@ impl<W: Write + Send + 'static> Session<W> {
         };
         match watch {
             None => {
-                let reply = self.service.handle(request, &self.peer);
+                // Who does not listen any more gets the reply, or its end, soon enough.
+                let tell = |progress| drop(self.out.send(Tag::Progress, &(number, progress)));
+                let reply = self.service.handle(request, &self.peer, &tell);
                 self.answer(number, &reply)
             }
             Some(Err(report)) => self.answer(number, &Err(report)),
@@ -156,7 +158,7 @@ impl<W: Write + Send + 'static> Session<W> {
     fn subscribe(&self, job: Option<u64>) -> Result<(Reply, Receiver<Event>), ErrorReport> {
         let id = self.service.job_number(job)?;
         let events = self.service.hub.subscribe(id);
-        let reply = self.service.handle(Request::Job { job: Some(id) }, &self.peer)?;
+        let reply = self.service.handle(Request::Job { job: Some(id) }, &self.peer, &|_| ())?;
         if let Reply::Job { job, .. } = &reply
             && job.state.is_final()
         {

@@ -55,6 +55,9 @@ pub struct Metadata {
     pub owners: BTreeMap<u16, Account>,
     /// The folder of the tree that becomes the root (`lfs` for the cross stage); the root itself if `None`.
     pub prefix: Option<PackagePath>,
+    /// Folders of the package whose programs run on another system than the one it is installed into (cross
+    /// tools): what they need and provide is not this package's.
+    pub foreign: Vec<PackagePath>,
 }
 
 impl Metadata {
@@ -83,6 +86,7 @@ impl Metadata {
             actions: Actions::default(),
             owners: BTreeMap::new(),
             prefix: None,
+            foreign: Vec::new(),
         }
     }
 }
@@ -132,7 +136,9 @@ pub fn pack(
     out: &mut (impl Write + Seek),
 ) -> Result<(PackageManifest, Findings, Written), Error> {
     let files = files(manifest, &metadata)?;
-    let findings = scan(&files, source)?;
+    let here = |file: &&PackageFile| !metadata.foreign.iter().any(|f| is_below(&file.path, f));
+    let scanned: Vec<PackageFile> = files.iter().filter(here).cloned().collect();
+    let findings = scan(&scanned, source)?;
     let manifest = PackageManifest::new(fields(metadata, files, &findings)?)?;
     let written = write(&manifest, source, keys, options, out)?;
     Ok((manifest, findings, written))
@@ -161,6 +167,10 @@ pub fn files(manifest: &Manifest, metadata: &Metadata) -> Result<Vec<PackageFile
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(files)
+}
+
+fn is_below(path: &PackagePath, folder: &PackagePath) -> bool {
+    path.as_bytes().strip_prefix(folder.as_bytes()).is_some_and(|rest| rest.starts_with(b"/"))
 }
 
 /// The path below the prefix; `None` for the prefix itself and the folders above it.

@@ -101,6 +101,11 @@ impl Universe {
         &self.base
     }
 
+    /// The packages of the repositories, in the order of names and versions.
+    pub fn offered(&self) -> impl Iterator<Item = PackageId> + use<> {
+        (0..self.base.len()).map(PackageId)
+    }
+
     /// The packages that are installed, in the order of their names.
     pub fn installed(&self) -> &[PackageId] {
         &self.same

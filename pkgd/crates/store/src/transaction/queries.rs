@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use minos_model::Name;
+use minos_model::{Digest, Name, PackageManifest};
 
 use super::SystemError;
 use super::system::{System, package_changes};
 use crate::generations::{ConfigMap, HoldRow, MarkRow, Own, PackageChange, changed_files, compare};
-use crate::packages::{Node, PathRow, Tree, Trees};
+use crate::packages::{Node, PathRow, Tree, Trees, read_manifest};
 use crate::snapshot::Source as _;
 use crate::table::{GENERATION_MARKS, HOLDS, number};
 
@@ -24,6 +24,14 @@ pub struct PathDifference {
 }
 
 impl System<'_> {
+    /// The manifest of a package that some generation has, by its digest.
+    ///
+    /// # Errors
+    /// The store does not have it, or it is damaged.
+    pub fn manifest(&self, package: &Digest) -> Result<PackageManifest, SystemError> {
+        read_manifest(self.fs, package)
+    }
+
     /// Which packages of the current generation have `path` (relative to the root, no `/` in front).
     ///
     /// # Errors

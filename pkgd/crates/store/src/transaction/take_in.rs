@@ -91,10 +91,15 @@ fn take_package(
     let mut sink =
         |digest: &Digest, content: &mut dyn std::io::Read| ingest.take(digest, content, buffer);
     let done = source.contents(&install.digest, &wanted, &mut sink);
-    done.map_err(|e| {
-        ingest.failure().unwrap_or_else(|| SystemError::Content {
+    let package = install.tree.name();
+    done.map_err(|e| match ingest.failure() {
+        Some(SystemError::Content { digest, why }) => {
+            SystemError::Content { digest, why: format!("package {package}: {why}") }
+        }
+        Some(failure) => failure,
+        None => SystemError::Content {
             digest: install.digest,
-            why: format!("its contents cannot be read: {e}"),
-        })
+            why: format!("the contents of package {package} cannot be read: {e}"),
+        },
     })
 }

@@ -1,0 +1,69 @@
+//! Carrying a plan out.
+
+use std::sync::mpsc::channel;
+use std::thread;
+
+use minos_proto::{ErrorReport, Field, Sheet};
+use minos_store::{Applied, ConfigOutcome, NoTriggers, SystemError};
+
+use super::Asked;
+use super::contents::Contents;
+use super::errors::system_error;
+
+impl Asked<'_> {
+    pub(super) fn apply(&self, plan: &str) -> Result<Sheet, ErrorReport> {
+        let packages = self.packages;
+        let (digest, plan) = packages.plans.find(plan)?;
+        let _changing = packages.changing()?;
+        self.audit(format!("apply plan {}: {}", digest.short(), plan.note))?;
+        let known = packages.repositories.known(|| packages.keys.load())?;
+        let trust = packages.keys.load()?;
+        let system = self.system()?;
+        let total = plan.install.len() as u64;
+        let (sender, told) = channel::<(u64, String)>();
+        // The store asks from threads of its own; what it asks for is told from this one.
+        let applied: Result<Applied, SystemError> = thread::scope(|scope| {
+            let (plan, by) = (&plan, self.by());
+            let service = self.service;
+            let work = scope.spawn(move || {
+                let tell = move |done: u64, name: &str| {
+                    let _ = sender.send((done, name.to_owned()));
+                };
+                let contents = Contents::new(known, trust, &tell);
+                system.apply(plan, &contents, &mut NoTriggers, by, &|| service.now_ms())
+            });
+            for (done, name) in told {
+                self.progress("unpacking", Some(name), done, total);
+            }
+            work.join().unwrap_or_else(|_| {
+                Err(SystemError::Damaged { what: "the thread of the transaction died".to_owned() })
+            })
+        });
+        let applied = applied.map_err(|e| system_error(&e))?;
+        Ok(sheet(&applied))
+    }
+}
+
+fn sheet(applied: &Applied) -> Sheet {
+    let mut rows = Vec::new();
+    for (path, outcome) in &applied.config {
+        let path = format!("/{}", String::from_utf8_lossy(path));
+        rows.push(vec![Field::from(path), word(outcome).into()]);
+    }
+    let mut sheet = Sheet::new("applied")
+        .fact("generation", applied.generation)
+        .fact("changed_paths", applied.changed);
+    if !rows.is_empty() {
+        sheet = sheet.grid("config", &["file", "outcome"], rows);
+    }
+    let back = "'pkgctl rollback' goes back to the generation before";
+    sheet.note(format!("generation {} is current; {back}", applied.generation))
+}
+
+fn word(outcome: &ConfigOutcome) -> &'static str {
+    match outcome {
+        ConfigOutcome::Merged => "merged with the package's changes",
+        ConfigOutcome::Conflict => "kept as edited; the package's stands beside it as .new",
+        ConfigOutcome::LeftBehind => "left with the older generation, where its edits are",
+    }
+}

@@ -1,0 +1,56 @@
+//! Small files of pkgd's own beside the database: written whole or not at all.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use minos_proto::ErrorReport;
+
+use super::errors::on_file;
+
+/// Makes a folder that only root may look into, where it is missing.
+pub fn folder(path: &Path) -> Result<(), ErrorReport> {
+    let made = DirBuilder::new().mode(0o700).create(path);
+    match made {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(on_file("create", path, &e)),
+        _ => Ok(()),
+    }
+}
+
+/// Puts `bytes` in the place of `path`; durable when it returns.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ErrorReport> {
+    let next = path.with_extension("next");
+    let write = || -> io::Result<()> {
+        let mut open = OpenOptions::new();
+        let mut file = open.write(true).create(true).truncate(true).mode(mode).open(&next)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&next, path)?;
+        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    };
+    write().map_err(|e| on_file("write", path, &e))
+}
+
+/// What stands in a file; `None` where there is none.
+pub fn read(path: &Path) -> Result<Option<Vec<u8>>, ErrorReport> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(on_file("read", path, &e)),
+    }
+}
+
+/// The names in a folder, sorted; none where there is no folder. Names that are not UTF-8 are passed over.
+pub fn names(path: &Path) -> Result<Vec<String>, ErrorReport> {
+    let list = match fs::read_dir(path) {
+        Ok(list) => list,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(on_file("read", path, &e)),
+    };
+    let names: io::Result<Vec<_>> = list.map(|entry| Ok(entry?.file_name())).collect();
+    let names = names.map_err(|e| on_file("read", path, &e))?;
+    let mut names: Vec<String> = names.into_iter().filter_map(|n| n.into_string().ok()).collect();
+    names.sort();
+    Ok(names)
+}

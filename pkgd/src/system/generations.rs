@@ -1,0 +1,256 @@
+//! Generations: the list, going from one to another, what differs, what stays, what is collected.
+
+use minos_proto::{ErrorReport, Field, Sheet};
+use minos_store::{
+    Collected, GenerationRow, Node, Outcome, PackageChange, Retention, TransactionKind,
+    TransactionRow,
+};
+
+use super::Asked;
+use super::errors::{invalid, not_found, system_error};
+use crate::service::state_error;
+
+/// Generations kept beside those that always are.
+const NEWEST: usize = 10;
+/// Lines of the history shown where nobody says how many.
+const LINES: u32 = 100;
+/// A day, in milliseconds.
+const DAY_MS: u64 = 24 * 3600 * 1000;
+
+impl Asked<'_> {
+    pub(super) fn generations(&self) -> Result<Sheet, ErrorReport> {
+        let read = self.packages.store.read().map_err(|e| state_error(&e))?;
+        let current = read.current_generation().map_err(|e| state_error(&e))?;
+        let proven = read.last_proven().map_err(|e| state_error(&e))?;
+        let booted = self.packages.booted();
+        let realised = self.system()?.realised().map_err(|e| system_error(&e))?;
+        let mut rows = Vec::new();
+        for row in read.generations().map_err(|e| state_error(&e))?.into_iter().rev() {
+            let marks = read.marks(row.number).map_err(|e| state_error(&e))?;
+            let is = |number: Option<u64>| number == Some(row.number);
+            let words = [
+                (is(current), "current"),
+                (is(booted), "booted"),
+                (is(proven), "proven"),
+                (marks.pinned.is_some(), "pinned"),
+                (!realised.contains(&row.number), "to be made again"),
+            ];
+            let words: Field =
+                words.iter().filter(|(yes, _)| *yes).map(|(_, word)| *word).collect();
+            rows.push(vec![
+                row.number.into(),
+                Field::Time(row.created_ms),
+                row.members.len().into(),
+                words,
+                row.note.into(),
+            ]);
+        }
+        let columns = ["generation", "made", ">packages", "state", "note"];
+        Ok(Sheet::new("generations").fact("current", current).grid("generations", &columns, rows))
+    }
+
+    pub(super) fn switch(&self, generation: u64) -> Result<Sheet, ErrorReport> {
+        let _changing = self.packages.changing()?;
+        self.audit(format!("switch to generation {generation}"))?;
+        let (note, service) = (format!("switch {generation}"), self.service);
+        let done = self.system()?.switch(generation, &note, self.by(), &|| service.now_ms());
+        done.map_err(|e| system_error(&e))?;
+        let sheet = Sheet::new("switched").fact("generation", generation);
+        Ok(sheet.note(format!("generation {generation} is current")))
+    }
+
+    pub(super) fn rollback(&self, steps: u32) -> Result<Sheet, ErrorReport> {
+        let mut at = self.current()?;
+        for _ in 0..steps.max(1) {
+            let parent = at.parent.and_then(|number| self.row(number).ok());
+            at = parent.ok_or_else(|| {
+                let what = format!("generation {} has none before it that is kept", at.number);
+                not_found(
+                    what,
+                    "'pkgctl generations' shows all; 'pkgctl switch N' takes any of them",
+                )
+            })?;
+        }
+        self.switch(at.number)
+    }
+
+    fn current(&self) -> Result<GenerationRow, ErrorReport> {
+        let read = self.packages.store.read().map_err(|e| state_error(&e))?;
+        let number = read.current_generation().map_err(|e| state_error(&e))?;
+        let none =
+            || not_found("nothing is installed yet".to_owned(), "'pkgctl install PACKAGE' does");
+        self.row(number.ok_or_else(none)?)
+    }
+
+    fn row(&self, number: u64) -> Result<GenerationRow, ErrorReport> {
+        let read = self.packages.store.read().map_err(|e| state_error(&e))?;
+        let row = read.generation(number).map_err(|e| state_error(&e))?;
+        let none = || {
+            not_found(format!("there is no generation {number}"), "'pkgctl generations' shows all")
+        };
+        row.ok_or_else(none)
+    }
+
+    pub(super) fn diff(
+        &self,
+        from: Option<u64>,
+        to: Option<u64>,
+        files: bool,
+    ) -> Result<Sheet, ErrorReport> {
+        let to = match to {
+            Some(number) => self.row(number)?,
+            None => self.current()?,
+        };
+        let from = from.or(to.parent);
+        let none = || not_found(format!("generation {} has none before it", to.number), "name two");
+        let from = self.row(from.ok_or_else(none)?)?;
+        let system = self.system()?;
+        let changes = system.compare(from.number, to.number).map_err(|e| system_error(&e))?;
+        let rows = changes.iter().map(change_row).collect();
+        let sheet = Sheet::new("diff").fact("from", from.number).fact("to", to.number);
+        let sheet = sheet.grid("packages", &["package", "before", "after"], rows);
+        if !files {
+            return Ok(sheet);
+        }
+        let paths = system.compare_files(from.number, to.number).map_err(|e| system_error(&e))?;
+        let row = |difference: &minos_store::PathDifference| {
+            let word = match (&difference.before, &difference.after) {
+                (None, _) => "added",
+                (_, None) => "removed",
+                _ => "changed",
+            };
+            let path = format!("/{}", String::from_utf8_lossy(&difference.path));
+            let sizes = [&difference.before, &difference.after].map(|node| size(node.as_ref()));
+            let [before, after] = sizes;
+            vec![word.into(), before, after, path.into()]
+        };
+        let columns = ["change", ">before", ">after", "path"];
+        Ok(sheet.grid("paths", &columns, paths.iter().map(row).collect()))
+    }
+
+    pub(super) fn pin(
+        &self,
+        generation: u64,
+        release: bool,
+        note: &str,
+    ) -> Result<Sheet, ErrorReport> {
+        let _changing = self.packages.changing()?;
+        let (word, note) = if release { ("unpin", None) } else { ("pin", Some(note)) };
+        self.audit(format!("{word} generation {generation}"))?;
+        self.system()?.pin(generation, note).map_err(|e| system_error(&e))?;
+        self.generations()
+    }
+
+    pub(super) fn collect(&self, dry_run: bool, keep: Option<u32>) -> Result<Sheet, ErrorReport> {
+        let newest = keep.map_or(NEWEST, |keep| usize::try_from(keep).unwrap_or(NEWEST));
+        // Asked for a number, it is the number alone that counts.
+        let younger_than_ms = if keep.is_some() { 0 } else { DAY_MS };
+        let retention = Retention { newest, younger_than_ms };
+        let _changing = if dry_run { None } else { Some(self.packages.changing()?) };
+        if !dry_run {
+            self.audit(format!("collect, keeping {newest}"))?;
+        }
+        let (service, never) = (self.service, || false);
+        let system = self.system()?;
+        let done = system.collect(retention, dry_run, self.by(), &|| service.now_ms(), &never);
+        Ok(collected(&done.map_err(|e| system_error(&e))?, dry_run))
+    }
+
+    pub(super) fn history(&self, limit: u32, package: Option<&str>) -> Result<Sheet, ErrorReport> {
+        let limit = if limit == 0 { LINES } else { limit };
+        let read = self.packages.store.read().map_err(|e| state_error(&e))?;
+        let all = if package.is_some() { usize::MAX } else { limit as usize };
+        let rows = read.transactions(all).map_err(|e| state_error(&e))?;
+        let touches = |row: &&TransactionRow| {
+            package.is_none_or(|p| row.changes.iter().any(|c| c.name.to_string() == p))
+        };
+        let lines = rows.iter().filter(touches).take(limit as usize);
+        let columns = ["number", "at", ">from", ">to", "outcome", "what", "changes"];
+        Ok(Sheet::new("history").grid("transactions", &columns, lines.map(history_row).collect()))
+    }
+}
+
+fn change_row(change: &PackageChange) -> Vec<Field> {
+    let version = |v: &Option<minos_model::Version>| v.as_ref().map(|v| v.with_release()).into();
+    vec![change.name.to_string().into(), version(&change.from), version(&change.to)]
+}
+
+fn size(node: Option<&Node>) -> Field {
+    match node {
+        Some(Node::File { size, .. }) => Field::Bytes(*size),
+        _ => Field::None,
+    }
+}
+
+fn collected(done: &Collected, dry_run: bool) -> Sheet {
+    let number = |list: &[u64]| list.iter().map(|n| Field::from(*n)).collect::<Field>();
+    let verb = if dry_run { "would be taken away" } else { "taken away" };
+    let what = format!("{} generations and {} files {verb}", done.generations.len(), done.objects);
+    Sheet::new("collected")
+        .fact("dry_run", dry_run)
+        .fact("generations", number(&done.generations))
+        .fact("roots", number(&done.roots))
+        .fact("packages", done.packages)
+        .fact("objects", done.objects)
+        .fact("bytes", Field::Bytes(done.bytes))
+        .note(what)
+}
+
+fn history_row(row: &TransactionRow) -> Vec<Field> {
+    let outcome = match &row.outcome {
+        Outcome::Done => "done".to_owned(),
+        Outcome::Completed => "done after a restart".to_owned(),
+        Outcome::TakenBack { why } => format!("taken back: {why}"),
+    };
+    let word = match row.intent.kind {
+        TransactionKind::Change => "",
+        TransactionKind::Switch => "switch: ",
+        TransactionKind::Collect => "collect: ",
+    };
+    let change = |c: &PackageChange| match (&c.from, &c.to) {
+        (None, Some(to)) => format!("+{} {}", c.name, to.with_release()),
+        (Some(from), None) => format!("-{} {}", c.name, from.with_release()),
+        (Some(from), Some(to)) => {
+            format!("{} {} -> {}", c.name, from.with_release(), to.with_release())
+        }
+        (None, None) => c.name.to_string(),
+    };
+    vec![
+        row.number.into(),
+        Field::Time(row.finished_ms),
+        row.intent.from.into(),
+        row.intent.to.into(),
+        outcome.into(),
+        format!("{word}{}", row.intent.note).into(),
+        row.changes.iter().map(change).collect(),
+    ]
+}
+
+impl Asked<'_> {
+    pub(super) fn hold(
+        &self,
+        names: &[String],
+        release: bool,
+        note: &str,
+    ) -> Result<Sheet, ErrorReport> {
+        let system = self.system()?;
+        for text in names {
+            let bad = |_| {
+                invalid(
+                    format!("'{text}' is no name of a package"),
+                    "'pkgctl list' shows what is installed",
+                )
+            };
+            let name = text.parse::<minos_model::Name>().map_err(bad)?;
+            let _changing = self.packages.changing()?;
+            self.audit(format!("{} {name}", if release { "unhold" } else { "hold" }))?;
+            let note = (!release).then_some(note);
+            system.hold(&name, note, self.service.now_ms()).map_err(|e| system_error(&e))?;
+        }
+        let read = self.packages.store.read().map_err(|e| state_error(&e))?;
+        let rows = read.holds().map_err(|e| state_error(&e))?.into_iter();
+        let rows =
+            rows.map(|(name, row)| vec![name.into(), Field::Time(row.at_ms), row.note.into()]);
+        Ok(Sheet::new("holds").grid("holds", &["package", "since", "why"], rows.collect()))
+    }
+}

@@ -1,0 +1,146 @@
+//! Keys: whose packages are taken, and the machine's own.
+//!
+//! `keys/ID.pub` is trusted, `keys/ID.revoked` is not and never will be again; both are files of minisign.
+//! `keys/machine.key` signs what this machine packs. It is made when it is first needed.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use minos_package::keys::{PublicKey, TrustStore};
+use minos_package::{KeyId, SecretKey};
+use minos_proto::{ErrorReport, Field, KeyChange, Sheet};
+
+use super::Asked;
+use super::errors::{invalid, not_found, on_file};
+use super::files;
+
+/// The machine's secret key.
+const MACHINE: &str = "machine.key";
+
+/// The folder of keys.
+pub struct Keys {
+    folder: PathBuf,
+}
+
+impl Keys {
+    /// Keys in `folder`, which need not exist.
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// The keys that are trusted, and those that are not any more.
+    ///
+    /// # Errors
+    /// A file of the folder is no key, or is not named after it: nothing is left out silently.
+    pub fn load(&self) -> Result<TrustStore, ErrorReport> {
+        let mut texts = Vec::new();
+        for name in files::names(&self.folder)? {
+            if name.ends_with(".pub") || name.ends_with(".revoked") {
+                let path = self.folder.join(&name);
+                let bytes = files::read(&path)?.unwrap_or_default();
+                texts.push((name, String::from_utf8_lossy(&bytes).into_owned()));
+            }
+        }
+        let list = texts.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+        TrustStore::from_files(list).map_err(|e| {
+            let folder = self.folder.display();
+            invalid(format!("keys in '{folder}': {e}"), "take the file away, then try again")
+        })
+    }
+
+    fn save(&self, store: &TrustStore) -> Result<(), ErrorReport> {
+        files::folder(&self.folder)?;
+        for (name, text) in store.to_files() {
+            files::replace(&self.folder.join(&name), text.as_bytes(), 0o644)?;
+            // A revoked key has both files for a moment, and counts as revoked.
+            if let Some(id) = name.strip_suffix(".revoked") {
+                let _ = std::fs::remove_file(self.folder.join(format!("{id}.pub")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The machine's own key, made now where it is missing. Its public half is trusted.
+    ///
+    /// # Errors
+    /// It cannot be read or written, or there is no randomness.
+    pub fn machine(&self) -> Result<SecretKey, ErrorReport> {
+        let path = self.folder.join(MACHINE);
+        if let Some(bytes) = files::read(&path)? {
+            let text = String::from_utf8_lossy(&bytes);
+            return SecretKey::from_file(&text).map_err(|e| on_file("use", &path, &e));
+        }
+        files::folder(&self.folder)?;
+        let mut seed = [0; 32];
+        let random = File::open("/dev/urandom").and_then(|mut f| f.read_exact(&mut seed));
+        random.map_err(|e| on_file("read", "/dev/urandom".as_ref(), &e))?;
+        let key = SecretKey::from_seed(&seed, "MinOS machine key");
+        let key = key.map_err(|e| on_file("make", &path, &e))?;
+        files::replace(&path, key.to_minisign().as_bytes(), 0o600)?;
+        let mut trust = self.load()?;
+        trust.trust(key.public().clone()).map_err(|e| on_file("trust", &path, &e))?;
+        self.save(&trust)?;
+        Ok(key)
+    }
+
+    fn change(&self, change: &KeyChange) -> Result<KeyId, ErrorReport> {
+        let mut trust = self.load()?;
+        let refused = |e: &dyn std::fmt::Display| invalid(e.to_string(), "see 'pkgctl key list'");
+        let id = match change {
+            KeyChange::Trust { text } => {
+                let key = PublicKey::from_file(text).map_err(|e| refused(&e))?;
+                trust.trust(key).map_err(|e| refused(&e))?
+            }
+            KeyChange::Revoke { id } => {
+                let id = the_one(&trust, id)?;
+                trust.revoke(&id).map_err(|e| refused(&e))?;
+                id
+            }
+        };
+        self.save(&trust)?;
+        Ok(id)
+    }
+}
+
+/// The key whose id begins so.
+fn the_one(trust: &TrustStore, start: &str) -> Result<KeyId, ErrorReport> {
+    let all = trust.trusted().chain(trust.revoked()).map(PublicKey::id);
+    let mut found = all.filter(|id| !start.is_empty() && id.to_string().starts_with(start));
+    match (found.next(), found.next()) {
+        (Some(id), None) => Ok(id),
+        (None, _) => {
+            Err(not_found(format!("no key begins with '{start}'"), "see 'pkgctl key list'"))
+        }
+        (Some(_), Some(_)) => {
+            Err(invalid(format!("several keys begin with '{start}'"), "give more of it"))
+        }
+    }
+}
+
+impl Asked<'_> {
+    pub(super) fn keys(&self, change: Option<KeyChange>) -> Result<Sheet, ErrorReport> {
+        let keys = &self.packages.keys;
+        let mut note = None;
+        if let Some(change) = change {
+            let word = match &change {
+                KeyChange::Trust { .. } => "trusted",
+                KeyChange::Revoke { .. } => "revoked",
+            };
+            let id = keys.change(&change)?;
+            self.audit(format!("key {id} {word}"))?;
+            note =
+                Some(format!("key {id} is {word}; 'pkgctl repo sync' looks at all packages anew"));
+        }
+        let trust = keys.load()?;
+        let row = |key: &PublicKey, state: &str| -> Vec<Field> {
+            vec![key.id().to_string().into(), state.into(), key.comment().to_owned().into()]
+        };
+        let rows = trust.trusted().map(|key| row(key, "trusted"));
+        let rows: Vec<_> = rows.chain(trust.revoked().map(|key| row(key, "revoked"))).collect();
+        let none =
+            rows.is_empty().then(|| "no key is trusted: no package can be installed".to_owned());
+        let sheet = Sheet::new("keys").grid("keys", &["id", "state", "comment"], rows);
+        Ok(note.into_iter().chain(none).fold(sheet, Sheet::note))
+    }
+}

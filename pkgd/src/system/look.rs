@@ -1,0 +1,380 @@
+//! Questions about packages: what there is, what is in them, what needs what and why.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use minos_model::package::FileKind;
+use minos_model::{Digest, Name, PackageManifest};
+use minos_proto::{ErrorReport, Field, Listing, Sheet};
+use minos_solve::{Ask, Limits, PackageId, Request, RequestError, Universe, Want};
+use minos_store::{Installed, Node, Reason};
+
+use super::Asked;
+use super::errors::{invalid, not_found, solve_error, system_error};
+use super::universe::View;
+use crate::service::state_error;
+
+/// Names offered for one that is not known.
+const SIMILAR: usize = 3;
+
+impl Asked<'_> {
+    /// The packages of the current generation, by name.
+    pub(super) fn installed(&self) -> Result<Vec<Installed>, ErrorReport> {
+        let read = self.packages.store.read().map_err(|e| state_error(&e))?;
+        let mut list = read.installed().map_err(|e| state_error(&e))?;
+        list.sort_by(|a, b| a.package.name.cmp(&b.package.name));
+        Ok(list)
+    }
+
+    pub(super) fn search(&self, text: &str) -> Result<Sheet, ErrorReport> {
+        let view = self.view()?;
+        let universe = &view.universe;
+        let here = view.here();
+        let row = |found: minos_solve::Found| {
+            let name = universe.name(found.package);
+            let state = if here.contains(name) { "installed" } else { "" };
+            vec![
+                name.into(),
+                universe.version_text(found.package).into(),
+                state.into(),
+                universe.description(found.package).into(),
+            ]
+        };
+        let rows: Vec<_> = universe.search(text).into_iter().map(row).collect();
+        let none =
+            rows.is_empty().then(|| format!("nothing has '{text}' in its name or description"));
+        let sheet = Sheet::new("found");
+        let sheet = sheet.grid("packages", &["package", "version", "state", "description"], rows);
+        Ok(none.into_iter().fold(sheet, Sheet::note))
+    }
+
+    pub(super) fn info(&self, names: &[String]) -> Result<Sheet, ErrorReport> {
+        let view = self.view()?;
+        let mut sheet = Sheet::new("info");
+        for name in names {
+            sheet = self.info_of(&view, name, sheet)?;
+        }
+        Ok(sheet)
+    }
+
+    fn info_of(&self, view: &View, name: &str, sheet: Sheet) -> Result<Sheet, ErrorReport> {
+        let installed = self.installed()?.into_iter().find(|i| i.package.name.to_string() == name);
+        let newest = view.universe.named(name).into_iter().last();
+        let digest = match (&installed, newest) {
+            (Some(installed), _) => installed.package.digest,
+            (None, Some(package)) => Digest::from_bytes(view.universe.digest(package)),
+            (None, None) => return Err(unknown(&view.universe, name)),
+        };
+        let manifest = match &installed {
+            Some(_) => self.system()?.manifest(&digest).map_err(|e| system_error(&e))?,
+            None => self.manifest_of(view, &digest, name)?,
+        };
+        let offered = view.universe.named(name).into_iter();
+        let offered = offered.map(|p| view.universe.version_text(p).to_owned());
+        let state = installed.as_ref().map(|i| match i.reason {
+            Reason::Asked => "installed, asked for",
+            Reason::Dependency => "installed, needed by others",
+        });
+        Ok(described(sheet, &manifest)
+            .fact("state", state.unwrap_or("not installed"))
+            .fact("digest", digest.to_string())
+            .fact("versions", offered.map(Field::from).collect::<Field>()))
+    }
+
+    fn manifest_of(
+        &self,
+        view: &View,
+        digest: &Digest,
+        name: &str,
+    ) -> Result<PackageManifest, ErrorReport> {
+        let gone = |why: String| invalid(format!("package {name}: {why}"), "'pkgctl repo sync'");
+        let path =
+            view.known.files.get(digest).ok_or_else(|| gone("its file is gone".to_owned()))?;
+        let reader = super::repositories::open(path, &self.packages.keys.load()?).map_err(gone)?;
+        Ok(reader.manifest().clone())
+    }
+
+    pub(super) fn list(&self, listing: Listing) -> Result<Sheet, ErrorReport> {
+        let rows = match listing {
+            Listing::Available => self.available()?,
+            Listing::Outdated => self.outdated()?,
+            other => self.list_installed(other)?,
+        };
+        let columns = ["package", "version", ">size", "state"];
+        let count = rows.len();
+        Ok(Sheet::new("packages").fact("count", count).grid("packages", &columns, rows))
+    }
+
+    fn list_installed(&self, listing: Listing) -> Result<Vec<Vec<Field>>, ErrorReport> {
+        let read = self.packages.store.read().map_err(|e| state_error(&e))?;
+        let holds = read.holds().map_err(|e| state_error(&e))?;
+        let held: BTreeSet<String> = holds.into_iter().map(|(name, _)| name).collect();
+        let unneeded = match listing {
+            Listing::Unneeded => self.unneeded()?,
+            _ => BTreeSet::new(),
+        };
+        let wanted = |i: &Installed| match listing {
+            Listing::Asked => i.reason == Reason::Asked,
+            Listing::Held => held.contains(&i.package.name.to_string()),
+            Listing::Unneeded => unneeded.contains(&i.package.name.to_string()),
+            _ => true,
+        };
+        let row = |i: Installed| {
+            let mut state = vec![Field::from(match i.reason {
+                Reason::Asked => "asked for",
+                Reason::Dependency => "needed",
+            })];
+            state.extend(held.contains(&i.package.name.to_string()).then(|| Field::from("held")));
+            vec![
+                i.package.name.to_string().into(),
+                i.package.version.with_release().into(),
+                Field::Bytes(i.package.size),
+                Field::List(state),
+            ]
+        };
+        Ok(self.installed()?.into_iter().filter(wanted).map(row).collect())
+    }
+
+    fn unneeded(&self) -> Result<BTreeSet<String>, ErrorReport> {
+        let view = self.view()?;
+        let nothing = Request::default();
+        let answer = minos_solve::solve(&view.universe, &view.asks, &nothing, &Limits::default());
+        let answer = answer.map_err(|e| solve_error(&e))?;
+        Ok(answer.unneeded.iter().map(|p| view.universe.name(*p).to_owned()).collect())
+    }
+
+    fn available(&self) -> Result<Vec<Vec<Field>>, ErrorReport> {
+        let view = self.view()?;
+        let (universe, here) = (&view.universe, view.here());
+        let row = |package: PackageId| {
+            let name = universe.name(package);
+            let state = if here.contains(name) { "installed" } else { "" };
+            let (_, size) = universe.sizes(package);
+            vec![
+                name.into(),
+                universe.version_text(package).into(),
+                Field::Bytes(size),
+                state.into(),
+            ]
+        };
+        Ok(universe.offered().map(row).collect())
+    }
+
+    /// What an upgrade would change, without asking for it.
+    fn outdated(&self) -> Result<Vec<Vec<Field>>, ErrorReport> {
+        let view = self.view()?;
+        let universe = &view.universe;
+        let newer = |installed: &PackageId| {
+            let all = universe.named(universe.name(*installed));
+            let best = all.into_iter().max_by_key(|p| universe.version(*p))?;
+            (universe.version(best) > universe.version(*installed)).then_some((*installed, best))
+        };
+        let row = |(old, new): (PackageId, PackageId)| {
+            let to = format!("{} is there", universe.version_text(new));
+            let (_, size) = universe.sizes(new);
+            vec![
+                universe.name(old).into(),
+                universe.version_text(old).into(),
+                Field::Bytes(size),
+                to.into(),
+            ]
+        };
+        Ok(universe.installed().iter().filter_map(newer).map(row).collect())
+    }
+
+    pub(super) fn files(&self, name: &str) -> Result<Sheet, ErrorReport> {
+        let files = self.system()?.files(&parse(name)?).map_err(|e| system_error(&e))?;
+        let row = |(path, node): &(Vec<u8>, Node)| {
+            let (word, size) = match node {
+                Node::File { size, .. } => ("file", Field::Bytes(*size)),
+                Node::Directory(_) => ("folder", Field::None),
+                Node::Symlink { .. } => ("link", Field::None),
+            };
+            let path = format!("/{}", String::from_utf8_lossy(path));
+            vec![word.into(), size, path.into()]
+        };
+        let count = files.len();
+        let rows = files.iter().map(row).collect();
+        Ok(Sheet::new("files").fact("count", count).grid("files", &["kind", ">size", "path"], rows))
+    }
+
+    pub(super) fn owner(&self, paths: &[String]) -> Result<Sheet, ErrorReport> {
+        let system = self.system()?;
+        let mut rows = Vec::new();
+        for path in paths {
+            let inside = path.trim_start_matches('/').trim_end_matches('/');
+            let owners = system.owners(inside.as_bytes()).map_err(|e| system_error(&e))?;
+            if owners.is_empty() {
+                let hint = "'pkgctl verify' tells of files that nobody brought";
+                return Err(not_found(format!("no installed package has '{path}'"), hint));
+            }
+            let names = owners.iter().map(|name| Field::from(name.to_string())).collect();
+            rows.push(vec![path.clone().into(), names]);
+        }
+        Ok(Sheet::new("owner").grid("paths", &["path", "packages"], rows))
+    }
+
+    pub(super) fn depends(
+        &self,
+        name: &str,
+        reverse: bool,
+        all: bool,
+    ) -> Result<Sheet, ErrorReport> {
+        let view = self.view()?;
+        let start = self.one(&view, name)?;
+        let near = Near::new(&view, start);
+        let mut seen: BTreeSet<PackageId> = BTreeSet::from([start]);
+        let mut rows = Vec::new();
+        let mut queue = VecDeque::from([(start, 1_u64)]);
+        while let Some((package, depth)) = queue.pop_front() {
+            let next = if reverse { near.dependants(package) } else { near.needed(package) };
+            for next in next {
+                if seen.insert(next) {
+                    rows.push((depth, view.universe.label(next), view.universe.label(package)));
+                    queue.extend(all.then_some((next, depth + 1)));
+                }
+            }
+        }
+        rows.sort();
+        let rows = rows.into_iter();
+        let rows = rows.map(|(depth, next, by)| vec![depth.into(), next.into(), by.into()]);
+        let sheet = Sheet::new(if reverse { "dependants" } else { "dependencies" });
+        let by = if reverse { "needs" } else { "needed_by" };
+        let words = view.universe.depends(start).into_iter().map(Field::from).collect::<Field>();
+        let sheet = sheet.fact("package", view.universe.label(start)).fact("needs", words);
+        Ok(sheet.grid("packages", &[">depth", "package", by], rows.collect()))
+    }
+
+    /// The installed package of this name, else the newest of the repositories.
+    fn one(&self, view: &View, name: &str) -> Result<PackageId, ErrorReport> {
+        let universe = &view.universe;
+        let installed = universe.installed().iter().find(|p| universe.name(**p) == name).copied();
+        let newest = || universe.named(name).into_iter().max_by_key(|p| universe.version(*p));
+        installed.or_else(newest).ok_or_else(|| unknown(universe, name))
+    }
+
+    pub(super) fn why(&self, text: &str) -> Result<Sheet, ErrorReport> {
+        let view = self.view()?;
+        let universe = &view.universe;
+        let want: Want = text.parse().map_err(|e: RequestError| invalid(e.to_string(), ""))?;
+        let chain = universe.why(&view.asks, &want.term.target);
+        if !chain.is_empty() && want.term.constraint.is_any() {
+            let labels: Vec<String> = chain.iter().map(|p| universe.label(*p)).collect();
+            let asked = view.asks.asked.iter().any(|w| w.term.target == universe.name(chain[0]));
+            let note = match (asked, labels.len()) {
+                (true, 1) => "it was asked for".to_owned(),
+                (true, _) => format!("{} was asked for; each needs the next", labels[0]),
+                (false, _) => "nobody asked for it and nothing needs it".to_owned(),
+            };
+            let labels = labels.into_iter().map(Field::from).collect::<Field>();
+            return Ok(Sheet::new("why").fact("chain", labels).note(note));
+        }
+        if universe.named(&want.term.target).is_empty() {
+            return Err(unknown(universe, &want.term.target));
+        }
+        let answer = universe.why_not(&view.asks, &want, &Limits::default());
+        let sheet = Sheet::new("why-not").fact("package", want.to_string());
+        Ok(match answer.map_err(|e| solve_error(&e))? {
+            minos_solve::WhyNot::Installed(package) => {
+                sheet.note(format!("{} is installed", universe.label(package)))
+            }
+            minos_solve::WhyNot::Possible(answer) => {
+                let lines = answer.describe(universe);
+                lines
+                    .lines()
+                    .fold(sheet.note("only because nobody asked; this would do it:"), Sheet::note)
+            }
+            minos_solve::WhyNot::Impossible(refusal) => {
+                refusal.to_string().lines().fold(sheet, Sheet::note)
+            }
+        })
+    }
+}
+
+impl View {
+    /// The names that are installed.
+    fn here(&self) -> BTreeSet<&str> {
+        self.universe.installed().iter().map(|p| self.universe.name(*p)).collect()
+    }
+}
+
+/// What stands beside a package: the installed system, or the one that an answer to it alone would make.
+struct Near<'a> {
+    universe: &'a Universe,
+    members: BTreeSet<PackageId>,
+    installed: bool,
+}
+
+impl<'a> Near<'a> {
+    fn new(view: &'a View, package: PackageId) -> Self {
+        let universe = &*view.universe;
+        let installed = universe.installed().contains(&package);
+        let members = if installed {
+            universe.installed().iter().copied().collect()
+        } else {
+            let goal = Request::of([Ask::Install(Want::any(universe.name(package)))]);
+            let nothing = minos_solve::System::default();
+            let answer = minos_solve::solve(universe, &nothing, &goal, &Limits::default());
+            answer.map_or_else(|_| BTreeSet::new(), |a| a.packages.into_iter().collect())
+        };
+        Self { universe, members, installed }
+    }
+
+    fn needed(&self, package: PackageId) -> Vec<PackageId> {
+        let found = self.universe.providers(package).into_iter();
+        found.filter(|p| *p != package && self.members.contains(p)).collect()
+    }
+
+    /// Of the installed packages where this one is, else of the repositories.
+    fn dependants(&self, package: PackageId) -> Vec<PackageId> {
+        if !self.installed {
+            return self.universe.dependants(package);
+        }
+        let needs = |p: &&PackageId| self.universe.providers(**p).contains(&package);
+        self.members.iter().filter(needs).copied().collect()
+    }
+}
+
+fn unknown(universe: &Universe, name: &str) -> ErrorReport {
+    let similar = universe.similar(name, SIMILAR);
+    let hint = match similar.as_slice() {
+        [] => "'pkgctl search TEXT' looks in names and descriptions".to_owned(),
+        names => format!("is it one of: {}?", names.join(", ")),
+    };
+    not_found(format!("there is no package '{name}'"), &hint)
+}
+
+fn parse(name: &str) -> Result<Name, ErrorReport> {
+    let bad = |_| {
+        invalid(
+            format!("'{name}' is no name of a package"),
+            "'pkgctl list' shows what is installed",
+        )
+    };
+    name.parse().map_err(bad)
+}
+
+fn described(sheet: Sheet, manifest: &PackageManifest) -> Sheet {
+    let texts = |list: Vec<String>| list.into_iter().map(Field::from).collect::<Field>();
+    let needs = manifest.dependencies.iter().map(|d| d.requirement.to_string()).collect();
+    let provides = manifest.provides.iter().map(|c| c.id.to_string()).collect();
+    let conflicts = manifest.conflicts.iter().map(ToString::to_string).collect();
+    let replaces = manifest.replaces.iter().map(ToString::to_string).collect();
+    let groups = manifest.groups.iter().map(|g| format!("{}: {}", g.name, g.reason)).collect();
+    let config = manifest.config.iter().map(|p| format!("/{p}")).collect();
+    let files = manifest.files.iter().filter(|f| !matches!(f.kind, FileKind::Directory)).count();
+    sheet
+        .fact("package", manifest.name.to_string())
+        .fact("version", manifest.version.with_release())
+        .fact("arch", manifest.arch.as_str())
+        .fact("description", manifest.description.clone())
+        .fact("licence", manifest.licence.clone())
+        .fact("built_from", manifest.origin.recipe.to_string())
+        .fact("installed_size", Field::Bytes(manifest.installed_size()))
+        .fact("files", files)
+        .fact("needs", texts(needs))
+        .fact("provides", texts(provides))
+        .fact("conflicts", texts(conflicts))
+        .fact("replaces", texts(replaces))
+        .fact("groups", texts(groups))
+        .fact("config", texts(config))
+}

@@ -1,0 +1,197 @@
+//! The package manager: repositories, keys, plans and generations, as requests ask for them.
+//!
+//! What only looks is answered from a snapshot, by any connection. What changes the system is done by the
+//! connection that asked, one at a time ([`Packages::changing`]); the engine goes on building meanwhile. All
+//! that is written goes through [`minos_store::System`], so a kill leaves the system of before or of after.
+
+mod accounts;
+mod apply;
+mod contents;
+mod database;
+mod errors;
+mod files;
+mod generations;
+mod keys;
+mod look;
+mod pack;
+mod plans;
+mod propose;
+mod repositories;
+mod sysroots;
+mod universe;
+mod verify;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use minos_proto::{ErrorKind, ErrorReport, PackageRequest, Progress, Reply, Sheet};
+use minos_store::fs::RealFs;
+use minos_store::{Store, System, SystemOptions};
+
+use crate::engine::Command;
+use crate::service::{Peer, Service, state_error};
+use errors::system_error;
+use keys::Keys;
+use plans::Plans;
+use repositories::Repositories;
+use universe::Cache;
+
+/// Told how far a change is.
+pub type Tell<'a> = &'a dyn Fn(Progress);
+
+/// What the package manager keeps open.
+pub struct Packages {
+    store: Arc<Store>,
+    fs: RealFs,
+    keys: Keys,
+    repositories: Repositories,
+    plans: Plans,
+    cache: Cache,
+    change: Mutex<()>,
+}
+
+impl Packages {
+    /// The package manager of the state `store` belongs to. Ends what a kill interrupted.
+    ///
+    /// # Errors
+    /// The state root cannot be opened, or an interrupted transaction cannot be ended; in words.
+    pub fn open(store: Arc<Store>, now: &dyn Fn() -> u64) -> Result<Self, String> {
+        let root = store.layout().root().to_owned();
+        let fs = RealFs::new(&root).map_err(|e| format!("{}: {e}", root.display()))?;
+        let packages = Self {
+            fs,
+            keys: Keys::new(root.join("keys")),
+            repositories: Repositories::new(&root),
+            plans: Plans::new(root.join("plans")),
+            cache: Cache::default(),
+            change: Mutex::new(()),
+            store,
+        };
+        let settled = packages.system().and_then(|s| s.settle(now).map_err(|e| system_error(&e)));
+        settled.map_err(|e| e.to_string())?;
+        Ok(packages)
+    }
+
+    fn system(&self) -> Result<System<'_>, ErrorReport> {
+        let options = SystemOptions { booted: self.booted(), ..SystemOptions::default() };
+        System::new(&self.store, &self.fs, options).map_err(|e| system_error(&e))
+    }
+
+    /// The generation the machine runs, as the starter of pkgd wrote it down.
+    fn booted(&self) -> Option<u64> {
+        std::fs::read_to_string(self.path(".booted")).ok()?.trim().parse().ok()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.store.layout().root().join(name)
+    }
+
+    /// The right to change the system, as long as the guard lives.
+    fn changing(&self) -> Result<MutexGuard<'_, ()>, ErrorReport> {
+        if self.is_forgotten()? {
+            return Err(ErrorReport::new(
+                ErrorKind::Conflict,
+                "there are generations that the database knows nothing of",
+                "'pkgctl db rebuild' makes their rows anew; a change now would take them away",
+            ));
+        }
+        self.lock()
+    }
+
+    /// The database was lost or replaced, and the generations were not.
+    fn is_forgotten(&self) -> Result<bool, ErrorReport> {
+        let read = self.store.read().map_err(|e| state_error(&e))?;
+        let known = read.current_generation().map_err(|e| state_error(&e))?.is_some();
+        Ok(!known
+            && files::names(&self.path("generations"))?.iter().any(|n| n.parse::<u64>().is_ok()))
+    }
+
+    fn lock(&self) -> Result<MutexGuard<'_, ()>, ErrorReport> {
+        match self.change.try_lock() {
+            Ok(guard) => Ok(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Ok(PoisonError::into_inner(poisoned)),
+            Err(TryLockError::WouldBlock) => Err(ErrorReport::new(
+                ErrorKind::Conflict,
+                "the system is being changed by somebody else",
+                "try again when that is done; 'pkgctl history' shows what it was",
+            )),
+        }
+    }
+}
+
+/// A request on its way.
+pub struct Asked<'a> {
+    service: &'a Service,
+    packages: &'a Packages,
+    peer: &'a Peer,
+    tell: Tell<'a>,
+}
+
+/// Answers a request to the package manager.
+///
+/// # Errors
+/// What failed and what to do, for the client to show.
+pub fn handle(
+    service: &Service,
+    request: PackageRequest,
+    peer: &Peer,
+    tell: Tell<'_>,
+) -> Result<Reply, ErrorReport> {
+    let asked = Asked { service, packages: &service.packages, peer, tell };
+    if let PackageRequest::Propose(wish) = request {
+        return asked.propose(&wish).map(Reply::Proposal);
+    }
+    asked.sheet(request).map(Reply::Sheet)
+}
+
+impl<'a> Asked<'a> {
+    fn sheet(&self, request: PackageRequest) -> Result<Sheet, ErrorReport> {
+        use PackageRequest as R;
+        match request {
+            R::Propose(_) => Ok(Sheet::default()),
+            R::Apply { plan } => self.apply(&plan),
+            R::Plans { plan } => self.plans(plan.as_deref()),
+            R::Search { text } => self.search(&text),
+            R::Info { names } => self.info(&names),
+            R::List(listing) => self.list(listing),
+            R::Files { name } => self.files(&name),
+            R::Owner { paths } => self.owner(&paths),
+            R::Depends { name, reverse, all } => self.depends(&name, reverse, all),
+            R::Why { name } => self.why(&name),
+            R::Verify { names, quick, repair } => self.verify(&names, quick, repair),
+            R::Hold { names, release, note } => self.hold(&names, release, &note),
+            R::Generations => self.generations(),
+            R::Switch { generation } => self.switch(generation),
+            R::Rollback { steps } => self.rollback(steps),
+            R::Diff { from, to, files } => self.diff(from, to, files),
+            R::Pin { generation, release, note } => self.pin(generation, release, &note),
+            R::Collect { dry_run, keep } => self.collect(dry_run, keep),
+            R::History { limit, package } => self.history(limit, package.as_deref()),
+            R::Sysroot { name, packages, writable } => self.sysroot(&name, &packages, writable),
+            R::Sysroots => self.sysroots(),
+            R::Keys(change) => self.keys(change),
+            R::Repositories(change) => self.repositories(change),
+            R::Database(task) => self.database(&task),
+            R::Pack { targets } => self.pack(&targets),
+        }
+    }
+
+    fn system(&self) -> Result<System<'a>, ErrorReport> {
+        self.packages.system()
+    }
+
+    /// User and process of who asked, as the history has it.
+    fn by(&self) -> Option<(u32, u32)> {
+        Some((self.peer.uid, u32::try_from(self.peer.pid).unwrap_or(0)))
+    }
+
+    /// Writes down who asks for what, before it is done.
+    fn audit(&self, what: String) -> Result<(), ErrorReport> {
+        let peer = self.peer.clone();
+        self.service.ask(|reply| Command::Audit { what, peer, reply }).map(|_| ())
+    }
+
+    fn progress(&self, stage: &str, subject: Option<String>, done: u64, total: u64) {
+        (self.tell)(Progress { stage: stage.to_owned(), subject, done, total });
+    }
+}

@@ -1,0 +1,126 @@
+//! Packages made of outputs in the store, into the machine's own repository.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use minos_model::package::{Origin, PackagePath};
+use minos_model::{Digest, Name, Stage, StepId};
+use minos_package::{DirSource, Metadata, Options, SecretKey};
+use minos_plan::Outlook;
+use minos_proto::{BuildOptions, ErrorReport, Field, Sheet};
+use minos_recipe::Recipe;
+
+use super::errors::{invalid, not_found, on_file};
+use super::{Asked, files};
+use crate::engine::plan;
+use crate::service::state_error;
+
+/// A step whose output is packed.
+struct Job<'a> {
+    recipe: &'a Recipe,
+    key: Digest,
+    output: Digest,
+}
+
+impl Asked<'_> {
+    pub(super) fn pack(&self, targets: &[String]) -> Result<Sheet, ErrorReport> {
+        let mut jobs = Vec::new();
+        for target in targets {
+            self.jobs(target, &mut jobs)?;
+        }
+        let _changing = self.packages.changing()?;
+        self.audit(format!("pack {}", targets.join(" ")))?;
+        let key = self.packages.keys.machine()?;
+        let folder = self.packages.repositories.local();
+        files::folder(folder)?;
+        let mut rows = Vec::new();
+        for (done, job) in (0u64..).zip(&jobs) {
+            let step = job.recipe.id.to_string();
+            self.progress("packing", Some(step.clone()), done, jobs.len() as u64);
+            let (file, size, notes) = self.pack_one(job, &key, folder)?;
+            rows.push(vec![step.into(), Field::Bytes(size), notes.into(), file.into()]);
+        }
+        self.packages.repositories.sync(&self.packages.keys.load()?)?;
+        let sheet = Sheet::new("packed").fact("repository", folder.display().to_string());
+        Ok(sheet.grid("packages", &["step", ">size", ">notes", "file"], rows))
+    }
+
+    /// The steps a target names (not what they need), with their outputs.
+    fn jobs<'a>(&'a self, target: &str, jobs: &mut Vec<Job<'a>>) -> Result<(), ErrorReport> {
+        let service = self.service;
+        let resolved = plan::resolve(service, target, &BuildOptions::default())?;
+        let named = service.recipes.resolve(target).map_err(|e| invalid(e.to_string(), ""))?;
+        for step in named {
+            let place = resolved.plan.position(&step).and_then(|at| resolved.outlook.get(at));
+            let (Some(Outlook::Cached { key, output }), Some(recipe)) =
+                (place, service.recipes.get(&step))
+            else {
+                let hint = format!("'pkgctl build {step}' builds it first");
+                return Err(not_found(
+                    format!("{step} is not built, or its inputs changed since"),
+                    &hint,
+                ));
+            };
+            jobs.push(Job { recipe, key: *key, output: *output });
+        }
+        Ok(())
+    }
+
+    fn pack_one(
+        &self,
+        job: &Job<'_>,
+        key: &SecretKey,
+        folder: &Path,
+    ) -> Result<(String, u64, usize), ErrorReport> {
+        let store = &self.packages.store;
+        let step = &job.recipe.id;
+        let bad = |e: &dyn std::fmt::Display| {
+            invalid(
+                format!("{step} cannot be packed: {e}"),
+                "change its recipe so that a package can have its files",
+            )
+        };
+        let manifest = store.verify_output(&job.output).map_err(|e| state_error(&e))?;
+        let metadata = metadata(job).map_err(|e| bad(&e))?;
+        let mut tree: PathBuf = store.layout().output_tree(&job.output);
+        tree.extend(metadata.prefix.as_ref().map(ToString::to_string));
+        let source = DirSource::new(tree);
+        let next = folder.join(".next");
+        let mut out = File::create(&next).map_err(|e| on_file("create", &next, &e))?;
+        let packed = minos_package::pack(
+            &manifest,
+            &mut |file| source.open(file),
+            metadata,
+            std::slice::from_ref(key),
+            &Options::default(),
+            &mut out,
+        );
+        let (package, findings, written) = packed.map_err(|e| bad(&e))?;
+        let name = package.file_name();
+        let path = folder.join(&name);
+        let placed = out.sync_all().and_then(|()| fs::rename(&next, &path));
+        placed.map_err(|e| on_file("write", &path, &e))?;
+        Ok((name, written.length, findings.notes.len()))
+    }
+}
+
+fn metadata(job: &Job<'_>) -> Result<Metadata, String> {
+    let recipe = job.recipe;
+    let origin = Origin { recipe: recipe.id.clone(), task_key: job.key, output: job.output };
+    let name = package_name(&recipe.id)?;
+    let mut metadata =
+        Metadata::new(name, recipe.version.clone(), &recipe.description, &recipe.license, origin);
+    if recipe.stage == Stage::Cross {
+        let path =
+            |text: &str| PackagePath::new(text.as_bytes().to_vec()).map_err(|e| e.to_string());
+        // The new system's root is below `/lfs`; the cross tools in it run on the seed and need its libraries.
+        metadata.prefix = Some(path("lfs")?);
+        metadata.foreign = vec![path("tools")?];
+    }
+    Ok(metadata)
+}
+
+/// `gcc:pass1` becomes `gcc-pass1`: each pass is a package of its own.
+fn package_name(step: &StepId) -> Result<Name, String> {
+    step.to_string().replace(':', "-").parse::<Name>().map_err(|e| e.to_string())
+}

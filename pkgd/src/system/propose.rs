@@ -1,0 +1,193 @@
+//! From what is wanted to a plan: the solver's answer, checked against the installed files.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use minos_model::{Digest, Name, PackageManifest};
+use minos_proto::{ErrorReport, Field, Proposal, Role, Wish};
+use minos_solve::{Action, Answer, Ask, Limits, PackageId, Reason as Why, Request as Goal, Want};
+use minos_store::{ContentSource as _, Incoming, Installed, Plan, Reason, Request};
+
+use super::accounts::Numbers;
+use super::contents::Contents;
+use super::errors::{invalid, solve_error, system_error};
+use super::universe::View;
+use super::{Asked, plans};
+use crate::service::state_error;
+
+impl Asked<'_> {
+    pub(super) fn propose(&self, wish: &Wish) -> Result<Proposal, ErrorReport> {
+        if wish.reinstall {
+            let hint = "'pkgctl verify PACKAGE --repair' puts its files back";
+            return Err(invalid("an installed package cannot be installed again".to_owned(), hint));
+        }
+        let goal = goal(wish)?;
+        let mut view = self.view()?;
+        if wish.ignore_holds {
+            view.asks.holds.clear();
+        }
+        let answer = minos_solve::solve(&view.universe, &view.asks, &goal, &Limits::default());
+        let answer = answer.map_err(|e| solve_error(&e))?;
+        let plan = self.plan(&view, &answer, wish)?;
+        let mut sheet = plans::sheet(&plan, "proposal");
+        if plan.is_empty() {
+            sheet = sheet.note("nothing to do: the system is as asked already");
+            return Ok(Proposal { plan: None, sheet });
+        }
+        let down = plan.install.iter().filter_map(|i| view.known.files.get(&i.manifest));
+        let size = down.filter_map(|path| path.metadata().ok()).map(|meta| meta.len()).sum();
+        sheet = sheet.fact("packages_size", Field::Bytes(size));
+        for package in &answer.unneeded {
+            let label = view.universe.label(*package);
+            sheet =
+                sheet.note(format!("{label} is needed by nothing; 'pkgctl autoremove' removes it"));
+        }
+        // Who may not carry it out shall not push other plans out of the folder either.
+        if self.peer.role != Role::Admin {
+            return Ok(Proposal { plan: None, sheet });
+        }
+        let digest = self.packages.plans.keep(&plan)?;
+        Ok(Proposal { plan: Some(digest), sheet: sheet.fact("plan", digest.to_string()) })
+    }
+
+    /// The answer as a plan of the store.
+    fn plan(&self, view: &View, answer: &Answer, wish: &Wish) -> Result<Plan, ErrorReport> {
+        let (coming, going) = split(answer);
+        let read = self.packages.store.read().map_err(|e| state_error(&e))?;
+        let installed = read.packages_of(view.generation).map_err(|e| state_error(&e))?;
+        let mut numbers =
+            Numbers::new(&installed, &self.etc(view, "passwd"), &self.etc(view, "group"));
+        let asked = names_asked(view, answer);
+        let reason = |name: &str| match asked.contains(name) {
+            true => Reason::Asked,
+            false => Reason::Dependency,
+        };
+        let mut install = Vec::new();
+        for manifest in self.manifests(view, &coming)? {
+            let accounts = numbers.of(&manifest);
+            let reason = reason(&manifest.name.to_string());
+            install.push(Incoming { manifest, accounts, reason });
+        }
+        let comes: BTreeSet<&Name> = install.iter().map(|i| &i.manifest.name).collect();
+        let remove = going.iter().filter_map(|p| view.universe.name(*p).parse::<Name>().ok());
+        let remove: Vec<Name> = remove.filter(|name| !comes.contains(name)).collect();
+        let stays =
+            |i: &&Installed| !comes.contains(&i.package.name) && !remove.contains(&i.package.name);
+        let other = |i: &Installed| {
+            let new = reason(&i.package.name.to_string());
+            (new != i.reason).then(|| (i.package.name.clone(), new))
+        };
+        let request = Request {
+            reasons: installed.iter().filter(stays).filter_map(other).collect(),
+            remove: remove.clone(),
+            install,
+            asked: words_asked(answer),
+            note: note(wish),
+            override_holds: wish.ignore_holds,
+        };
+        self.system()?.plan(&request).map_err(|e| system_error(&e))
+    }
+
+    /// The manifests of packages of the repositories, verified.
+    fn manifests(
+        &self,
+        view: &View,
+        packages: &[PackageId],
+    ) -> Result<Vec<PackageManifest>, ErrorReport> {
+        let trust = self.packages.keys.load()?;
+        let tell = |_: u64, _: &str| {};
+        let contents = Contents::new(view.known.clone(), trust, &tell);
+        let mut found = Vec::new();
+        for (done, package) in (0u64..).zip(packages) {
+            let label = view.universe.label(*package);
+            self.progress("checking", Some(label.clone()), done, packages.len() as u64);
+            let digest = Digest::from_bytes(view.universe.digest(*package));
+            let gone = |e: &dyn std::fmt::Display| {
+                invalid(
+                    format!("package {label}: {e}"),
+                    "'pkgctl repo sync' looks at the folders again",
+                )
+            };
+            let bytes = contents.manifest(&digest).map_err(|e| gone(&e))?;
+            let manifest = minos_package::reader::decode_manifest(&bytes, digest);
+            found.push(manifest.map_err(|e| gone(&e))?);
+        }
+        Ok(found)
+    }
+
+    /// A file below `/etc` of the current root; empty where there is none.
+    fn etc(&self, view: &View, name: &str) -> String {
+        let path = self.packages.path(&format!("roots/{}/etc/{name}", view.generation));
+        std::fs::read_to_string(path).unwrap_or_default()
+    }
+}
+
+/// What is wanted, in the solver's words.
+fn goal(wish: &Wish) -> Result<Goal, ErrorReport> {
+    let mut asks = Vec::new();
+    for text in &wish.install {
+        let want: Want =
+            text.parse().map_err(|e: minos_solve::RequestError| invalid(e.to_string(), ""))?;
+        asks.push(if wish.downgrade { Ask::Downgrade(want) } else { Ask::Install(want) });
+    }
+    asks.extend(wish.remove.iter().cloned().map(Ask::Remove));
+    asks.extend(wish.update.iter().cloned().map(Ask::Update));
+    asks.extend(wish.upgrade.then_some(Ask::Upgrade));
+    asks.extend(wish.autoremove.then_some(Ask::Autoremove));
+    if asks.is_empty() {
+        return Err(invalid("nothing is asked for".to_owned(), "name a package"));
+    }
+    Ok(Goal::of(asks))
+}
+
+/// Packages that come, and packages that go.
+fn split(answer: &Answer) -> (Vec<PackageId>, Vec<PackageId>) {
+    let (mut coming, mut going) = (Vec::new(), Vec::new());
+    for step in &answer.steps {
+        match &step.action {
+            Action::Install(new) => coming.push(*new),
+            Action::Upgrade { to, .. } | Action::Downgrade { to, .. } => coming.push(*to),
+            Action::Replace { old, new } => {
+                going.extend(old.iter().copied());
+                coming.push(*new);
+            }
+            Action::Remove(old) => going.push(*old),
+        }
+    }
+    (coming, going)
+}
+
+/// The packages of the answer that a user asked for, by name or by what they provide.
+fn names_asked(view: &View, answer: &Answer) -> BTreeSet<String> {
+    let universe = &view.universe;
+    let by_step: BTreeMap<PackageId, Why> =
+        answer.steps.iter().map(|step| (step.action.subject(), step.reason)).collect();
+    let targets: BTreeSet<&str> =
+        answer.asked.iter().map(|want| want.term.target.as_str()).collect();
+    let asked = |package: &&PackageId| match by_step.get(package) {
+        Some(reason) => *reason == Why::Asked,
+        None => {
+            targets.contains(universe.name(**package))
+                || universe.provides(**package).any(|p| targets.contains(p.target))
+        }
+    };
+    answer.packages.iter().filter(asked).map(|p| universe.name(*p).to_owned()).collect()
+}
+
+fn words_asked(answer: &Answer) -> Vec<String> {
+    let words: BTreeSet<String> = answer.asked.iter().map(ToString::to_string).collect();
+    words.into_iter().collect()
+}
+
+/// The wish in words, for the history.
+fn note(wish: &Wish) -> String {
+    let mut words = Vec::new();
+    let lists = [("install", &wish.install), ("remove", &wish.remove), ("update", &wish.update)];
+    for (verb, names) in lists {
+        if !names.is_empty() {
+            words.push(format!("{verb} {}", names.join(" ")));
+        }
+    }
+    words.extend(wish.upgrade.then(|| "upgrade".to_owned()));
+    words.extend(wish.autoremove.then(|| "autoremove".to_owned()));
+    words.join(", ").chars().take(200).collect()
+}

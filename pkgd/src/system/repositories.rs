@@ -1,0 +1,301 @@
+//! Repositories: folders with package files, and the index made of them.
+//!
+//! `repositories/list` has a line for each: name, priority, path. `repositories/index` is the solver's index
+//! of all packages found there at the last sync, `repositories/files` says which file each is. A package that
+//! is not signed by a trusted key is not in the index.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use minos_model::{Digest, Name};
+use minos_package::keys::TrustStore;
+use minos_package::{Policy, Reader};
+use minos_proto::{ErrorReport, Field, RepositoryChange, Sheet};
+use minos_solve::index::{self, Entry, Repository, Table};
+use serde::{Deserialize, Serialize};
+
+use super::Asked;
+use super::errors::{invalid, not_found, on_file};
+use super::files;
+
+/// The repository of what this machine packs.
+pub const LOCAL: &str = "local";
+/// Signatures of distinct trusted keys that a package needs.
+pub const THRESHOLD: usize = 1;
+
+/// A folder of package files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    name: String,
+    priority: i32,
+    path: PathBuf,
+}
+
+/// Where a package of the index stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Held {
+    id: Digest,
+    path: PathBuf,
+}
+
+/// The index as it was made last.
+#[derive(Debug)]
+pub struct Known {
+    /// For the solver.
+    pub table: Arc<Table>,
+    /// The file of each package, by the digest of its manifest.
+    pub files: HashMap<Digest, PathBuf>,
+    /// Digest of the index: it changes with each sync that found something else.
+    pub version: Digest,
+}
+
+/// The repositories of a state root.
+pub struct Repositories {
+    folder: PathBuf,
+    local: PathBuf,
+    known: Mutex<Option<Arc<Known>>>,
+}
+
+/// What a look at all folders found.
+#[derive(Debug, Default)]
+pub struct Found {
+    entries: Vec<Entry>,
+    held: Vec<Held>,
+    /// Packages of each repository.
+    counts: Vec<usize>,
+    /// Files that are no packages, or not to be trusted, each with the reason.
+    refused: Vec<(PathBuf, String)>,
+}
+
+impl Repositories {
+    /// The repositories below the state root.
+    pub fn new(root: &Path) -> Self {
+        let (folder, local) = (root.join("repositories"), root.join("packages"));
+        Self { folder, local, known: Mutex::new(None) }
+    }
+
+    /// The folder of what this machine packs.
+    pub fn local(&self) -> &Path {
+        &self.local
+    }
+
+    fn list(&self) -> Result<Vec<Place>, ErrorReport> {
+        let path = self.folder.join("list");
+        let text = files::read(&path)?.unwrap_or_default();
+        let mut places =
+            vec![Place { name: LOCAL.to_owned(), priority: 0, path: self.local.clone() }];
+        for line in String::from_utf8_lossy(&text).lines() {
+            let mut words = line.splitn(3, ' ');
+            let (name, priority, at) = (words.next(), words.next(), words.next());
+            let priority = priority.and_then(|p| p.parse().ok());
+            let (Some(name), Some(priority), Some(at)) = (name, priority, at) else {
+                return Err(on_file("read", &path, &format!("'{line}' is no repository")));
+            };
+            places.push(Place { name: name.to_owned(), priority, path: at.into() });
+        }
+        Ok(places)
+    }
+
+    fn save(&self, places: &[Place]) -> Result<(), ErrorReport> {
+        files::folder(&self.folder)?;
+        let others = places.iter().filter(|place| place.name != LOCAL);
+        let line = |p: &Place| format!("{} {} {}\n", p.name, p.priority, p.path.display());
+        files::replace(
+            &self.folder.join("list"),
+            others.map(line).collect::<String>().as_bytes(),
+            0o600,
+        )
+    }
+
+    fn add(&self, name: &str, path: &str, priority: i32) -> Result<(), ErrorReport> {
+        let hint = "a repository is a folder of the machine that pkgd runs on, named absolutely";
+        if name.parse::<Name>().is_err() || name == LOCAL {
+            return Err(invalid(format!("'{name}' cannot be the name of a repository"), hint));
+        }
+        let plain = path.starts_with('/') && !path.contains(|c: char| c.is_control());
+        if !plain || !Path::new(path).is_dir() {
+            return Err(invalid(format!("'{path}' is no folder that can be read"), hint));
+        }
+        let mut places = self.list()?;
+        places.retain(|place| place.name != name);
+        places.push(Place { name: name.to_owned(), priority, path: path.into() });
+        self.save(&places)
+    }
+
+    fn remove(&self, name: &str) -> Result<(), ErrorReport> {
+        let mut places = self.list()?;
+        let before = places.len();
+        places.retain(|place| place.name != name || name == LOCAL);
+        if places.len() == before {
+            return Err(not_found(
+                format!("there is no repository '{name}' that could be removed"),
+                "'pkgctl repo list' shows them",
+            ));
+        }
+        self.save(&places)
+    }
+
+    /// Looks at all folders and makes the index anew.
+    ///
+    /// # Errors
+    /// A folder cannot be read, or the index cannot be written. A bad package is no error: it is told.
+    pub fn sync(&self, trust: &TrustStore) -> Result<(Arc<Known>, Found), ErrorReport> {
+        let places = self.list()?;
+        let mut found = Found::default();
+        for (number, place) in (0u32..).zip(&places) {
+            let before = found.held.len();
+            found.look_at(number, place, trust)?;
+            found.counts.push(found.held.len() - before);
+        }
+        let named = |p: &Place| Repository { name: p.name.clone(), priority: p.priority };
+        let list: Vec<Repository> = places.iter().map(named).collect();
+        let at = self.folder.join("index");
+        let bytes = index::build(&list, std::mem::take(&mut found.entries));
+        let bytes = bytes.map_err(|e| on_file("make", &at, &e))?;
+        let held = postcard::to_allocvec(&found.held).map_err(|e| on_file("make", &at, &e))?;
+        files::folder(&self.folder)?;
+        files::replace(&self.folder.join("files"), &sealed(&bytes, &held), 0o600)?;
+        files::replace(&at, &bytes, 0o600)?;
+        let known = Arc::new(self.known_of(bytes, std::mem::take(&mut found.held))?);
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&known));
+        Ok((known, found))
+    }
+
+    /// The index as it was made last; one that is damaged or was never made is made now.
+    ///
+    /// # Errors
+    /// As for [`Repositories::sync`].
+    pub fn known(
+        &self,
+        trust: impl FnOnce() -> Result<TrustStore, ErrorReport>,
+    ) -> Result<Arc<Known>, ErrorReport> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = &*known {
+            return Ok(Arc::clone(known));
+        }
+        if let Some(read) = self.read()? {
+            let read = Arc::new(read);
+            *known = Some(Arc::clone(&read));
+            return Ok(read);
+        }
+        drop(known);
+        Ok(self.sync(&trust()?)?.0)
+    }
+
+    /// What the last sync wrote; `None` where that is not whole.
+    fn read(&self) -> Result<Option<Known>, ErrorReport> {
+        let index = files::read(&self.folder.join("index"))?;
+        let held = files::read(&self.folder.join("files"))?;
+        let (Some(index), Some(held)) = (index, held) else { return Ok(None) };
+        let Some(body) = unsealed(&index, &held) else { return Ok(None) };
+        let Ok(held) = postcard::from_bytes::<Vec<Held>>(body) else { return Ok(None) };
+        Ok(self.known_of(index, held).ok())
+    }
+
+    fn known_of(&self, bytes: Vec<u8>, held: Vec<Held>) -> Result<Known, ErrorReport> {
+        let version = Digest::of(&bytes);
+        let table =
+            Table::parse(bytes).map_err(|e| on_file("use", &self.folder.join("index"), &e))?;
+        // The first one counts: the repositories' order is that of their list.
+        let files = held.into_iter().rev().map(|held| (held.id, held.path)).collect();
+        Ok(Known { table: Arc::new(table), files, version })
+    }
+}
+
+/// The list of files, bound to the index it belongs to.
+fn sealed(index: &[u8], held: &[u8]) -> Vec<u8> {
+    let mut bytes = Digest::of(&[Digest::of(index).as_bytes(), held].concat()).as_bytes().to_vec();
+    bytes.extend_from_slice(held);
+    bytes
+}
+
+fn unsealed<'a>(index: &[u8], bytes: &'a [u8]) -> Option<&'a [u8]> {
+    let (sum, body) = bytes.split_at_checked(32)?;
+    let wanted = Digest::of(&[Digest::of(index).as_bytes(), body].concat());
+    (wanted.as_bytes() == sum).then_some(body)
+}
+
+/// Opens a package file; a link in its place is refused.
+///
+/// # Errors
+/// Why it cannot be used, in words.
+pub fn open(path: &Path, trust: &TrustStore) -> Result<Reader<File>, String> {
+    let mut options = File::options();
+    let file = options.read(true).custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK);
+    let file = file.open(path).map_err(|e| e.to_string())?;
+    if !file.metadata().is_ok_and(|meta| meta.is_file()) {
+        return Err("it is no regular file".to_owned());
+    }
+    let policy = Policy::Signed { trust, threshold: THRESHOLD };
+    Reader::open(file, &policy).map_err(|e| e.to_string())
+}
+
+impl Found {
+    fn look_at(
+        &mut self,
+        number: u32,
+        place: &Place,
+        trust: &TrustStore,
+    ) -> Result<(), ErrorReport> {
+        for name in files::names(&place.path)?.iter().filter(|name| name.ends_with(".mpk")) {
+            let path = place.path.join(name);
+            match open(&path, trust) {
+                Ok(reader) => {
+                    let size = path.metadata().map_or(0, |meta| meta.len());
+                    let id = reader.id();
+                    self.entries.push(minos_solve::entry(reader.manifest(), number, id, size));
+                    self.held.push(Held { id, path });
+                }
+                Err(why) => self.refused.push((path, why)),
+            }
+        }
+        Ok(())
+    }
+
+    /// What was refused, for people.
+    pub fn refusals(&self) -> Vec<String> {
+        let line = |(path, why): &(PathBuf, String)| format!("{}: {why}", path.display());
+        self.refused.iter().map(line).collect()
+    }
+}
+
+impl Asked<'_> {
+    pub(super) fn repositories(
+        &self,
+        change: Option<RepositoryChange>,
+    ) -> Result<Sheet, ErrorReport> {
+        let repositories = &self.packages.repositories;
+        let Some(change) = change else {
+            let rows = repositories.list()?.into_iter().map(|p| row(&p, Field::None)).collect();
+            return Ok(Sheet::new("repositories").grid("repositories", &COLUMNS, rows));
+        };
+        match &change {
+            RepositoryChange::Add { name, path, priority } => {
+                repositories.add(name, path, *priority)?;
+                self.audit(format!("repository {name} added: {path}"))?;
+            }
+            RepositoryChange::Remove { name } => {
+                repositories.remove(name)?;
+                self.audit(format!("repository {name} removed"))?;
+            }
+            RepositoryChange::Sync => {}
+        }
+        let (_, found) = repositories.sync(&self.packages.keys.load()?)?;
+        let places = repositories.list()?;
+        let counts = found.counts.iter().map(|count| Field::from(*count));
+        let rows = places.iter().zip(counts).map(|(place, count)| row(place, count)).collect();
+        let mut sheet = Sheet::new("repositories").grid("repositories", &COLUMNS, rows);
+        sheet.alarm = !found.refused.is_empty();
+        Ok(found.refusals().into_iter().fold(sheet, Sheet::note))
+    }
+}
+
+const COLUMNS: [&str; 4] = ["repository", ">priority", ">packages", "folder"];
+
+fn row(place: &Place, count: Field) -> Vec<Field> {
+    let priority = Field::Number(place.priority.into());
+    vec![place.name.clone().into(), priority, count, place.path.display().to_string().into()]
+}

@@ -1,0 +1,100 @@
+//! Whether the installed files are as their packages say, and putting them back.
+
+use minos_proto::{ErrorReport, Field, Sheet};
+use minos_store::{Depth, Fault, Finding};
+
+use super::Asked;
+use super::contents::Contents;
+use super::errors::{not_found, system_error};
+
+impl Asked<'_> {
+    pub(super) fn verify(
+        &self,
+        names: &[String],
+        quick: bool,
+        repair: bool,
+    ) -> Result<Sheet, ErrorReport> {
+        self.all_installed(names)?;
+        if repair {
+            return self.repair(names);
+        }
+        let depth = if quick { Depth::Metadata } else { Depth::Content };
+        let found = self.system()?.verify(depth).map_err(|e| system_error(&e))?;
+        let of = |finding: &&Finding| {
+            let name = finding.package.as_ref().map(ToString::to_string);
+            names.is_empty() || name.is_some_and(|name| names.contains(&name))
+        };
+        let rows: Vec<_> = found.findings.iter().filter(of).map(row).collect();
+        let edited = found.edited.iter().map(|path| shown(path)).collect::<Field>();
+        let mut sheet = Sheet::new("verified-system")
+            .fact("paths", found.paths)
+            .fact("read", Field::Bytes(found.bytes))
+            .fact("edited", edited);
+        sheet.alarm = !rows.is_empty();
+        let verdict = match rows.len() {
+            0 => "every file is as its package says".to_owned(),
+            n => format!(
+                "{n} paths are not as they should be; 'pkgctl verify --repair' puts back what it can"
+            ),
+        };
+        Ok(sheet.grid("findings", &["fault", "package", "path"], rows).note(verdict))
+    }
+
+    fn repair(&self, names: &[String]) -> Result<Sheet, ErrorReport> {
+        let packages = self.packages;
+        let _changing = packages.changing()?;
+        let what = if names.is_empty() { "the system".to_owned() } else { names.join(" ") };
+        self.audit(format!("repair {what}"))?;
+        let known = packages.repositories.known(|| packages.keys.load())?;
+        let tell = |_: u64, _: &str| {};
+        let contents = Contents::new(known, packages.keys.load()?, &tell);
+        let done = self.system()?.repair(Some(&contents)).map_err(|e| system_error(&e))?;
+        let paths = |list: &[Vec<u8>]| list.iter().map(|path| shown(path)).collect::<Field>();
+        let lost = done.lost.iter().map(|(path, package)| {
+            vec![package.short().to_string().into(), Field::from(shown(path))]
+        });
+        let mut sheet = Sheet::new("repaired")
+            .fact("repaired", paths(&done.repaired))
+            .fact("left_alone", paths(&done.extra));
+        sheet.alarm = !done.lost.is_empty();
+        let verdict = match done.lost.len() {
+            0 => format!("{} paths put back", done.repaired.len()),
+            n => format!(
+                "{} paths put back, {n} lost: no repository has their packages",
+                done.repaired.len()
+            ),
+        };
+        Ok(sheet.grid("lost", &["package", "path"], lost.collect()).note(verdict))
+    }
+
+    fn all_installed(&self, names: &[String]) -> Result<(), ErrorReport> {
+        let installed = self.installed()?;
+        let there = |name: &&String| installed.iter().any(|i| i.package.name.to_string() == **name);
+        match names.iter().find(|name| !there(name)) {
+            Some(name) => {
+                Err(not_found(format!("'{name}' is not installed"), "'pkgctl list' shows what is"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn row(finding: &Finding) -> Vec<Field> {
+    let word = match finding.fault {
+        Fault::Missing => "missing",
+        Fault::Kind => "kind",
+        Fault::Mode => "mode",
+        Fault::Owner => "owner",
+        Fault::Size => "size",
+        Fault::Content => "content",
+        Fault::Target => "target",
+        Fault::Xattrs => "attributes",
+        Fault::Extra => "extra",
+    };
+    let package = finding.package.as_ref().map(ToString::to_string);
+    vec![word.into(), package.into(), shown(&finding.path).into()]
+}
+
+fn shown(path: &[u8]) -> String {
+    format!("/{}", String::from_utf8_lossy(path))
+}
