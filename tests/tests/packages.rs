@@ -176,6 +176,40 @@ fn holds_and_pins_bind_the_solver() {
     assert_eq!(data(&root), "one\n");
 }
 
+/// A sysroot has exactly a package and what it needs, can be written where that was asked for, and goes without
+/// a trace: by its name, or with its link.
+#[test]
+fn a_sysroot_has_what_was_asked_for_and_goes_again() {
+    let mut recipes = recipes();
+    version(&mut recipes, "other", "1.0", "mkdir -p /usr/share\necho other > /usr/share/other\n");
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    pack(&mut daemon, &["demo/runner", "demo/app", "demo/other"]);
+    change(&mut daemon, install(&["app", "other"]));
+    let link = root.path().join("link");
+    let sysroot = |place: &str, packages: &[&str], writable: bool| PackageRequest::Sysroot {
+        name: place.to_owned(),
+        packages: packages.iter().map(ToString::to_string).collect(),
+        writable,
+    };
+    let made = ask(&mut daemon, sysroot(&shown(&link), &["app"], true)).expect("made");
+    assert_eq!(made.find("packages"), Some(&Field::Number(2)));
+    assert_eq!(fs::read_to_string(link.join("usr/share/runner/data")).unwrap(), "one\n");
+    assert!(!link.join("usr/share/other").exists());
+    fs::write(link.join("usr/share/runner/data"), "mine\n").unwrap();
+    assert_eq!(data(&root), "one\n", "a copy of its own");
+
+    ask(&mut daemon, sysroot("by-name", &["other"], false)).expect("made");
+    let list = ask(&mut daemon, PackageRequest::Sysroots).unwrap();
+    assert_eq!(column(&list, "sysroots", "sysroot").len(), 2, "{list:?}");
+    ask(&mut daemon, sysroot("by-name", &[], false)).expect("gone");
+    fs::remove_file(&link).unwrap();
+    ask(&mut daemon, PackageRequest::Collect { dry_run: false, keep: None }).expect("collected");
+    assert!(root.list("sysroots").is_empty(), "{:?}", root.list("sysroots"));
+    ask(&mut daemon, sysroot("Not A Name", &["app"], false)).expect_err("a name is a name");
+    ask(&mut daemon, sysroot("x", &["nosuch"], false)).expect_err("only what is installed");
+}
+
 /// Packages of somebody else are taken only when the key is trusted, and only as they were signed.
 #[test]
 fn only_packages_of_trusted_keys_are_taken() {
