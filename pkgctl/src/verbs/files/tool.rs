@@ -1,0 +1,87 @@
+//! Work on files that needs no daemon: the pkgd beside us does it, as `pkgd tool`, with the caller's own rights.
+//!
+//! pkgctl does not have the package format in it, and a daemon should neither see secret keys nor parse what any
+//! user hands it.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use minos_proto::frame::{MAX_PAYLOAD, Reader};
+use minos_proto::{ErrorReport, Reply, Tag};
+
+use crate::context::{Context, unexpected};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::render::sheet;
+use crate::spec::Given;
+
+/// The program.
+const PROGRAM: &str = "pkgd";
+
+/// Has `verb` of `pkgd tool` done with these words, and shows its answer.
+///
+/// # Errors
+/// There is no pkgd; it says no; it is not one that we understand.
+pub fn run(context: &mut Context<'_>, verb: &str, words: &[String]) -> Result<Exit, Error> {
+    let reply = ask(verb, words)?;
+    let Reply::Sheet(sheet) = &reply else { return Err(unexpected()) };
+    let exit = if sheet.alarm { Exit::State } else { Exit::Ok };
+    context.show(&reply, &|_, view| Some(sheet::text(sheet, view)))?;
+    Ok(exit)
+}
+
+/// As [`run`], with the words and options as they were given; the tool knows them by the same names.
+///
+/// # Errors
+/// As [`run`].
+pub fn pass_on(given: &Given, context: &mut Context<'_>, verb: &str) -> Result<Exit, Error> {
+    run(context, verb, &words_of(given))
+}
+
+/// What was given, as words of a command line. Behind `--` a word may start as it likes.
+pub fn words_of(given: &Given) -> Vec<String> {
+    let mut words = Vec::new();
+    for (name, value) in &given.options {
+        words.push((*name).to_owned());
+        words.extend((!value.is_empty()).then(|| value.clone()));
+    }
+    words.push("--".to_owned());
+    words.extend_from_slice(&given.words);
+    words
+}
+
+fn ask(verb: &str, words: &[String]) -> Result<Reply, Error> {
+    let program = program();
+    let child =
+        Command::new(&program).args(["tool", verb]).args(words).stdout(Stdio::piped()).spawn();
+    let mut child = child.map_err(|e| Error::Unreachable {
+        what: format!("cannot start {}: {e}", program.display()),
+        hint: "put pkgd beside pkgctl, or into a folder of PATH".into(),
+    })?;
+    let mut said = Vec::new();
+    if let Some(mut out) = child.stdout.take() {
+        // Read to the end by std: a Ctrl-C is the tool's to obey.
+        let _ = out.read_to_end(&mut said);
+    }
+    let _ = child.wait();
+    if said.is_empty() {
+        // Killed, by Ctrl-C most likely.
+        return Err(Error::Interrupted);
+    }
+    let place = "pkgd tool";
+    let frame = Reader::strict(&said[..], MAX_PAYLOAD).next_frame();
+    let frame = frame.map_err(|e| Error::from_frame(place, e))?;
+    if frame.tag != Tag::Reply {
+        return Err(unexpected());
+    }
+    let (_, answer): (u32, Result<Reply, ErrorReport>) =
+        frame.decode().map_err(|e| Error::from_frame(place, e))?;
+    answer.map_err(Error::Daemon)
+}
+
+/// The pkgd in the folder of this very program, which is from the same build; else whichever PATH has.
+fn program() -> PathBuf {
+    let beside = std::env::current_exe().ok().map(|path| path.with_file_name(PROGRAM));
+    beside.filter(|path| path.is_file()).unwrap_or_else(|| PROGRAM.into())
+}
