@@ -3,18 +3,18 @@
 //! pkgctl does not have the package format in it, and a daemon should neither see secret keys nor parse what any
 //! user hands it.
 
-use std::io::Read as _;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
 use minos_proto::frame::{MAX_PAYLOAD, Reader};
-use minos_proto::{ErrorReport, Reply, Tag};
+use minos_proto::{Reply, Tag};
 
+use crate::client::decode_reply;
 use crate::context::{Context, unexpected};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::render::sheet;
 use crate::spec::Given;
+use crate::sys;
 
 /// The program.
 const PROGRAM: &str = "pkgd";
@@ -53,18 +53,12 @@ pub fn words_of(given: &Given) -> Vec<String> {
 
 fn ask(verb: &str, words: &[String]) -> Result<Reply, Error> {
     let program = program();
-    let child =
-        Command::new(&program).args(["tool", verb]).args(words).stdout(Stdio::piped()).spawn();
-    let mut child = child.map_err(|e| Error::Unreachable {
+    let words: Vec<&str> =
+        ["tool", verb].into_iter().chain(words.iter().map(String::as_str)).collect();
+    let said = sys::output_of(&program, &words).map_err(|e| Error::Unreachable {
         what: format!("cannot start {}: {e}", program.display()),
         hint: "put pkgd beside pkgctl, or into a folder of PATH".into(),
     })?;
-    let mut said = Vec::new();
-    if let Some(mut out) = child.stdout.take() {
-        // Read to the end by std: a Ctrl-C is the tool's to obey.
-        let _ = out.read_to_end(&mut said);
-    }
-    let _ = child.wait();
     if said.is_empty() {
         // Killed, by Ctrl-C most likely.
         return Err(Error::Interrupted);
@@ -75,8 +69,7 @@ fn ask(verb: &str, words: &[String]) -> Result<Reply, Error> {
     if frame.tag != Tag::Reply {
         return Err(unexpected());
     }
-    let (_, answer): (u32, Result<Reply, ErrorReport>) =
-        frame.decode().map_err(|e| Error::from_frame(place, e))?;
+    let (_, answer) = decode_reply(&frame).map_err(|e| Error::from_frame(place, e))?;
     answer.map_err(Error::Daemon)
 }
 
