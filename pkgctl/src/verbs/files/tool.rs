@@ -63,13 +63,12 @@ fn ask(verb: &str, words: &[String]) -> Result<Reply, Error> {
         // Killed, by Ctrl-C most likely.
         return Err(Error::Interrupted);
     }
-    let place = "pkgd tool";
-    let frame = Reader::strict(&said[..], MAX_PAYLOAD).next_frame();
-    let frame = frame.map_err(|e| Error::from_frame(place, e))?;
+    let damaged = |e| Error::from_frame("pkgd tool", e);
+    let frame = Reader::strict(&said[..], MAX_PAYLOAD).next_frame().map_err(damaged)?;
     if frame.tag != Tag::Reply {
         return Err(unexpected());
     }
-    let (_, answer) = decode_reply(&frame).map_err(|e| Error::from_frame(place, e))?;
+    let (_, answer) = decode_reply(&frame).map_err(damaged)?;
     answer.map_err(Error::Daemon)
 }
 

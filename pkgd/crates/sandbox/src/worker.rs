@@ -77,3 +77,63 @@ fn drop_capabilities(any_owner: bool) -> Result<(), Failure> {
 fn refused(error: RulesetError) -> Failure {
     Failure::new(Stage::Landlock, error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::io::Read as _;
+    use std::path::Path;
+    use std::process::Command;
+
+    use caps::CapSet;
+
+    use super::{Reach, shut_in};
+
+    /// Runs `act` on a thread that is shut in: what Landlock takes, it takes from one thread.
+    fn shut<T: Send>(reach: &Reach<'_>, act: impl FnOnce() -> T + Send) -> T {
+        std::thread::scope(|scope| {
+            let inside = scope.spawn(|| {
+                shut_in(reach).unwrap();
+                act()
+            });
+            inside.join().unwrap()
+        })
+    }
+
+    #[test]
+    fn only_what_is_within_reach_can_be_touched() {
+        let (read, write) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (given, made) = (read.path().join("given"), write.path().join("made"));
+        fs::write(&given, "given").unwrap();
+        let mut open = File::open("/etc/passwd").unwrap();
+        let reach = Reach { read: &[read.path()], write: &[write.path()], any_owner: false };
+        shut(&reach, || {
+            assert_eq!(fs::read_to_string(&given).unwrap(), "given");
+            fs::write(&made, "made").unwrap();
+            fs::rename(&made, write.path().join("renamed")).unwrap();
+            fs::write(&given, "changed").unwrap_err();
+            File::open("/etc/passwd").unwrap_err();
+            fs::read_dir("/").unwrap_err();
+            // What was open stays so.
+            assert!(open.read(&mut [0]).unwrap() > 0);
+        });
+        assert_eq!(fs::read_to_string(write.path().join("renamed")).unwrap(), "made");
+        assert_eq!(fs::read_to_string(&given).unwrap(), "given");
+    }
+
+    #[test]
+    fn nothing_can_be_executed_and_no_capability_is_left() {
+        shut(&Reach { read: &[Path::new("/")], ..Reach::default() }, || {
+            assert!(Command::new("/bin/true").status().is_err());
+            for set in [CapSet::Effective, CapSet::Permitted, CapSet::Inheritable] {
+                assert!(caps::read(None, set).unwrap().is_empty(), "{set:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let error = shut_in(&Reach { read: &[Path::new("/nonexistent")], ..Reach::default() });
+        assert!(error.unwrap_err().to_string().contains("/nonexistent"));
+    }
+}
