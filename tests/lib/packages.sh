@@ -9,7 +9,7 @@ vm_packages=(
     # machine
     ovmf qemu-system-x86
 )
-test_packages=("${vm_packages[@]}" busybox-static minisign python3-pip signify-openbsd)
+test_packages=("${vm_packages[@]}" busybox-static minisign python3-pip signify-openbsd strace)
 
 # ensure_packages YES PACKAGE...: installs what is missing, after asking unless YES is "true".
 ensure_packages() {

@@ -9,6 +9,8 @@ pub mod bare;
 pub mod bench;
 pub mod boot;
 pub mod daemon;
+pub mod loops;
+pub mod overhead;
 pub mod packages;
 pub mod recipes;
 
