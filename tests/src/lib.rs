@@ -8,7 +8,11 @@ pub mod artefacts;
 pub mod bare;
 pub mod bench;
 pub mod boot;
+pub mod comparison;
 pub mod daemon;
+pub mod disk;
+pub mod meter;
+pub mod packages;
 pub mod recipes;
 
 pub use daemon::{Daemon, Outcome, Root};
