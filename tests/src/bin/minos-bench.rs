@@ -101,10 +101,10 @@ fn package_manager(dir: &Path, args: &Args) -> Result<(), String> {
     for line in bench.about()? {
         eprintln!("# {line}");
     }
-    bench.packages()?;
-    bench.universe()?;
-    bench.daemon()?;
-    bench.growth(free.blocks_available() * free.fragment_size())?;
+    let free = free.blocks_available() * free.fragment_size();
+    let parts = [bench.packages(), bench.universe(), bench.daemon(), bench.growth(free)];
+    // What was measured is shown, whatever another part met.
+    let failed: Vec<String> = parts.into_iter().filter_map(Result::err).collect();
     let samples = bench.samples();
     let figures = packages::rows().into_iter().filter_map(|row| samples.figure(&row));
     if args.json {
@@ -124,7 +124,7 @@ fn package_manager(dir: &Path, args: &Args) -> Result<(), String> {
         }
         samples.details(work, args.json).iter().for_each(|line| println!("{line}"));
     }
-    Ok(())
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
 }
 
 fn head() {
