@@ -169,8 +169,9 @@ pub enum Action {
     Off {
         /// How and why.
         ending: Ending,
-        /// All file systems were unmounted or made read-only, and synced.
-        clean: bool,
+        /// The first step that left something unwritten or mounted for writing; `None`: all file systems are
+        /// written back, and unmounted or read-only.
+        unclean: Option<&'static str>,
     },
 }
 

@@ -64,6 +64,8 @@ pub struct World {
     pub hangs: fn(&Job) -> bool,
     pub mounted: Vec<String>,
     pub busy: BTreeSet<String>,
+    /// File systems whose disk takes nothing any more; they can be unmounted like any other.
+    pub dead: BTreeSet<String>,
     pub read_only: Vec<String>,
     pub log: Vec<String>,
     pub spawned: Vec<(u64, Vec<String>)>,
@@ -123,6 +125,7 @@ impl Fake {
             hangs: |_| false,
             mounted: vec![],
             busy: BTreeSet::new(),
+            dead: BTreeSet::new(),
             read_only: vec![],
             log: vec![],
             spawned: vec![],
@@ -410,6 +413,12 @@ impl Sys for Fake {
     fn space(&mut self, _path: &str) -> Result<Space> {
         self.call("space")?;
         Ok(Space { free: 1 << 30, total: 2 << 30 })
+    }
+    fn sync_fs(&mut self, path: &str) -> Result<()> {
+        match self.call(&format!("flush {path}"))?.dead.contains(path) {
+            true => Err(Errno::EIO),
+            false => Ok(()),
+        }
     }
     fn sync(&mut self) {
         self.0.borrow_mut().log.push("sync".to_owned());

@@ -29,6 +29,7 @@ fn work(sys: &mut dyn Sys, job: &Job) -> Result<()> {
             Err(Errno::ESRCH) => Ok(()),
             done => done,
         },
+        Job::Flush { path } => sys.sync_fs(path),
         Job::Unmount => unmount_all(sys),
         Job::Sync => {
             sys.sync();

@@ -160,6 +160,11 @@ pub enum Job {
     },
     /// SIGKILL to every process but init and the helper.
     KillAll,
+    /// Write back the file system that holds a path; an error when something of it got lost.
+    Flush {
+        /// The path.
+        path: &'static str,
+    },
     /// Unmount everything that can be; make the rest read-only.
     Unmount,
     /// Write everything back.
@@ -253,6 +258,8 @@ pub trait Sys {
     fn remount_ro(&mut self, target: &str) -> Result<()>;
     /// Room on the file system that holds a path.
     fn space(&mut self, path: &str) -> Result<Space>;
+    /// Writes the file system back that holds a path. Unlike [`Sys::sync`] it tells what got lost.
+    fn sync_fs(&mut self, path: &str) -> Result<()>;
     /// Writes everything back.
     fn sync(&mut self);
     /// Applies a setting.

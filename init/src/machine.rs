@@ -56,7 +56,8 @@ pub struct Machine {
     ready_by: Option<Ms>,
     was_ready: bool,
     state_mounted: bool,
-    clean: bool,
+    /// The first step of the way down that left a file system not clean.
+    unclean: Option<&'static str>,
 }
 
 impl Default for Machine {
@@ -78,7 +79,7 @@ impl Machine {
             ready_by: None,
             was_ready: false,
             state_mounted: false,
-            clean: true,
+            unclean: None,
         }
     }
 
@@ -385,10 +386,13 @@ impl Machine {
         self.stop(0, ending, now, out);
     }
 
-    fn stop(&mut self, row: usize, ending: Ending, now: Ms, out: &mut Actions) {
+    fn stop(&mut self, mut row: usize, ending: Ending, now: Ms, out: &mut Actions) {
+        if STOP.get(row).is_some_and(|p| p.step == Step::FlushState && !self.state_mounted) {
+            row += 1;
+        }
         let Some(phase) = STOP.get(row) else {
             self.state = State::Off;
-            return out.push(Action::Off { ending, clean: self.clean });
+            return out.push(Action::Off { ending, unclean: self.unclean });
         };
         self.state = State::Stop { row, since: now, ending };
         if phase.step != Step::StopServices {
@@ -433,7 +437,9 @@ impl Machine {
             Outcome::Working | Outcome::Pending => return,
             Outcome::Done => {}
             Outcome::Missing | Outcome::Failed => {
-                self.clean &= !matches!(phase.step, Step::Unmount | Step::Sync);
+                if matches!(phase.step, Step::FlushState | Step::Unmount | Step::Sync) {
+                    self.unclean = self.unclean.or(Some(phase.name));
+                }
                 out.push(Action::Report(phase, outcome));
             }
         }

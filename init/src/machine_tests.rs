@@ -168,7 +168,7 @@ fn the_end_can_be_asked_for_in_every_row_of_the_boot() {
         }
         assert!(model.now - asked_at <= stop_bound_ms());
         assert!(
-            model.did(|a| matches!(a, Action::Off { clean: false, .. })),
+            model.did(|a| matches!(a, Action::Off { unclean: Some(_), .. })),
             "nothing was unmounted"
         );
     }

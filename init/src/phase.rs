@@ -40,6 +40,9 @@ pub enum Step {
     TermAll,
     /// SIGKILL to everything, from a forked helper, and reap until no child is left.
     KillAll,
+    /// Write the state disk back, and hear from the kernel whether all of it arrived: unmounting a disk that
+    /// died, and `sync(2)`, succeed.
+    FlushState,
     /// Unmount the deepest first until nothing more can be unmounted; the rest becomes read-only.
     Unmount,
     /// Write everything back.
@@ -120,6 +123,7 @@ pub const STOP: &[Phase] = &[
     row(Step::StopServices, "services", 10_000, Continue, None),
     row(Step::TermAll, "terminate processes", 3_000, Continue, None),
     row(Step::KillAll, "kill processes", 5_000, Continue, None),
+    row(Step::FlushState, "state disk", 10_000, Continue, None),
     row(Step::Unmount, "unmount", 15_000, Continue, None),
     row(Step::Sync, "sync", 10_000, Continue, Some(BootPhase::Stopped)),
 ];
@@ -172,7 +176,8 @@ mod tests {
         let at = |step| STOP.iter().position(|r| r.step == step).unwrap();
         assert!(at(Step::RecordEnd) < at(Step::StopServices));
         assert!(at(Step::TermAll) < at(Step::KillAll));
-        assert!(at(Step::KillAll) < at(Step::Unmount));
+        assert!(at(Step::KillAll) < at(Step::FlushState));
+        assert!(at(Step::FlushState) < at(Step::Unmount));
         assert_eq!(at(Step::Sync), STOP.len() - 1);
     }
 

@@ -39,8 +39,15 @@ pub enum Mode {
 pub struct Off {
     /// How and why.
     pub ending: Ending,
-    /// File systems and disks are as they should be.
-    pub clean: bool,
+    /// The first step that left a file system other than it should be.
+    pub unclean: Option<&'static str>,
+}
+
+impl Off {
+    /// Whether file systems and disks are as they should be.
+    pub const fn is_clean(&self) -> bool {
+        self.unclean.is_none()
+    }
 }
 
 /// The open rescue prompt.
@@ -345,7 +352,7 @@ impl<S: Sys> Runtime<S> {
             Action::OpenRescue(why) => self.open_rescue(why),
             Action::CloseRescue => self.close_rescue(),
             Action::Ending(ending) => self.ending(ending),
-            Action::Off { ending, clean } => self.off(Off { ending, clean }),
+            Action::Off { ending, unclean } => self.off(Off { ending, unclean }),
         }
     }
 
@@ -425,9 +432,16 @@ impl<S: Sys> Runtime<S> {
     fn off(&mut self, off: Off) {
         let at_ms = self.sys.now_ms();
         let reboot = off.ending.end == End::Reboot;
-        self.journal.event(at_ms, &BootEvent::Bye { at_ms, reboot, clean: off.clean });
-        let clean = if off.clean { "clean" } else { "NOT clean: a file system stayed writable" };
-        self.say(LogLevel::Normal, format_args!("down, file systems {clean}"));
+        self.journal.event(at_ms, &BootEvent::Bye { at_ms, reboot, clean: off.is_clean() });
+        match off.unclean {
+            None => self.say(LogLevel::Normal, format_args!("down, file systems clean")),
+            Some(step) => {
+                self.say(
+                    LogLevel::Quiet,
+                    format_args!("down, file systems NOT clean: {step} failed"),
+                );
+            }
+        }
         self.journal.flush(&mut self.sys);
         self.over = Some(off);
     }

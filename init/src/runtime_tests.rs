@@ -120,7 +120,7 @@ fn the_next_boot_knows_a_power_cut_from_an_orderly_end() {
         fake.world().console_text()
     );
     let off = go_down(&mut runtime, &fake, libc::SIGUSR2);
-    assert_eq!((off.ending.end, off.clean), (End::PowerOff, true));
+    assert_eq!((off.ending.end, off.unclean), (End::PowerOff, None));
     assert_eq!(record(&fake).unwrap().reason, Reason::PowerOff);
     fake.world().console.clear();
     let _runtime = boot(&fake);
@@ -159,7 +159,7 @@ fn the_way_down_kills_before_it_unmounts_and_unmounts_deepest_first() {
     let mut runtime = boot(&fake);
     fake.world().mounted.extend(["/state/a".into(), "/state/a/b".into()]);
     let before = fake.world().log.len();
-    assert!(go_down(&mut runtime, &fake, libc::SIGTERM).clean);
+    assert!(go_down(&mut runtime, &fake, libc::SIGTERM).is_clean());
     let w = fake.world();
     let at =
         |what: &str| before + w.log[before..].iter().position(|l| l.starts_with(what)).unwrap();
@@ -170,6 +170,7 @@ fn the_way_down_kills_before_it_unmounts_and_unmounts_deepest_first() {
         "kill_all 15",
         "kill_all 18",
         "kill_all 9",
+        "flush /state",
         "unmount /seed",
         "unmount /state/a/b",
         "unmount /state/a",
@@ -186,8 +187,32 @@ fn a_file_system_that_stays_busy_becomes_read_only() {
     let fake = Fake::machine();
     let mut runtime = boot(&fake);
     fake.world().busy.insert("/state".into());
-    assert!(go_down(&mut runtime, &fake, libc::SIGTERM).clean);
+    assert!(go_down(&mut runtime, &fake, libc::SIGTERM).is_clean());
     assert!(fake.world().read_only.contains(&"/state".to_owned()));
+}
+
+/// A disk that dies takes its file system along: unmounting it succeeds, and so does `sync(2)`. The machine told
+/// the host that its file systems were clean.
+#[test]
+fn a_state_disk_that_died_is_not_called_clean() {
+    let fake = Fake::machine();
+    let mut runtime = boot(&fake);
+    fake.world().dead.insert("/state".into());
+    let off = go_down(&mut runtime, &fake, libc::SIGUSR2);
+    assert_eq!(off.unclean, Some("state disk"));
+    assert!(events(&fake).iter().any(|e| matches!(e, BootEvent::Bye { clean: false, .. })));
+    let said = fake.world().console_text();
+    assert!(said.contains("file systems NOT clean: state disk failed"), "{said}");
+}
+
+#[test]
+fn without_a_state_disk_there_is_none_to_write_back() {
+    let fake = Fake::machine();
+    fake.world().files.remove("/sys/class/block/vda/serial");
+    let mut runtime = start(&fake);
+    run_for(&mut runtime, &fake, 10_000);
+    fake.world().dead.insert("/state".into());
+    assert!(go_down(&mut runtime, &fake, libc::SIGUSR2).is_clean());
 }
 
 #[test]
@@ -202,10 +227,11 @@ fn an_end_can_be_asked_for_while_a_mount_hangs() {
 
 #[test]
 fn every_hanging_helper_is_cut_by_its_deadline() {
-    let hangs: [fn(&Job) -> bool; 5] = [
+    let hangs: [fn(&Job) -> bool; 6] = [
         |j| matches!(j, Job::Mount(_)),
         |j| matches!(j, Job::WriteRecord { .. }),
         |j| matches!(j, Job::KillAll),
+        |j| matches!(j, Job::Flush { .. }),
         |j| matches!(j, Job::Unmount),
         |j| matches!(j, Job::Sync),
     ];

@@ -33,6 +33,7 @@ impl<S: Sys> Runtime<S> {
             Step::RecordEnd => self.record_end(),
             Step::TermAll => self.term_all(),
             Step::KillAll => self.helped(step, &Job::KillAll),
+            Step::FlushState => self.helped(step, &Job::Flush { path: "/state" }),
             Step::Unmount => self.helped(step, &Job::Unmount),
             Step::Sync => self.helped(step, &Job::Sync),
             // Walked through by the machine alone.

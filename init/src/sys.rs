@@ -332,6 +332,13 @@ impl Sys for Linux {
         Ok(Space { free: block * s.blocks_free(), total: block * s.blocks() })
     }
 
+    fn sync_fs(&mut self, path: &str) -> Result<()> {
+        with_fd(path, libc::O_RDONLY | libc::O_DIRECTORY, |fd| {
+            // SAFETY: the descriptor is open for the length of the call.
+            Errno::result(unsafe { libc::syncfs(fd.0) }).map(drop)
+        })
+    }
+
     fn sync(&mut self) {
         unistd::sync();
     }

@@ -12,14 +12,13 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::grammar::Place;
 use crate::render::json;
-use crate::render::text::{clip, labelled, refold};
+use crate::render::text::{clip, labelled, labelled_lines, refold};
+use crate::spec::LONGEST_COMPLAINT;
 use crate::verbs::Verb;
 use crate::{shell, suggest, words};
 
 /// The name in usage texts.
 const NAME: &str = "pkgctl";
-/// A complaint quotes what was typed, which may be anything; so many columns of it are enough.
-const LONGEST_COMPLAINT: usize = 200;
 /// How long a silent pkgd is waited for.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -29,7 +28,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 #[argh(
     note = "Options may stand before or after the verb. 'pkgctl help VERB' tells more.",
     error_code(0, "done"),
-    error_code(1, "the job failed or was cancelled"),
+    error_code(1, "the job failed or was cancelled, or the answer was no"),
     error_code(2, "the command line or the request is wrong"),
     error_code(3, "what was named does not exist"),
     error_code(4, "pkgd cannot be reached"),
@@ -41,6 +40,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
     error_code(10, "a fault of pkgd or pkgctl"),
     error_code(11, "not possible in the present state"),
     error_code(12, "a limit of pkgd is reached"),
+    error_code(13, "no set of packages is what was asked for"),
     error_code(130, "interrupted")
 )]
 pub struct Cli {
@@ -197,7 +197,7 @@ fn report(error: &Error, json: bool, terminal: Terminal, out: &mut dyn Write) ->
     let text = if json {
         json::error(error) + "\n"
     } else {
-        let mut text = labelled("pkgctl: ", &error.to_string(), terminal.width);
+        let mut text = labelled_lines("pkgctl: ", &error.to_string(), terminal.width);
         if !error.hint().is_empty() {
             text.push_str(&labelled("hint: ", error.hint(), terminal.width));
         }

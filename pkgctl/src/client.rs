@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use minos_proto::frame::{self, MAX_PAYLOAD, Reader};
-use minos_proto::{ErrorKind, ErrorReport, Event, Frame, FrameError, Hello, Reply, Request};
+use minos_proto::{
+    ErrorKind, ErrorReport, Event, Frame, FrameError, Hello, Progress, Reply, Request,
+};
 use minos_proto::{Tag, VERSION, Welcome};
 
 use crate::error::Error;
@@ -170,12 +172,30 @@ impl Client {
     /// # Errors
     /// What pkgd answers as [`Error::Daemon`]; a broken connection otherwise.
     pub fn call(&mut self, request: &Request) -> Result<Reply, Error> {
+        self.call_with(request, &mut |_| Ok(()))
+    }
+
+    /// As [`Client::call`], and hands on how far pkgd is with it. Each such sign is an end of its silence.
+    ///
+    /// # Errors
+    /// As [`Client::call`], and those of `progress`.
+    pub fn call_with(
+        &mut self,
+        request: &Request,
+        progress: &mut dyn FnMut(&Progress) -> Result<(), Error>,
+    ) -> Result<Reply, Error> {
         self.last_id = self.last_id.wrapping_add(1);
         self.send(Tag::Request, &(self.last_id, request))?;
-        let started = Instant::now();
+        let mut last_sign = Instant::now();
         loop {
-            let frame = self.next_frame(started)?;
-            if frame.tag == Tag::Reply {
+            let frame = self.next_frame(last_sign)?;
+            if frame.tag == Tag::Progress {
+                let (id, done): (u32, Progress) = self.decode(&frame)?;
+                if id == self.last_id {
+                    last_sign = Instant::now();
+                    progress(&done)?;
+                }
+            } else if frame.tag == Tag::Reply {
                 let (id, reply): (u32, Result<Reply, ErrorReport>) = self.decode(&frame)?;
                 if id == self.last_id {
                     return reply.map_err(Error::Daemon);

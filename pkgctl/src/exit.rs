@@ -10,7 +10,7 @@ use minos_proto::ErrorKind;
 pub enum Exit {
     /// Done as asked.
     Ok = 0,
-    /// The job failed or was cancelled.
+    /// The job failed or was cancelled, or a question was answered with no.
     JobFailed = 1,
     /// The command line or the request is wrong.
     Usage = 2,
@@ -34,6 +34,8 @@ pub enum Exit {
     Conflict = 11,
     /// A limit of pkgd was reached.
     Limit = 12,
+    /// No set of packages is what was asked for.
+    Unsolvable = 13,
     /// Ctrl-C, or the reader of our output went away. 128 + SIGINT, as shells say it.
     Interrupted = 130,
 }
@@ -51,6 +53,7 @@ impl From<ErrorKind> for Exit {
             ErrorKind::Version => Self::Protocol,
             ErrorKind::State => Self::State,
             ErrorKind::Internal => Self::Internal,
+            ErrorKind::Unsolvable => Self::Unsolvable,
         }
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! The grammar is what argh knows of [`Cli`]; nothing is written down twice.
 
-use argh::{ArgsInfo as _, CommandInfoWithArgs, FlagInfo, FlagInfoKind};
+use argh::{ArgsInfo as _, CommandInfoWithArgs, FlagInfo, FlagInfoKind, Optionality};
 
 use crate::cli::Cli;
+use crate::spec::Spec;
+use crate::verbs;
 
 /// The place reached after some words.
 #[derive(Debug)]
@@ -50,8 +52,12 @@ impl Place {
                 .filter(|f| matches!(f.kind, FlagInfoKind::Option { .. }) && f.long != "--vm")
                 .map(|f| f.long);
         } else if let Some(verb) = self.here.commands.iter().find(|c| c.name == word).cloned() {
+            // argh knows no more than the names of those in the table.
+            let known = verbs::find(verb.name).filter(|_| self.verbs.is_empty());
             self.verbs.push(verb.name);
-            self.here = verb.command;
+            self.here = known.map_or(verb.command, Spec::info);
+        } else if let Some(words) = verbs::alias(word).filter(|_| self.verbs.is_empty()) {
+            words.iter().for_each(|w| self.step(w));
         } else if word != "help" {
             self.positionals += 1;
         }
@@ -69,7 +75,8 @@ impl Place {
 
     /// The name of the positional argument that would come next.
     pub fn next_positional(&self) -> Option<&'static str> {
-        self.here.positionals.get(self.positionals).map(|p| p.name)
+        let last = self.here.positionals.last().filter(|p| p.optionality == Optionality::Repeating);
+        self.here.positionals.get(self.positionals).or(last).map(|p| p.name)
     }
 
     /// The options possible here, those of the verb first.

@@ -12,6 +12,7 @@ pub mod exit;
 pub mod grammar;
 pub mod render;
 pub mod shell;
+pub mod spec;
 pub mod suggest;
 pub mod sys;
 pub mod verbs;

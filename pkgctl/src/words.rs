@@ -2,6 +2,7 @@
 
 use crate::client::Endpoint;
 use crate::error::Error;
+use crate::verbs;
 
 /// Global switches.
 const SWITCHES: [&str; 2] = ["--json", "--no-color"];
@@ -34,9 +35,19 @@ pub fn arrange(words: &[String]) -> Vec<String> {
             _ => verb.push(word),
         }
     }
-    global.extend(verb);
+    global.extend(expand(verb));
     global.extend_from_slice(rest);
     global
+}
+
+/// Another name of a verb becomes the verb, also behind `help`.
+fn expand(verb: Vec<String>) -> Vec<String> {
+    let at = usize::from(verb.first().is_some_and(|w| w == "help"));
+    let Some(words) = verb.get(at).and_then(|name| verbs::alias(name)) else { return verb };
+    // Help knows verbs only, not what an alias says besides.
+    let words = if at == 1 { &words[..1] } else { words };
+    let words = words.iter().map(|w| (*w).to_owned());
+    [&verb[..at], &words.collect::<Vec<_>>(), &verb[at + 1..]].concat()
 }
 
 fn split_value(word: &str) -> Vec<String> {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use minos_pkgctl::exit::Exit;
 
-const ALL: [Exit; 14] = [
+const ALL: [Exit; 15] = [
     Exit::Ok,
     Exit::JobFailed,
     Exit::Usage,
@@ -20,6 +20,7 @@ const ALL: [Exit; 14] = [
     Exit::Internal,
     Exit::Conflict,
     Exit::Limit,
+    Exit::Unsolvable,
     Exit::Interrupted,
 ];
 

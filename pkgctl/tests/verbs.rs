@@ -3,7 +3,7 @@
 mod support;
 
 use minos_model::JobState;
-use minos_proto::{BuildOptions, CheckState, EventBody, Reply, Request};
+use minos_proto::{BuildOptions, CheckState, EventBody, PackageRequest, Reply, Request, VERSION};
 use support::sample::{self, healthy};
 use support::{Fake, run};
 
@@ -92,13 +92,14 @@ fn events_audit_and_verify() {
     assert!(audit.out.contains("   0   77  build lfs/demo (pkgctl 0.1.0)\n"), "{}", audit.out);
     fake.pkgctl(&["events", "--audit", "--job", "8"]).ends(2);
     let lost = fake.pkgctl(&["verify"]).ends(9);
-    assert!(lost.out.contains("1 lost"), "{}", lost.out);
-    fake.pkgctl(&["verify", "--repair"]).ends(0);
+    assert!(lost.out.contains("1 lost") && lost.out.ends_with("nothing\n"), "{}", lost.out);
+    fake.pkgctl(&["verify", "--outputs", "--repair"]).ends(0);
     let asked = [
         Request::Events { job: Some(8), limit: 9 },
         Request::Events { job: None, limit: 0 },
         Request::Audit { limit: 0 },
         Request::Verify { repair: false },
+        Request::Package(PackageRequest::Verify { names: vec![], quick: false, repair: false }),
         Request::Verify { repair: true },
     ];
     assert_eq!(fake.asked(), asked);
@@ -219,7 +220,10 @@ fn cancel_poweroff_reboot() {
 
 #[test]
 fn version_and_help_need_no_daemon() {
-    assert_eq!(run(&["version"]).ends(0).out, "pkgctl 0.1.0, protocol 2, JSON schema minos/1\n");
+    assert_eq!(
+        run(&["version"]).ends(0).out,
+        format!("pkgctl 0.1.0, protocol {VERSION}, JSON schema minos/1\n")
+    );
     for words in [&["help"][..], &["--help"], &["-h"], &["help", "build"], &["build", "--help"]] {
         let ran = run(words).ends(0);
         assert!(ran.out.contains("Usage: pkgctl"), "{ran:?}");

@@ -24,15 +24,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use minos_plan::Fingerprints;
 use minos_recipe::{Lint, RecipeSet};
 use minos_sandbox::Strength;
-use minos_store::{Options, Store};
+use minos_store::{Options, Store, StoreError};
 use nix::sys::signal::{SigSet, Signal};
 
 use config::{Args, Sandbox};
+use engine::unwritten::Unwritten;
 use engine::{Command, Engine};
 use seed::Seed;
 use service::{Live, Service};
@@ -56,8 +57,7 @@ fn run(mut args: Args) -> Result<(), String> {
     let signals = block_signals()?;
     // The sandbox takes absolute paths, and nothing may depend on where pkgd was started.
     absolute(&mut args)?;
-    let store = Store::open(&args.root, now_ms(), Options::default())
-        .map_err(|e| format!("{e}\nhint: {}", e.hint()))?;
+    let store = open_store(&args.root).map_err(|e| format!("{e}\nhint: {}", e.hint()))?;
     minos_sandbox::sweep();
     let (recipes, lints) = load_recipes(&args.recipes)?;
     let (to_engine, inbox) = channel();
@@ -78,6 +78,7 @@ fn run(mut args: Args) -> Result<(), String> {
         sandbox: minos_sandbox::probe(strength).map_err(|refusal| refusal.to_string()),
         hub: hub::Hub::default(),
         live: Live::default(),
+        unwritten: Unwritten::default(),
         engine: to_engine.clone(),
         started: Instant::now(),
         args,
@@ -86,6 +87,22 @@ fn run(mut args: Args) -> Result<(), String> {
     let served = serve(&service, inbox);
     seed::unmount(&mount_point);
     served
+}
+
+/// How long the lock of a state is waited for. A pkgd that is killed while it starts a sandbox leaves the lock to
+/// the child until that has become another program: milliseconds, more on a busy machine.
+const LOCK_PATIENCE: Duration = Duration::from_secs(3);
+
+fn open_store(root: &Path) -> Result<Store, StoreError> {
+    let start = Instant::now();
+    loop {
+        match Store::open(root, now_ms(), Options::default()) {
+            Err(StoreError::Locked { .. }) if start.elapsed() < LOCK_PATIENCE => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            done => return done,
+        }
+    }
 }
 
 fn serve(service: &Arc<Service>, inbox: std::sync::mpsc::Receiver<Command>) -> Result<(), String> {

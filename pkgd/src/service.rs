@@ -17,6 +17,7 @@ use minos_recipe::{Lint, RecipeSet};
 use minos_store::{Store, StoreError};
 
 use crate::config::Args;
+use crate::engine::unwritten::Unwritten;
 use crate::engine::{Command, plan, record};
 use crate::hub::Hub;
 use crate::seed::Seed;
@@ -93,6 +94,8 @@ pub struct Service {
     pub hub: Hub,
     /// What runs now.
     pub live: Live,
+    /// Ends of jobs and steps that the state did not take.
+    pub unwritten: Unwritten,
     /// To the engine.
     pub engine: Sender<Command>,
     /// When pkgd started.
@@ -165,9 +168,11 @@ impl Service {
                 plan::report(self, &target, &options).map(Reply::Plan)
             }
             Request::Build { target, options } => self.build(target, options, None, peer),
-            Request::Jobs { limit } => views::jobs(&self.store, limit).map(Reply::Jobs),
+            Request::Jobs { limit } => {
+                views::jobs(&self.store, &self.unwritten, limit).map(Reply::Jobs)
+            }
             Request::Job { job } | Request::Watch { job } => {
-                views::job(&self.store, self.job_number(job)?)
+                views::job(&self.store, &self.unwritten, self.job_number(job)?)
             }
             Request::Attempts { step } => views::attempts(&self.store, &step).map(Reply::Attempts),
             Request::Log { step, attempt, offset } => {

@@ -8,6 +8,7 @@ use minos_proto::{
 use minos_recipe::{Level, Lint, Recipe, RecipeSet};
 use minos_store::{AttemptEnd, AttemptRow, AuditRow, JobRow, LogReader, StepRow, Store};
 
+use crate::engine::unwritten::Unwritten;
 use crate::service::state_error;
 
 /// Jobs shown when the client does not say how many.
@@ -26,21 +27,31 @@ pub fn options(bytes: &[u8]) -> BuildOptions {
 }
 
 /// All jobs, newest first.
-pub fn jobs(store: &Store, limit: u32) -> Result<Vec<JobReport>, ErrorReport> {
+pub fn jobs(
+    store: &Store,
+    unwritten: &Unwritten,
+    limit: u32,
+) -> Result<Vec<JobReport>, ErrorReport> {
     let limit = if limit == 0 { DEFAULT_JOBS } else { limit.min(10_000) };
     let rows = store.read().and_then(|s| s.jobs(limit as usize)).map_err(|e| state_error(&e))?;
-    Ok(rows.into_iter().map(job_report).collect())
+    let mut reports: Vec<JobReport> = rows.into_iter().map(job_report).collect();
+    reports.iter_mut().for_each(|report| unwritten.correct_job(report));
+    Ok(reports)
 }
 
 /// One job and its steps.
-pub fn job(store: &Store, id: u64) -> Result<Reply, ErrorReport> {
+pub fn job(store: &Store, unwritten: &Unwritten, id: u64) -> Result<Reply, ErrorReport> {
     let snapshot = store.read().map_err(|e| state_error(&e))?;
     let row = snapshot.job(id).map_err(|e| state_error(&e))?;
     let row = row.ok_or_else(|| {
         ErrorReport::new(ErrorKind::NotFound, format!("there is no job {id}"), "")
     })?;
     let steps = snapshot.steps(id).map_err(|e| state_error(&e))?;
-    Ok(Reply::Job { job: job_report(row), steps: steps.into_iter().map(step_report).collect() })
+    let mut steps: Vec<StepReport> = steps.into_iter().map(step_report).collect();
+    let mut job = job_report(row);
+    unwritten.correct_job(&mut job);
+    unwritten.correct_steps(id, &mut steps);
+    Ok(Reply::Job { job, steps })
 }
 
 fn job_report(row: JobRow) -> JobReport {

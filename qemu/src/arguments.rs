@@ -31,6 +31,7 @@ pub fn arguments(machine: &Machine, accel: Accel, paths: &Paths) -> Vec<OsString
     args.words("-name minos -no-user-config -nodefaults -display none -S");
     args.words("-machine q35");
     match accel {
+        _ if machine.counted => args.words("-accel tcg,thread=single -cpu qemu64 -icount shift=0"),
         Accel::Kvm => args.words("-accel kvm -cpu host"),
         // qemu64 and not max: the more features are emulated, the slower the boot.
         Accel::Tcg => args.words("-accel tcg,thread=multi -cpu qemu64"),
@@ -219,6 +220,16 @@ mod tests {
             ],
         );
         assert!(!line.contains("netdev") && !line.contains("microvm") && !line.contains("-drive"));
+        assert!(!line.contains("icount"), "{line}");
+    }
+
+    #[test]
+    fn a_counted_machine_is_emulated_one_instruction_after_the_other() {
+        for accel in [Accel::Kvm, Accel::Tcg] {
+            let line = line(&Machine::kernel("k", None).counted(true), accel);
+            has(&line, &["-accel tcg,thread=single", "-icount shift=0"]);
+            assert!(!line.contains("kvm"), "{line}");
+        }
     }
 
     #[test]

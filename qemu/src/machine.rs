@@ -29,6 +29,9 @@ pub struct Machine {
     pub reboots: bool,
     /// The network card.
     pub network: Network,
+    /// Time in the guest is the number of its instructions, one nanosecond each, and the time it waits: the
+    /// same on a busy host as on an idle one. Always emulated, one CPU after the other.
+    pub counted: bool,
 }
 
 impl Machine {
@@ -53,6 +56,7 @@ impl Machine {
             watchdog: Some(WatchdogAction::Reset),
             reboots: false,
             network: Network::None,
+            counted: false,
         }
     }
 
@@ -86,6 +90,13 @@ impl Machine {
     #[must_use]
     pub fn cpus(mut self, cpus: u16) -> Self {
         self.cpus = cpus;
+        self
+    }
+
+    /// Makes the guest's clock count instructions.
+    #[must_use]
+    pub fn counted(mut self, counted: bool) -> Self {
+        self.counted = counted;
         self
     }
 

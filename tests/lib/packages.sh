@@ -9,7 +9,7 @@ vm_packages=(
     # machine
     ovmf qemu-system-x86
 )
-test_packages=("${vm_packages[@]}" busybox-static minisign python3-pip signify-openbsd)
+test_packages=("${vm_packages[@]}" busybox-static minisign python3-pip signify-openbsd strace)
 # Package managers that tests/bench --packages compares with, and what makes their packages.
 peer_packages=(libarchive-tools nix-bin ostree pacman-package-manager zstd)
 

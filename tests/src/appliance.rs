@@ -14,7 +14,7 @@ use minos_qemu::observe::Observation;
 use minos_qemu::vm::{Start, Vm};
 use minos_qemu::watch::{Limits, Order, Report, attend, watch};
 
-use crate::artefacts;
+use crate::{artefacts, loops};
 
 /// The longest any boot of these tests may take. Emulation on a busy machine is slow; a hang is found
 /// by the silence limit long before.
@@ -31,6 +31,7 @@ pub struct Appliance {
     initrd: PathBuf,
     state: Option<Disk>,
     append: String,
+    counted: bool,
     /// A disk image for bare hardware, booted by UEFI firmware instead of all the above.
     whole_disk: Option<PathBuf>,
 }
@@ -100,7 +101,7 @@ impl Appliance {
         image(&["--out", text(dir.path()), "state-disk", "--path", text(&state), "--size", "4G"]);
         let initrd = dir.path().join("initramfs.zst");
         let state = Some(Disk::new("minos-state", state));
-        Self { dir, initrd, state, append: "quiet".to_owned(), whole_disk: None }
+        Self { dir, initrd, state, append: "quiet".to_owned(), counted: false, whole_disk: None }
     }
 
     /// A machine that boots a disk made for bare hardware, from the SATA controller by UEFI firmware.
@@ -133,6 +134,18 @@ impl Appliance {
         self
     }
 
+    /// Makes the guest's clock count instructions ([`Machine::counted`]).
+    #[must_use]
+    pub fn counted(mut self) -> Self {
+        self.counted = true;
+        self
+    }
+
+    /// Whether it does.
+    pub fn is_counted(&self) -> bool {
+        self.counted
+    }
+
     /// The state disk's image.
     ///
     /// # Panics
@@ -154,6 +167,7 @@ impl Appliance {
         let mut machine = Machine::kernel(artefacts::kernel(), Some(self.initrd.clone()))
             .memory(1536)
             .append(&self.append)
+            .counted(self.counted)
             .disk(Disk::new("minos-seed", artefacts::seed()).read_only());
         let sources = artefacts::top().join("out/sources.squashfs");
         if sources.exists() {
@@ -232,14 +246,9 @@ impl Appliance {
     pub fn look<T>(&self, options: &str, look: impl FnOnce(&Path) -> T) -> T {
         let point = self.dir.path().join("look");
         fs::create_dir_all(&point).expect("a mount point");
-        let status = Command::new("mount")
-            .args(["-o", &format!("loop,{options}")])
-            .args([self.state_image(), &point])
-            .status();
-        assert!(status.expect("mount runs").success(), "the state disk can be mounted");
+        loops::mount(self.state_image(), &point, options);
         let seen = look(&point);
-        let status = Command::new("umount").arg(&point).status();
-        assert!(status.expect("umount runs").success());
+        loops::unmount(self.state_image(), &point);
         seen
     }
 }

@@ -16,9 +16,11 @@ pub struct Bare {
     root: PathBuf,
 }
 
-/// The lines of pkgd's driver that the scripts rely on (`minos_exec::driver`), without its watching.
-const DRIVER: &str = "set +h; umask 022; rm -rf /build; mkdir -p /build/src /build/home; \
-                      for phase in $PHASES; do (cd /build/src; set -eo pipefail; . /recipe/$phase.sh) || exit 1; done";
+/// The lines of pkgd's driver that the scripts rely on (`minos_exec::driver`), without its watching. At the end
+/// the build tree is deleted, as the book says after each package and as pkgd does.
+const DRIVER: &str = "set +h; umask 022; mkdir -p /build/src /build/home; : > /recipe/times; \
+                      for phase in $PHASES; do (cd /build/src; set -eo pipefail; . /recipe/$phase.sh) || exit 1; \
+                      { echo $phase; times; } >> /recipe/times; done; rm -rf /build";
 
 impl Bare {
     /// Unpacks `seed` (a squashfs image) into `root`.

@@ -2,7 +2,8 @@
 //! ours has a watchdog, ports of the host and a boot record to write, which are its own choice and count.
 //!
 //! Both are measured by the guest's own clock: milliseconds since the kernel started. Ours tells when PID 1
-//! starts and when the console's shell is started; busybox's start-up script and shell print the same.
+//! starts, when it starts the services, and when pkgd is ready, which is when the console's shell is started;
+//! busybox's start-up script and shell print the same.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -24,8 +25,17 @@ use crate::artefacts;
 pub struct Boot {
     /// PID 1 began.
     pub init: f64,
+    /// PID 1 had done what the boot asks of it: the services are started.
+    pub services: f64,
     /// The console's shell was started.
     pub prompt: f64,
+}
+
+impl Boot {
+    /// What PID 1 itself took.
+    pub fn share(&self) -> f64 {
+        self.services - self.init
+    }
 }
 
 /// What busybox init does for the same end: file systems, disks, a shell on the console.
@@ -58,7 +68,7 @@ const INITTAB: &str = "::sysinit:/etc/rcS\nttyS0::respawn:/etc/shell\n";
 /// It does not reach the prompt.
 pub fn ours(appliance: &Appliance) -> Boot {
     let run = appliance.run(&mut |seen| match seen {
-        Observation::Boot(BootEvent::Phase { phase: BootPhase::Services, .. }) => Order::Kill,
+        Observation::Boot(BootEvent::Phase { phase: BootPhase::Ready, .. }) => Order::Kill,
         _ => Order::Continue,
     });
     let at = |wanted: BootPhase| {
@@ -67,8 +77,9 @@ pub fn ours(appliance: &Appliance) -> Boot {
             _ => None,
         })
     };
-    match (at(BootPhase::Start), at(BootPhase::Services)) {
-        (Some(init), Some(prompt)) => Boot { init, prompt },
+    match [BootPhase::Start, BootPhase::Services, BootPhase::Ready].map(at) {
+        // The shell is started at once when pkgd is ready.
+        [Some(init), Some(services), Some(prompt)] => Boot { init, services, prompt },
         _ => panic!("no prompt: {}\n{}", run.report.ending, run.console),
     }
 }
@@ -82,6 +93,7 @@ pub fn busybox(appliance: &Appliance) -> Boot {
     let mut machine = Machine::kernel(artefacts::kernel(), Some(initramfs(dir.path())))
         .memory(1536)
         .append("quiet")
+        .counted(appliance.is_counted())
         .disk(Disk::new("minos-seed", artefacts::seed()).read_only())
         .disk(Disk::new("minos-state", appliance.state_image()));
     // As `Appliance` does: a disk that only one of the two mounts would make the ratio unfair.
@@ -101,7 +113,8 @@ pub fn busybox(appliance: &Appliance) -> Boot {
     })
     .expect("the machine can be watched");
     match (mark(&console, "init"), mark(&console, "prompt")) {
-        (Some(init), Some(prompt)) => Boot { init, prompt },
+        // The shell is its only service.
+        (Some(init), Some(prompt)) => Boot { init, services: prompt, prompt },
         _ => panic!("no prompt: {console}"),
     }
 }

@@ -1,6 +1,7 @@
 //! A pkgd in host mode under a test's control.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ pub struct Root {
     dir: PathBuf,
     recipes: PathBuf,
     extra: Vec<String>,
+    wrapper: Vec<OsString>,
     temporary: Option<tempfile::TempDir>,
 }
 
@@ -34,7 +36,9 @@ impl Root {
         artefacts::must_be_root();
         let temporary = tempfile::tempdir().expect("a temporary folder");
         let dir = temporary.path().join("state");
-        Self { dir, recipes: recipes.to_owned(), extra: Vec::new(), temporary: Some(temporary) }
+        let mut root = Self::at(&dir, recipes);
+        root.temporary = Some(temporary);
+        root
     }
 
     /// A root at a given place, kept afterwards.
@@ -44,6 +48,7 @@ impl Root {
             dir: dir.to_owned(),
             recipes: recipes.to_owned(),
             extra: Vec::new(),
+            wrapper: Vec::new(),
             temporary: None,
         }
     }
@@ -54,6 +59,12 @@ impl Root {
         self
     }
 
+    /// A program, with its arguments, that starts every daemon here: `unshare`, `strace`.
+    pub fn under(mut self, words: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.wrapper.extend(words.into_iter().map(Into::into));
+        self
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.dir
@@ -61,7 +72,9 @@ impl Root {
 
     /// The command line of a daemon on this root.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(artefacts::binary("pkgd"));
+        let mut words = self.wrapper.iter().cloned().chain([artefacts::binary("pkgd").into()]);
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words);
         command.arg("--root").arg(&self.dir).arg("--recipes").arg(&self.recipes);
         command.arg("--seed").arg(artefacts::seed()).args(&self.extra);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -84,6 +97,18 @@ impl Root {
         let digest =
             |s: &StepReport| (s.step.clone(), s.output.map_or_else(String::new, |d| d.to_string()));
         outcome.steps.iter().map(digest).collect()
+    }
+
+    /// The manifest of every committed output by step, so that a difference shows what it is.
+    ///
+    /// # Panics
+    /// A row names an output that is not there.
+    pub fn manifests(&self, target: &str) -> BTreeMap<StepId, String> {
+        let read = |digest: String| {
+            let path = self.dir.join("outputs").join(digest).join("manifest");
+            fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+        };
+        self.outputs(target).into_iter().map(|(step, digest)| (step, read(digest))).collect()
     }
 
     /// Names of what stands in one of the root's folders.

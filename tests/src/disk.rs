@@ -32,8 +32,13 @@ impl Disk {
     pub fn renew(&self) -> Result<(), String> {
         self.unmount()?;
         let on = |e: std::io::Error| format!("{}: {e}", self.image.display());
-        // A new file gives back what the last file system took.
-        File::create(&self.image).and_then(|file| file.set_len(LENGTH)).map_err(on)?;
+        // A new file gives back what the last file system took, and leaves the old one to who still has it mounted
+        // (a sandbox that is being set up has copies of all mounts).
+        match fs::remove_file(&self.image) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(on(e)),
+            _ => {}
+        }
+        File::create_new(&self.image).and_then(|file| file.set_len(LENGTH)).map_err(on)?;
         let (image, place) = (self.image.display().to_string(), self.place.display().to_string());
         let made = ["-q", "-F", "-i", "8192", "-E", "nodiscard,lazy_itable_init=1", &image];
         call("mkfs.ext4", &made)?;

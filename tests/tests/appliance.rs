@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::FileExt as _;
 use std::time::{Duration, Instant};
 
+use minos_model::FailureClass;
 use minos_proto::{BootEvent, BootPhase, EventBody};
 use minos_qemu::ending::Ending;
 use minos_qemu::observe::Observation;
@@ -305,6 +306,13 @@ fn a_state_disk_that_dies_in_a_build_ends_in_words() {
     let told = verdict.summary.contains("the state disk failed: cannot write '/state/");
     assert!(told, "the disk that died is named: {verdict:?}\n{}", run.console);
     assert_eq!(verdict.built, 0, "{verdict:?}");
+    // The step was told as "running" and nothing as failed: the rows had stopped with the disk.
+    let failed: Vec<_> = verdict.failed.iter().map(|(s, f)| (s.to_string(), f.class)).collect();
+    assert_eq!(failed, [("slow".to_owned(), FailureClass::State)], "{verdict:?}");
+    // Unmounting a dead disk succeeds, and so does sync(2): init called the file systems clean.
+    let bye = run.events.iter().any(|e| matches!(e, BootEvent::Bye { clean: false, .. }));
+    assert!(bye, "{:?}\n{}", run.events.last(), run.console);
+    assert!(run.says("NOT clean: state disk failed"), "{}", run.console);
     let panicked = run.events.iter().any(|e| matches!(e, BootEvent::Panic { .. }));
     assert!(!panicked, "{:?}", run.events);
 }

@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use minos_model::{FailureClass, JobState};
-use minos_tests::{Recipes, Root, daemon};
+use minos_model::{FailureClass, JobState, Phase};
+use minos_proto::BuildOptions;
+use minos_tests::{Recipes, Root, daemon, loops};
 
 /// A small ext4 file system of its own, mounted below a temporary folder.
 struct Disk {
@@ -21,20 +22,20 @@ impl Disk {
         run("mkfs.ext4", &["-q", "-m", "0"], &image);
         fs::create_dir(dir.path().join("mnt")).expect("a mount point");
         let disk = Self { dir };
-        disk.mount("loop");
+        disk.mount("rw");
         disk
     }
 
     fn mount(&self, options: &str) {
-        let mounted = Command::new("mount")
-            .args(["-o", options])
-            .args([self.dir.path().join("disk.img"), self.path()])
-            .status();
-        assert!(mounted.expect("mount runs").success());
+        loops::mount(&self.image(), &self.path(), options);
     }
 
     fn unmount(&self) {
-        run("umount", &["-R"], &self.path());
+        loops::unmount(&self.image(), &self.path());
+    }
+
+    fn image(&self) -> PathBuf {
+        self.dir.path().join("disk.img")
     }
 
     fn path(&self) -> PathBuf {
@@ -114,12 +115,44 @@ fn a_read_only_disk_is_refused_with_its_reason() {
     let root = Root::at(&disk.path().join("state"), recipes.path());
     assert_eq!(root.start().build("demo/good").state, JobState::Done);
     disk.unmount();
-    disk.mount("loop,ro");
+    disk.mount("ro");
     let text = refusal(&root);
     assert!(text.to_lowercase().contains("read-only"), "{text}");
     disk.unmount();
-    disk.mount("loop");
+    disk.mount("rw");
     assert_eq!(root.start().build("demo/good").state, JobState::Done);
+}
+
+/// What a disk that dies looks like to its file system: every write fails from now on (EXT4_IOC_SHUTDOWN).
+fn die(mounted: &Path) {
+    const SHUTDOWN: &str = "import fcntl, os, struct, sys\n\
+         fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack('I', 2))";
+    run("python3", &["-c", SHUTDOWN], mounted);
+}
+
+/// On the disk the job runs and its step runs, for ever. Those who waited for the job's end waited as long.
+#[test]
+fn a_disk_that_dies_in_a_build_costs_the_step_and_is_named() {
+    let disk = Disk::new(300);
+    let mut recipes = Recipes::new();
+    recipes.step("slow", &[], &[("configure", "true\n"), ("build", "sleep 3\n")]);
+    recipes.step("after", &["slow"], &[]);
+    let root = Root::at(&disk.path().join("state"), recipes.path());
+    let mut daemon = root.start();
+    let job = daemon.begin("demo/after", BuildOptions::default());
+    daemon.first_phase_of("slow");
+    die(&disk.path());
+    let outcome = daemon.wait(job);
+    assert_eq!(outcome.state, JobState::Failed, "{outcome:?}");
+    let failure = outcome.failure("slow");
+    assert_eq!((failure.class, failure.phase), (FailureClass::State, Some(Phase::Build)));
+    assert!(failure.what.contains(&*disk.path().to_string_lossy()), "{failure}");
+    drop(daemon);
+    // The next pkgd goes on from what the disk holds, as after a kill.
+    disk.unmount();
+    disk.mount("rw");
+    let outcome = root.start().wait(job);
+    assert_eq!(outcome.state, JobState::Done, "{outcome:?}");
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn moments() -> impl Iterator<Item = Duration> {
 fn twenty_kills_change_nothing_but_the_time_it_takes() {
     let recipes = chain();
     let quiet = Root::new(recipes.path());
-    let expected = quiet.outputs("demo/link4");
+    let expected = quiet.manifests("demo/link4");
 
     let root = Root::new(recipes.path());
     let mut daemon = root.start();
@@ -72,7 +72,7 @@ fn twenty_kills_change_nothing_but_the_time_it_takes() {
     assert_eq!(outcome.state, JobState::Done, "after {kills} kills: {outcome:?}");
     drop(daemon);
 
-    assert_eq!(root.outputs("demo/link4"), expected);
+    assert_eq!(root.manifests("demo/link4"), expected);
     nothing_left_over(&root);
 }
 
@@ -131,6 +131,24 @@ fn a_kill_after_install_does_not_lose_the_package() {
     assert!(!log.contains("INSTALL RAN"), "install ran again: {log}");
 }
 
+/// A pkgd killed between the fork and the exec of a helper leaves its lock to the child for a moment: the next
+/// one was refused then. Seen on a busy machine.
+#[test]
+fn the_lock_of_a_dead_pkgd_is_waited_for() {
+    let mut recipes = Recipes::new();
+    recipes.step("good", &[], &[]);
+    let root = Root::new(recipes.path());
+    root.start().kill();
+    let lock = std::fs::File::open(root.path().join("lock")).expect("the lock of the state");
+    lock.lock().expect("nobody else has it");
+    std::thread::scope(|scope| {
+        let next = scope.spawn(|| root.start().build("demo/good").state);
+        std::thread::sleep(Duration::from_millis(300));
+        lock.unlock().expect("ours");
+        assert_eq!(next.join().expect("it starts"), JobState::Done);
+    });
+}
+
 #[test]
 fn the_sandbox_dies_with_pkgd() {
     let mut recipes = Recipes::new();
@@ -169,13 +187,33 @@ fn daemons_that_start_do_not_disturb_the_boxes_of_others() {
     let needs: Vec<&str> = names.iter().map(String::as_str).collect();
     recipes.step("all", &needs, &[]);
     let (busy, other) = (Root::new(recipes.path()), Root::new(recipes.path()));
+    // Numbers of processes mean nothing to one in a pid namespace of its own: to it, all helpers of the busy one
+    // are dead. It dies with unshare, which is what the test kills.
+    let apart = Root::new(recipes.path()).under([
+        "unshare",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount",
+        "--mount-proc",
+    ]);
     let mut daemon = busy.start();
     let job = daemon.begin("demo/all", BuildOptions::default());
     let outcome = std::thread::scope(|scope| {
-        let restarts = scope.spawn(|| (0..20).for_each(|_| other.start().kill()));
+        let restarts =
+            [&other, &apart].map(|root| scope.spawn(|| (0..20).for_each(|_| start_and_kill(root))));
         let outcome = daemon.wait(job);
-        restarts.join().expect("the other daemon starts each time");
+        for restarts in restarts {
+            restarts.join().expect("the other daemon starts each time");
+        }
         outcome
     });
     assert_eq!(outcome.state, JobState::Done, "{outcome:?}");
+}
+
+/// One behind `unshare` dies a moment after it: its lock is free then, and not before.
+fn start_and_kill(root: &Root) {
+    root.start().kill();
+    let lock = std::fs::File::open(root.path().join("lock")).expect("the lock of the state");
+    lock.lock().expect("the dead hold no lock");
 }

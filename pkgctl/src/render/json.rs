@@ -3,9 +3,10 @@
 //! The fields are those of `minos-proto`; what is an enum there becomes a word and its fields here,
 //! so that `jq` needs no case distinction.
 
-use minos_proto::{Attempt, Event, Recorded, Reply};
+use minos_proto::{Attempt, Event, Progress, Proposal, Recorded, Reply, Sheet};
 use serde_json::{Map, Value};
 
+use super::sheet;
 use crate::error::Error;
 
 /// The schema's name and version: raised when a field changes its meaning or goes away.
@@ -21,11 +22,34 @@ pub fn lines(answer: &Reply) -> String {
 
 /// A reply: `{"schema", "type", "data"}`.
 pub fn reply(reply: &Reply) -> String {
-    if let Reply::Log { attempt, bytes, end } = reply {
-        return log(attempt, bytes, *end);
+    match reply {
+        Reply::Log { attempt, bytes, end } => log(attempt, bytes, *end),
+        Reply::Sheet(sheet) => object(of_sheet(sheet)),
+        Reply::Proposal(Proposal { plan, sheet }) => {
+            let plan = plan.map_or(Value::Null, |plan| plan.to_string().into());
+            object(of_sheet(sheet).into_iter().chain([("plan", plan)]))
+        }
+        other => {
+            let (name, data) = tagged(plain(other));
+            object([("type", name.into()), ("data", data)])
+        }
     }
-    let (name, data) = tagged(plain(reply));
-    object([("type", name.into()), ("data", data)])
+}
+
+/// A sheet: its kind is the type.
+fn of_sheet(sheet: &Sheet) -> [(&'static str, Value); 2] {
+    [("type", sheet.kind.clone().into()), ("data", sheet::json(sheet))]
+}
+
+/// How far a request is: `{"schema", "type": "progress", "stage", "subject", "done", "total"}`.
+pub fn progress(progress: &Progress) -> String {
+    object([
+        ("type", "progress".into()),
+        ("stage", progress.stage.clone().into()),
+        ("subject", progress.subject.clone().into()),
+        ("done", progress.done.into()),
+        ("total", progress.total.into()),
+    ])
 }
 
 /// A piece of a log, its bytes as text: an array of numbers helps nobody.

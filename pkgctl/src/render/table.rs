@@ -30,17 +30,30 @@ impl<T: AsRef<str>> From<T> for Cell {
     }
 }
 
+/// The head of a column.
+#[derive(Debug, Clone)]
+struct Title {
+    cell: Cell,
+    right: bool,
+}
+
+impl Title {
+    fn new(text: &str) -> Self {
+        Self { cell: Cell::from(text.trim_start_matches('>')), right: text.starts_with('>') }
+    }
+}
+
 /// A table. A title that starts with `>` makes its column right-aligned.
 #[derive(Debug, Clone)]
 pub struct Table {
-    titles: Vec<&'static str>,
+    titles: Vec<Title>,
     rows: Vec<Vec<Cell>>,
 }
 
 impl Table {
     /// An empty table.
-    pub fn new(titles: &[&'static str]) -> Self {
-        Self { titles: titles.to_vec(), rows: Vec::new() }
+    pub fn new<T: AsRef<str>>(titles: &[T]) -> Self {
+        Self { titles: titles.iter().map(|t| Title::new(t.as_ref())).collect(), rows: Vec::new() }
     }
 
     /// Adds a row; missing fields at its end are empty.
@@ -54,7 +67,7 @@ impl Table {
     pub fn render(&self, view: View) -> String {
         let widths = self.fit(view.width);
         let mut out = String::new();
-        let head = self.titles.iter().map(|t| Cell::from(t.trim_start_matches('>'))).collect();
+        let head = self.titles.iter().map(|t| t.cell.clone()).collect();
         for row in std::iter::once(&head).chain(&self.rows) {
             self.write_row(&mut out, row, &widths, view);
         }
@@ -63,8 +76,7 @@ impl Table {
 
     /// Column widths: as the content needs, else the last column gives way, then the widest ones.
     fn fit(&self, total: usize) -> Vec<usize> {
-        let mut widths: Vec<usize> =
-            self.titles.iter().map(|t| width(t.trim_start_matches('>'))).collect();
+        let mut widths: Vec<usize> = self.titles.iter().map(|t| width(&t.cell.text)).collect();
         for row in &self.rows {
             for (w, cell) in widths.iter_mut().zip(row) {
                 *w = (*w).max(width(&cell.text));
@@ -91,12 +103,12 @@ impl Table {
     /// One row; it takes as many lines as its last field needs.
     fn write_row(&self, out: &mut String, row: &[Cell], widths: &[usize], view: View) {
         let Some(((last, fields), room)) = row.split_last().zip(widths.last()) else { return };
-        let right = self.titles.last().is_some_and(|t| t.starts_with('>'));
+        let right = self.titles.last().is_some_and(|t| t.right);
         for (n, piece) in wrap(&last.text, *room).into_iter().enumerate() {
             let mut line = Line::new(view);
             for ((cell, width), title) in fields.iter().zip(widths).zip(&self.titles) {
                 let text = if n == 0 { clip(&cell.text, *width) } else { String::new() };
-                line.field(&text, cell.tone, *width, title.starts_with('>'));
+                line.field(&text, cell.tone, *width, title.right);
             }
             line.field(&piece, last.tone, *room, right);
             out.push_str(&line.finish());

@@ -114,6 +114,18 @@ pub fn labelled(label: &str, text: &str, limit: usize) -> String {
     out
 }
 
+/// As [`labelled`], but lines stay lines, each with its own indentation: a proof is told step by step.
+pub fn labelled_lines(label: &str, text: &str, limit: usize) -> String {
+    let mut out = String::new();
+    for (n, line) in text.trim_end().split('\n').enumerate() {
+        let label = if n == 0 { label } else { &" ".repeat(width(label)) };
+        let inner = line.len() - line.trim_start_matches(' ').len();
+        let room = (limit / 2).saturating_sub(width(label));
+        out.push_str(&labelled(&format!("{label}{}", " ".repeat(inner.min(room))), line, limit));
+    }
+    out
+}
+
 /// Lines that are too long, wrapped, further lines indented two columns more than the first.
 pub fn refold(text: &str, limit: usize) -> String {
     let mut out = String::new();
@@ -139,7 +151,7 @@ pub fn refold(text: &str, limit: usize) -> String {
 mod tests {
     use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
-    use super::{clean, clean_lines, clip, labelled, refold, width, wrap};
+    use super::{clean, clean_lines, clip, labelled, labelled_lines, refold, width, wrap};
 
     #[test]
     fn control_characters_never_come_through() {
@@ -161,6 +173,14 @@ mod tests {
         assert_eq!(wrap("/a/very/long/path is bad", 10), ["/a/very/lo", "ng/path is", "bad"]);
         assert_eq!(wrap("", 8), [""]);
         assert_eq!(labelled("hint: ", "free some space", 15), "hint: free some\n      space\n");
+    }
+
+    #[test]
+    fn lines_of_a_proof_stay_lines() {
+        let text = "git cannot come:\n  git needs zlib>=2\n  there is zlib 1.3 only\n";
+        let want = "pkgctl: git cannot come:\n          git needs zlib>=2\n          there is zlib 1.3\n\
+                    \x20         only\n";
+        assert_eq!(labelled_lines("pkgctl: ", text, 27), want);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Completion: what could stand where the cursor is.
 
+use minos_proto::{Listing, PackageRequest};
+
 use crate::grammar::Place;
 
 /// Commands of the shell itself.
@@ -13,6 +15,21 @@ pub trait Names {
     fn steps(&mut self) -> Vec<String>;
     /// Numbers of jobs, newest first.
     fn jobs(&mut self) -> Vec<String>;
+    /// What the first column of a list of the package manager has.
+    fn listed(&mut self, list: &PackageRequest) -> Vec<String>;
+}
+
+/// The list that has the names for a positional argument of this name.
+fn list_of(positional: &str) -> Option<PackageRequest> {
+    Some(match positional {
+        "installed" => PackageRequest::List(Listing::Installed),
+        "package" => PackageRequest::List(Listing::Available),
+        "generation" => PackageRequest::Generations,
+        "plan" => PackageRequest::Plans { plan: None },
+        "repository" => PackageRequest::Repositories(None),
+        "key" => PackageRequest::Keys(None),
+        _ => return None,
+    })
 }
 
 /// What Tab found.
@@ -74,12 +91,15 @@ fn candidates(place: &Place, words: &[String], word: &str, names: &mut dyn Names
         Some("target") => names.targets(),
         Some("step") => names.steps(),
         Some("job") => names.jobs(),
-        _ => Vec::new(),
+        Some(other) => list_of(other).map(|list| names.listed(&list)).unwrap_or_default(),
+        None => Vec::new(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use minos_proto::{Listing, PackageRequest};
+
     use super::{Completion, Names, complete};
 
     struct Sample;
@@ -96,6 +116,16 @@ mod tests {
         fn jobs(&mut self) -> Vec<String> {
             ["12", "11"].map(String::from).into()
         }
+
+        fn listed(&mut self, list: &PackageRequest) -> Vec<String> {
+            let names: &[&str] = match list {
+                PackageRequest::List(Listing::Installed) => &["zlib", "xz"],
+                PackageRequest::List(_) => &["zlib", "zstd"],
+                PackageRequest::Generations => &["7", "6"],
+                _ => &[],
+            };
+            names.iter().map(|n| (*n).to_owned()).collect()
+        }
     }
 
     fn found(line: &str) -> String {
@@ -106,11 +136,20 @@ mod tests {
     fn words_in_their_places() {
         let table = [
             ("st", "status"),
-            ("re", "reboot recipe retry"),
+            ("re", "reboot recipe remove repo retry"),
             ("e", "events exit"),
             ("help b", "build"),
             ("pkgctl b", "build"),
             ("recipe ", "lint list show"),
+            ("repo a", "add"),
+            ("query dep", "depends"),
+            ("install zl", "zlib"),
+            ("install zlib z", "zlib zstd"),
+            ("uninstall x", "xz"),
+            ("uninstall xz --a", "--autoremove"),
+            ("switch ", "6 7"),
+            ("diff 6 ", "6 7"),
+            ("check-updates ", ""),
             ("recipe show g", "gcc:pass1 glibc"),
             ("build l", "lfs/toolchain"),
             ("build lfs/toolchain --k", "--keep-going"),

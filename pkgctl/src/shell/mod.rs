@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use minos_proto::{Reply, Request};
+use minos_proto::{Field, PackageRequest, Reply, Request};
 
 use crate::context::{Context, DEFAULT_WIDTH};
 use crate::error::Error;
@@ -269,6 +269,19 @@ impl Names for Asking<'_, '_> {
             Some(Reply::Jobs(jobs)) => jobs.into_iter().map(|j| j.id.to_string()).collect(),
             _ => Vec::new(),
         }
+    }
+
+    fn listed(&mut self, list: &PackageRequest) -> Vec<String> {
+        let Some(Reply::Sheet(sheet)) = self.ask(&Request::Package(list.clone())) else {
+            return Vec::new();
+        };
+        let rows = sheet.grids.into_iter().next().map(|grid| grid.rows).unwrap_or_default();
+        let first = |row: Vec<Field>| match row.into_iter().next() {
+            Some(Field::Text(text)) => Some(text),
+            Some(Field::Number(number)) => Some(number.to_string()),
+            _ => None,
+        };
+        rows.into_iter().filter_map(first).collect()
     }
 }
 

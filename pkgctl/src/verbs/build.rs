@@ -1,48 +1,54 @@
 //! `pkgctl build`
 
-use argh::{ArgsInfo, FromArgs};
-use minos_model::StepId;
+use argh::{FlagInfo, PositionalInfo};
 use minos_proto::{BuildOptions, Reply, Request};
 
 use super::watch;
 use crate::context::{Context, unexpected};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::spec::{Given, Spec, one, option, switch};
 
-/// Builds a target: starts a job and watches it. Ctrl-C ends the watching, not the job.
-#[derive(Debug, FromArgs, ArgsInfo)]
-#[argh(subcommand, name = "build")]
-pub struct Build {
-    /// a group (lfs/toolchain), STAGE/NAME, or a step (gcc:pass1)
-    #[argh(positional)]
-    target: String,
-    /// go on with what does not depend on a failed step
-    #[argh(switch)]
-    keep_going: bool,
-    /// processes of make within a step (default: number of CPUs)
-    #[argh(option, arg_name = "n", default = "0")]
-    jobs: u16,
-    /// run the packages' own test suites
-    #[argh(switch)]
-    check: bool,
-    /// build this step although it is cached; may be repeated
-    #[argh(option, arg_name = "step")]
-    rebuild: Vec<StepId>,
-    /// start only, do not watch
-    #[argh(switch)]
-    detach: bool,
+/// What is to be built.
+pub(super) const TARGET: PositionalInfo<'static> =
+    one("target", "a group (lfs/toolchain), STAGE/NAME, or a step (gcc:pass1)");
+/// Options of every build.
+pub(super) const CHECK: FlagInfo<'static> = switch("--check", "run the packages' own test suites");
+/// As [`CHECK`].
+pub(super) const REBUILD: FlagInfo<'static> =
+    option("--rebuild", "step", "build this step although it is cached; may be repeated");
+/// Of every verb that starts a job.
+pub(super) const DETACH: FlagInfo<'static> = switch("--detach", "start only, do not watch");
+
+/// The verb.
+pub static BUILD: Spec = Spec {
+    more: "Ctrl-C ends the watching, not the job.",
+    words: &[TARGET],
+    flags: &[
+        switch("--keep-going", "go on with what does not depend on a failed step"),
+        option("--jobs", "n", "processes of make within a step (default: number of CPUs)"),
+        CHECK,
+        REBUILD,
+        DETACH,
+    ],
+    run: Some(run),
+    ..Spec::new("build", "Builds a target: starts a job and watches it.")
+};
+
+fn run(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let request = Request::Build { target: given.word(0), options: options(given)? };
+    start(context, &request, given.has("--detach"))
 }
 
-impl Build {
-    pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Error> {
-        let options = BuildOptions {
-            keep_going: self.keep_going,
-            jobs: self.jobs,
-            check: self.check,
-            rebuild: self.rebuild,
-        };
-        start(context, &Request::Build { target: self.target, options }, self.detach)
-    }
+/// How a build is to be done.
+pub(super) fn options(given: &Given) -> Result<BuildOptions, Error> {
+    let steps = given.values("--rebuild").map(|text| given.parse("option '--rebuild'", text));
+    Ok(BuildOptions {
+        keep_going: given.has("--keep-going"),
+        jobs: given.parsed("--jobs")?.unwrap_or(0),
+        check: given.has("--check"),
+        rebuild: steps.collect::<Result<_, _>>()?,
+    })
 }
 
 /// Starts a job by `request` and watches it unless told not to.

@@ -1,28 +1,24 @@
 //! `pkgctl cancel`
 
-use argh::{ArgsInfo, FromArgs};
 use minos_proto::{Reply, Request};
 
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::spec::{Given, Spec, one};
 
-/// Stops a job. Steps already built stay built.
-#[derive(Debug, FromArgs, ArgsInfo)]
-#[argh(subcommand, name = "cancel")]
-pub struct Cancel {
-    /// the job's number
-    #[argh(positional)]
-    job: u64,
-}
+/// The verb.
+pub static CANCEL: Spec = Spec {
+    words: &[one("job", "the job's number")],
+    run: Some(run),
+    ..Spec::new("cancel", "Stops a job. Steps already built stay built.")
+};
 
-impl Cancel {
-    pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Error> {
-        let job = self.job;
-        context.ask(&Request::Cancel { job }, &|reply, _| match reply {
-            Reply::Done => Some(format!("job {job} is cancelled; what it built stays\n")),
-            _ => None,
-        })?;
-        Ok(Exit::Ok)
-    }
+fn run(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let job: u64 = given.needed(0)?;
+    context.ask(&Request::Cancel { job }, &|reply, _| match reply {
+        Reply::Done => Some(format!("job {job} is cancelled; what it built stays\n")),
+        _ => None,
+    })?;
+    Ok(Exit::Ok)
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use argh::{ArgsInfo, FromArgs};
 use minos_model::StepId;
 use minos_proto::{Attempt, Reply, Request};
 
@@ -12,6 +11,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::render::json;
 use crate::render::log::{Decoder, Tail};
+use crate::spec::{Given, Spec, one, option, switch};
 use crate::sys::{self, Wait};
 
 /// How often the log of a running attempt is asked for more.
@@ -19,45 +19,38 @@ const POLL: Duration = Duration::from_millis(500);
 /// Bytes read first for each line of a tail: longer lines cost a second reading.
 const BYTES_A_LINE: u64 = 200;
 
-/// Shows the log of a step's newest attempt.
-#[derive(Debug, FromArgs, ArgsInfo)]
-#[argh(subcommand, name = "log")]
-pub struct Log {
-    /// the step: NAME or NAME:PASS
-    #[argh(positional)]
-    step: StepId,
-    /// this attempt instead of the newest
-    #[argh(option, arg_name = "n")]
-    attempt: Option<u64>,
-    /// go on while the attempt runs
-    #[argh(switch)]
-    follow: bool,
-    /// only the last lines
-    #[argh(option, arg_name = "lines")]
-    tail: Option<usize>,
-}
+/// The verb.
+pub static LOG: Spec = Spec {
+    words: &[one("step", "the step: NAME or NAME:PASS")],
+    flags: &[
+        option("--attempt", "n", "this attempt instead of the newest"),
+        switch("--follow", "go on while the attempt runs"),
+        option("--tail", "lines", "only the last lines"),
+    ],
+    run: Some(run),
+    ..Spec::new("log", "Shows the log of a step's newest attempt.")
+};
 
-impl Log {
-    pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Error> {
-        let client = context.connect()?;
-        let mut reader = Reader { client, step: self.step, attempt: self.attempt, offset: 0 };
-        let mut printer = Printer { decoder: Decoder::default() };
-        if let Some(lines) = self.tail {
-            let (attempt, tail) = reader.tail(lines)?;
-            printer.print(context, &attempt, tail, attempt.finished_ms.is_some())?;
+fn run(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let (step, attempt) = (given.needed(0)?, given.parsed("--attempt")?);
+    let (tail, follow) = (given.parsed("--tail")?, given.has("--follow"));
+    let mut reader = Reader { client: context.connect()?, step, attempt, offset: 0 };
+    let mut printer = Printer { decoder: Decoder::default() };
+    if let Some(lines) = tail {
+        let (attempt, tail) = reader.tail(lines)?;
+        printer.print(context, &attempt, tail, attempt.finished_ms.is_some())?;
+    }
+    loop {
+        let (attempt, bytes, end) = reader.next()?;
+        let stuck = bytes.is_empty();
+        if !stuck || end {
+            printer.print(context, &attempt, bytes, end)?;
         }
-        loop {
-            let (attempt, bytes, end) = reader.next()?;
-            let stuck = bytes.is_empty();
-            if !stuck || end {
-                printer.print(context, &attempt, bytes, end)?;
-            }
-            if end || (stuck && !self.follow) {
-                return Ok(Exit::Ok);
-            }
-            if stuck && sys::pause(POLL) == Wait::Interrupted {
-                return Err(Error::Interrupted);
-            }
+        if end || (stuck && !follow) {
+            return Ok(Exit::Ok);
+        }
+        if stuck && sys::pause(POLL) == Wait::Interrupted {
+            return Err(Error::Interrupted);
         }
     }
 }

@@ -1,10 +1,14 @@
-//! One file per verb: its options, and what it asks of pkgd.
+//! One file per verb, or per few that belong together: what it takes, and what it asks of pkgd.
 
-use argh::{ArgsInfo, FromArgs};
+use argh::{
+    ArgsInfo, CommandInfo, CommandInfoWithArgs, DynamicSubCommand, EarlyExit, FromArgs,
+    SubCommandInfo,
+};
 
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::spec::{Given, Run, Spec, parse};
 
 mod build;
 mod cancel;
@@ -12,50 +16,115 @@ mod doctor;
 mod events;
 mod jobs;
 mod log;
+mod packages;
 mod plan;
 mod poweroff;
-mod reboot;
 mod recipe;
 mod retry;
 mod status;
-mod verify;
 mod version;
 mod watch;
 
-/// What can be asked for.
+use packages::{care, change, look, sources, systems};
+
+/// All verbs, in the order in which `help` lists them.
+static VERBS: [&Spec; 46] = [
+    &status::STATUS,
+    &plan::PLAN,
+    &build::BUILD,
+    &jobs::JOBS,
+    &watch::WATCH,
+    &log::LOG,
+    &cancel::CANCEL,
+    &retry::RETRY,
+    &recipe::RECIPE,
+    &change::INSTALL,
+    &change::REMOVE,
+    &change::UPDATE,
+    &change::UPGRADE,
+    &change::AUTOREMOVE,
+    &change::APPLY,
+    &look::PLANS,
+    &look::SEARCH,
+    &look::INFO,
+    &look::LIST,
+    &look::FILES,
+    &look::OWNER,
+    &look::DEPENDS,
+    &look::RDEPENDS,
+    &look::WHY,
+    &look::QUERY,
+    &care::VERIFY,
+    &care::HOLD,
+    &care::UNHOLD,
+    &care::CLEANUP,
+    &care::HISTORY,
+    &care::DB,
+    &systems::GENERATIONS,
+    &systems::SWITCH,
+    &systems::ROLLBACK,
+    &systems::DIFF,
+    &systems::PIN,
+    &systems::UNPIN,
+    &systems::SYSROOT,
+    &sources::REPO,
+    &sources::KEY,
+    &sources::PACK,
+    &doctor::DOCTOR,
+    &events::EVENTS,
+    &poweroff::POWEROFF,
+    &poweroff::REBOOT,
+    &version::VERSION,
+];
+const COUNT: usize = VERBS.len();
+
+/// The same as argh wants them: references that live as long as the program.
+static LISTED: [CommandInfo; COUNT] = {
+    let mut all = [const { Spec::new("", "").listed() }; COUNT];
+    let mut at = 0;
+    while at < COUNT {
+        all[at] = VERBS[at].listed();
+        at += 1;
+    }
+    all
+};
+static COMMANDS: [&CommandInfo; COUNT] = {
+    let mut all = [&LISTED[0]; COUNT];
+    let mut at = 0;
+    while at < COUNT {
+        all[at] = &LISTED[at];
+        at += 1;
+    }
+    all
+};
+
+/// Other names: what users of other package managers, and readers of earlier documents, type.
+const ALIASES: &[(&str, &[&str])] = &[
+    ("uninstall", &["remove"]),
+    ("check-updates", &["list", "--outdated"]),
+    ("depsolve", &["install", "--dry-run"]),
+    ("why-not", &["why"]),
+    ("gc", &["cleanup"]),
+    ("audit", &["events", "--audit"]),
+];
+
+/// What another name of a verb stands for.
+pub fn alias(word: &str) -> Option<&'static [&'static str]> {
+    ALIASES.iter().find(|(name, _)| *name == word).map(|(_, words)| *words)
+}
+
+/// The verb of this name.
+pub fn find(name: &str) -> Option<&'static Spec> {
+    VERBS.iter().find(|spec| spec.name == name).copied()
+}
+
+/// What can be asked for. To argh all verbs are found at run time: it knows their names, the table the rest.
 #[derive(Debug, FromArgs, ArgsInfo)]
 #[argh(subcommand)]
 pub enum Verb {
-    /// `status`
-    Status(status::Status),
-    /// `plan`
-    Plan(plan::Plan),
-    /// `build`
-    Build(build::Build),
-    /// `jobs`
-    Jobs(jobs::Jobs),
-    /// `watch`
-    Watch(watch::Watch),
-    /// `log`
-    Log(log::Log),
-    /// `cancel`
-    Cancel(cancel::Cancel),
-    /// `retry`
-    Retry(retry::Retry),
-    /// `recipe`
-    Recipe(recipe::Recipe),
-    /// `doctor`
-    Doctor(doctor::Doctor),
-    /// `events`
-    Events(events::Events),
-    /// `verify`
-    Verify(verify::Verify),
-    /// `poweroff`
-    Poweroff(poweroff::Poweroff),
-    /// `reboot`
-    Reboot(reboot::Reboot),
-    /// `version`
-    Version(version::Version),
+    /// A verb of the table.
+    #[argh(dynamic)]
+    Known(Known),
 }
 
 impl Verb {
@@ -64,22 +133,31 @@ impl Verb {
     /// # Errors
     /// Whatever keeps it from being done.
     pub fn run(self, context: &mut Context<'_>) -> Result<Exit, Error> {
-        match self {
-            Self::Status(verb) => verb.run(context),
-            Self::Plan(verb) => verb.run(context),
-            Self::Build(verb) => verb.run(context),
-            Self::Jobs(verb) => verb.run(context),
-            Self::Watch(verb) => verb.run(context),
-            Self::Log(verb) => verb.run(context),
-            Self::Cancel(verb) => verb.run(context),
-            Self::Retry(verb) => verb.run(context),
-            Self::Recipe(verb) => verb.run(context),
-            Self::Doctor(verb) => verb.run(context),
-            Self::Events(verb) => verb.run(context),
-            Self::Verify(verb) => verb.run(context),
-            Self::Poweroff(verb) => verb.run(context),
-            Self::Reboot(verb) => verb.run(context),
-            Self::Version(verb) => verb.run(context),
-        }
+        let Self::Known(Known { run, given }) = self;
+        run(&given, context)
+    }
+}
+
+/// A verb of the table with what was given to it.
+#[derive(Debug)]
+pub struct Known {
+    run: Run,
+    given: Given,
+}
+
+impl DynamicSubCommand for Known {
+    fn commands() -> &'static [&'static CommandInfo] {
+        &COMMANDS
+    }
+
+    fn try_redact_arg_values(_: &[&str], _: &[&str]) -> Option<Result<Vec<String>, EarlyExit>> {
+        None
+    }
+
+    fn try_from_args(path: &[&str], args: &[&str]) -> Option<Result<Self, EarlyExit>> {
+        let spec = find(path.last()?)?;
+        // The parser lets nothing through that cannot be run.
+        let known = |(spec, given): (&Spec, Given)| spec.run.map(|run| Self { run, given });
+        parse::parse(spec, path, args).map(known).transpose()
     }
 }

@@ -1,38 +1,27 @@
 //! `pkgctl plan`
 
-use argh::{ArgsInfo, FromArgs};
-use minos_model::StepId;
-use minos_proto::{BuildOptions, Reply, Request};
+use minos_proto::{Reply, Request};
 
+use super::build::{self, CHECK, REBUILD, TARGET};
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::render;
+use crate::spec::{Given, Spec};
 
-/// Shows what a build would do, and why.
-#[derive(Debug, FromArgs, ArgsInfo)]
-#[argh(subcommand, name = "plan")]
-pub struct Plan {
-    /// a group (lfs/toolchain), STAGE/NAME, or a step (gcc:pass1)
-    #[argh(positional)]
-    target: String,
-    /// run the packages' own test suites
-    #[argh(switch)]
-    check: bool,
-    /// build this step although it is cached; may be repeated
-    #[argh(option, arg_name = "step")]
-    rebuild: Vec<StepId>,
-}
+/// The verb.
+pub static PLAN: Spec = Spec {
+    words: &[TARGET],
+    flags: &[CHECK, REBUILD],
+    run: Some(run),
+    ..Spec::new("plan", "Shows what a build would do, and why.")
+};
 
-impl Plan {
-    pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Error> {
-        let options =
-            BuildOptions { check: self.check, rebuild: self.rebuild, ..BuildOptions::default() };
-        let request = Request::Plan { target: self.target, options };
-        context.ask(&request, &|reply, view| match reply {
-            Reply::Plan(plan) => Some(render::plan::plan(plan, view)),
-            _ => None,
-        })?;
-        Ok(Exit::Ok)
-    }
+fn run(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let request = Request::Plan { target: given.word(0), options: build::options(given)? };
+    context.ask(&request, &|reply, view| match reply {
+        Reply::Plan(plan) => Some(render::plan::plan(plan, view)),
+        _ => None,
+    })?;
+    Ok(Exit::Ok)
 }

@@ -1,28 +1,25 @@
-//! `pkgctl poweroff`, and what it shares with `reboot`.
+//! `pkgctl poweroff` and `pkgctl reboot`.
 
-use argh::{ArgsInfo, FromArgs};
 use minos_proto::{Reply, Request};
 
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::spec::Spec;
 
-/// Powers the machine off. Running jobs go on at the next start.
-#[derive(Debug, FromArgs, ArgsInfo)]
-#[argh(subcommand, name = "poweroff")]
-pub struct Poweroff {}
+/// The verb.
+pub static POWEROFF: Spec = Spec {
+    run: Some(|_, context| shut_down(context, false, "the machine powers off\n")),
+    ..Spec::new("poweroff", "Powers the machine off. Running jobs go on at the next start.")
+};
 
-impl Poweroff {
-    pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Error> {
-        shut_down(context, false, "the machine powers off\n")
-    }
-}
+/// The verb.
+pub static REBOOT: Spec = Spec {
+    run: Some(|_, context| shut_down(context, true, "the machine reboots\n")),
+    ..Spec::new("reboot", "Reboots the machine. Running jobs go on at the next start.")
+};
 
-pub(super) fn shut_down(
-    context: &mut Context<'_>,
-    reboot: bool,
-    said: &str,
-) -> Result<Exit, Error> {
+fn shut_down(context: &mut Context<'_>, reboot: bool, said: &str) -> Result<Exit, Error> {
     context.ask(&Request::Shutdown { reboot }, &|reply, _| match reply {
         Reply::Done => Some(said.to_owned()),
         _ => None,

@@ -1,64 +1,32 @@
 //! `pkgctl recipe`
 
-use argh::{ArgsInfo, FromArgs};
-use minos_model::StepId;
 use minos_proto::{Reply, Request};
 
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::render;
+use crate::spec::{Given, Spec, maybe, one};
 
-/// Looks at recipes.
-#[derive(Debug, FromArgs, ArgsInfo)]
-#[argh(subcommand, name = "recipe")]
-pub struct Recipe {
-    #[argh(subcommand)]
-    verb: RecipeVerb,
-}
+/// The verb, with those below it.
+pub static RECIPE: Spec =
+    Spec { verbs: &[&LIST, &SHOW, &LINT], ..Spec::new("recipe", "Looks at recipes.") };
 
-#[derive(Debug, FromArgs, ArgsInfo)]
-#[argh(subcommand)]
-enum RecipeVerb {
-    List(List),
-    Show(Show),
-    Lint(Lint),
-}
+static LIST: Spec = Spec { run: Some(list), ..Spec::new("list", "Lists all recipes.") };
 
-/// Lists all recipes.
-#[derive(Debug, FromArgs, ArgsInfo)]
-#[argh(subcommand, name = "list")]
-struct List {}
+static SHOW: Spec = Spec {
+    words: &[one("step", "the step: NAME or NAME:PASS")],
+    run: Some(show),
+    ..Spec::new("show", "Shows a recipe and its files.")
+};
 
-/// Shows a recipe and its files.
-#[derive(Debug, FromArgs, ArgsInfo)]
-#[argh(subcommand, name = "show")]
-struct Show {
-    /// the step: NAME or NAME:PASS
-    #[argh(positional)]
-    step: StepId,
-}
+static LINT: Spec = Spec {
+    words: &[maybe("step", "only this step: NAME or NAME:PASS")],
+    run: Some(lint),
+    ..Spec::new("lint", "Looks for mistakes in recipes.")
+};
 
-/// Looks for mistakes in recipes.
-#[derive(Debug, FromArgs, ArgsInfo)]
-#[argh(subcommand, name = "lint")]
-struct Lint {
-    /// only this step: NAME or NAME:PASS
-    #[argh(positional)]
-    step: Option<StepId>,
-}
-
-impl Recipe {
-    pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Error> {
-        match self.verb {
-            RecipeVerb::List(List {}) => list(context),
-            RecipeVerb::Show(Show { step }) => show(context, step),
-            RecipeVerb::Lint(Lint { step }) => lint(context, step),
-        }
-    }
-}
-
-fn list(context: &mut Context<'_>) -> Result<Exit, Error> {
+fn list(_: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
     context.ask(&Request::RecipeList, &|reply, view| match reply {
         Reply::Recipes(recipes) => Some(render::recipe::list(recipes, view)),
         _ => None,
@@ -66,19 +34,23 @@ fn list(context: &mut Context<'_>) -> Result<Exit, Error> {
     Ok(Exit::Ok)
 }
 
-fn show(context: &mut Context<'_>, step: StepId) -> Result<Exit, Error> {
-    context.ask(&Request::RecipeShow { step }, &|reply, view| match reply {
+fn show(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    context.ask(&Request::RecipeShow { step: given.needed(0)? }, &|reply, view| match reply {
         Reply::Recipe { recipe, files } => Some(render::recipe::show(recipe, files, view)),
         _ => None,
     })?;
     Ok(Exit::Ok)
 }
 
-fn lint(context: &mut Context<'_>, step: Option<StepId>) -> Result<Exit, Error> {
-    let reply = context.ask(&Request::RecipeLint { step }, &|reply, view| match reply {
-        Reply::Lints(lints) => Some(render::recipe::lints(lints, view)),
-        _ => None,
-    })?;
+fn lint(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let reply =
+        context.ask(
+            &Request::RecipeLint { step: given.maybe(0)? },
+            &|reply, view| match reply {
+                Reply::Lints(lints) => Some(render::recipe::lints(lints, view)),
+                _ => None,
+            },
+        )?;
     let wrong = matches!(&reply, Reply::Lints(lints) if lints.iter().any(|l| l.error));
     Ok(if wrong { Exit::Recipe } else { Exit::Ok })
 }

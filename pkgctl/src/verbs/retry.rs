@@ -1,27 +1,22 @@
 //! `pkgctl retry`
 
-use argh::{ArgsInfo, FromArgs};
 use minos_proto::Request;
 
 use super::build;
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::spec::{Given, Spec, one};
 
-/// Starts a new job for the target of a failed or cancelled one, and watches it.
-#[derive(Debug, FromArgs, ArgsInfo)]
-#[argh(subcommand, name = "retry")]
-pub struct Retry {
-    /// the number of the job to try again
-    #[argh(positional)]
-    job: u64,
-    /// start only, do not watch
-    #[argh(switch)]
-    detach: bool,
-}
+/// The verb.
+pub static RETRY: Spec = Spec {
+    words: &[one("job", "the number of the job to try again")],
+    flags: &[build::DETACH],
+    run: Some(run),
+    ..Spec::new("retry", "Starts a new job for the target of a failed or cancelled one.")
+};
 
-impl Retry {
-    pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Error> {
-        build::start(context, &Request::Retry { job: self.job }, self.detach)
-    }
+fn run(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let job = given.needed(0)?;
+    build::start(context, &Request::Retry { job }, given.has("--detach"))
 }

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use argh::{ArgsInfo, FromArgs};
 use minos_model::JobState;
 use minos_proto::{Event, EventBody, Reply, Request};
 
@@ -13,6 +12,7 @@ use crate::exit::Exit;
 use crate::render::board::Board;
 use crate::render::text::labelled;
 use crate::render::{self, json};
+use crate::spec::{Given, Spec, maybe};
 
 /// How often a watch looks whether its status line is to be drawn.
 const TICK: Duration = Duration::from_millis(250);
@@ -22,20 +22,18 @@ const QUIET: Duration = Duration::from_secs(5);
 /// Where no line can be drawn in place, a progress line appears after so long without any other.
 const PLAIN_PROGRESS_MS: u64 = 60_000;
 
-/// Follows a job until it ends. Ctrl-C ends the watching, not the job.
-#[derive(Debug, FromArgs, ArgsInfo)]
-#[argh(subcommand, name = "watch")]
-pub struct Watch {
-    /// the job's number (default: the newest)
-    #[argh(positional)]
-    job: Option<u64>,
-}
+/// The verb.
+pub static WATCH: Spec = Spec {
+    more: "Ctrl-C ends the watching, not the job.",
+    words: &[maybe("job", "the job's number (default: the newest)")],
+    run: Some(run),
+    ..Spec::new("watch", "Follows a job until it ends.")
+};
 
-impl Watch {
-    pub(super) fn run(self, context: &mut Context<'_>) -> Result<Exit, Error> {
-        let client = context.connect()?;
-        follow(context, client, self.job)
-    }
+fn run(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let job = given.maybe(0)?;
+    let client = context.connect()?;
+    follow(context, client, job)
 }
 
 /// Watches a job to its end. A pkgd that goes away is waited for: the job survives it, and so does

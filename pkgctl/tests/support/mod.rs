@@ -13,7 +13,8 @@ use std::thread;
 use std::time::Duration;
 
 use minos_proto::frame::{self, MAX_REQUEST, Reader};
-use minos_proto::{ErrorKind, ErrorReport, Event, Reply, Request, Role, Tag, VERSION, Welcome};
+use minos_proto::{ErrorKind, ErrorReport, Event, Progress, Reply, Request, Role, Tag};
+use minos_proto::{VERSION, Welcome};
 use tempfile::TempDir;
 
 /// A run of pkgctl that takes longer than this hangs.
@@ -37,6 +38,14 @@ impl Wire {
 
     pub fn reply_to(&mut self, id: u32, reply: Reply) {
         self.send(Tag::Reply, &(id, Ok::<_, ErrorReport>(reply)));
+    }
+
+    pub fn progress(&mut self, stage: &str, done: u64, total: u64) {
+        let subject = Some("zlib-1.3.1".into());
+        self.send(
+            Tag::Progress,
+            &(self.id, Progress { stage: stage.into(), subject, done, total }),
+        );
     }
 
     pub fn event(&mut self, event: Event) {

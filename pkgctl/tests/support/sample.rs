@@ -2,9 +2,9 @@
 
 use minos_model::{Digest, Failure, FailureClass, JobState, Metrics, Phase, Stage, StepState};
 use minos_proto::{
-    Attempt, AuditLine, Check, CheckState, Event, EventBody, JobReport, LintReport, Loss,
-    PlanReport, PlanStep, RecipeReport, Recorded, Reply, Request, RunningStep, Sheet, Status,
-    StepReport, VerifyReport,
+    Attempt, AuditLine, Check, CheckState, Event, EventBody, Field, JobReport, LintReport, Loss,
+    PackageRequest, PlanReport, PlanStep, Proposal, RecipeReport, Recorded, Reply, Request,
+    RunningStep, Sheet, Status, StepReport, VerifyReport, Wish,
 };
 
 use super::Wire;
@@ -35,9 +35,45 @@ pub fn healthy(request: &Request, wire: &mut Wire) {
         Request::Events { .. } => wire.reply(Reply::Events(journal())),
         Request::Audit { .. } => wire.reply(Reply::Audit(vec![audit_line()])),
         Request::Verify { repair } => wire.reply(Reply::Verified(verified(*repair))),
-        Request::Package(_) => wire.reply(Reply::Sheet(Sheet::new("sample"))),
+        Request::Package(request) => package(request, wire),
         Request::Doctor => wire.reply(Reply::Doctor(vec![check(CheckState::Good)])),
     }
+}
+
+/// Answers of the package manager: a plan for every wish but that for `nothing`.
+fn package(request: &PackageRequest, wire: &mut Wire) {
+    match request {
+        PackageRequest::Propose(wish) => wire.reply(Reply::Proposal(proposal(wish))),
+        PackageRequest::Apply { .. } => {
+            wire.progress("unpacking", 1, 2);
+            wire.progress("switching", 2, 2);
+            let sheet = Sheet::new("applied").fact("generation", 7u64);
+            wire.reply(Reply::Sheet(sheet.note("Generation 7 is the current one.")));
+        }
+        PackageRequest::Plans { .. } => wire.reply(Reply::Sheet(changes())),
+        _ => wire.reply(Reply::Sheet(Sheet::new("sample"))),
+    }
+}
+
+fn proposal(wish: &Wish) -> Proposal {
+    if wish.install == ["nothing"] {
+        return Proposal { plan: None, sheet: Sheet::new("plan").note("Nothing is to be done.") };
+    }
+    Proposal { plan: Some(plan_digest()), sheet: changes() }
+}
+
+/// The plan that is always proposed.
+pub fn plan_digest() -> Digest {
+    Digest::of(b"plan")
+}
+
+fn changes() -> Sheet {
+    let row = vec!["install".into(), "zlib".into(), Field::None, "1.3.1-1".into()];
+    Sheet::new("plan")
+        .fact("install", 1u64)
+        .fact("download", Field::Bytes(1 << 20))
+        .fact("size", Field::Change(3 << 20))
+        .grid("changes", &["change", "package", "from", "to"], vec![row])
 }
 
 pub fn status() -> Status {

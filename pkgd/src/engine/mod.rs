@@ -4,82 +4,32 @@
 //! alone and in order. Between two messages the state on disk is always one that a restart can go on
 //! from; [`Engine::recover`] is that restart.
 
+mod command;
 mod job;
 pub mod plan;
 pub mod record;
 mod recover;
 mod repair;
 mod unattended;
+pub mod unwritten;
 mod worker;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use minos_model::{Digest, JobState};
 use minos_proto::{BuildOptions, ErrorKind, ErrorReport, EventBody, Reply};
 use minos_store::{AuditEntry, StoreError, Write};
 
-use crate::server::Port;
 use crate::service::{Peer, Service, state_error};
-use crate::views;
+pub use command::Command;
 use job::RunningJob;
 use worker::Report;
 
 /// How often watchers are told where the job stands.
 const PROGRESS: Duration = Duration::from_secs(1);
-
-type Answer = SyncSender<Result<Reply, ErrorReport>>;
-
-/// What a connection may ask of the engine.
-pub enum Command {
-    /// Queue a build.
-    Build {
-        /// What to build.
-        target: String,
-        /// How.
-        options: BuildOptions,
-        /// The job that this one tries again.
-        retry_of: Option<u64>,
-        /// Who asked.
-        peer: Peer,
-        /// Where the answer goes.
-        reply: Answer,
-    },
-    /// Stop a job.
-    Cancel {
-        /// The job.
-        job: u64,
-        /// Who asked.
-        peer: Peer,
-        /// Where the answer goes.
-        reply: Answer,
-    },
-    /// Forget outputs that are missing or damaged.
-    Forget {
-        /// Each with what was found.
-        outputs: Vec<(Digest, String)>,
-        /// Who asked.
-        peer: Peer,
-        /// Where the answer goes.
-        reply: Answer,
-    },
-    /// Write a line into the audit trail.
-    Audit {
-        /// What was done.
-        what: String,
-        /// Who asked.
-        peer: Peer,
-        /// Where the answer goes.
-        reply: Answer,
-    },
-    /// A worker has something to say.
-    Worker(Report),
-    /// pkgd itself was asked to stop. Running steps die with it and go on from their checkpoints at
-    /// the next start, exactly as after a kill: there is no other way to stop.
-    Stop,
-}
 
 /// The engine's own state.
 pub struct Engine {
@@ -96,46 +46,6 @@ impl Engine {
     pub fn new(service: Arc<Service>, inbox: Receiver<Command>) -> Self {
         let outbox = service.engine.clone();
         Self { service, inbox, outbox, queue: VecDeque::new(), running: None, unattended: None }
-    }
-
-    /// Starts the unattended build named on the command line, or takes up the one that was
-    /// interrupted. `control` is where its verdict goes.
-    pub fn unattended(&mut self, control: Option<Port>) {
-        let Some(target) = self.service.args.build.clone() else { return };
-        let mut run = unattended::Run::new(&self.service, target.clone(), control);
-        match self.take_up(&target, &run.options()) {
-            Ok(job) => {
-                run.job = Some(job);
-                // With everything cached the job is over already, and nobody will report its end.
-                let row = self.service.store.read().and_then(|s| s.job(job));
-                match row.ok().flatten().filter(|row| row.state.is_final()) {
-                    Some(row) => run.finished(job, row.state),
-                    None => self.unattended = Some(run),
-                }
-            }
-            Err(report) => run.refused(&report),
-        }
-    }
-
-    /// The unfinished job for `target` with the same options, or a new one. A job for it with other
-    /// options is cancelled: what the command line of this boot says is what counts, and what that job
-    /// has built is not lost.
-    fn take_up(&mut self, target: &str, options: &BuildOptions) -> Result<u64, ErrorReport> {
-        let unfinished = self.service.store.read().and_then(|s| s.unfinished_jobs());
-        let mut same = unfinished.map_err(|e| state_error(&e))?;
-        same.retain(|row| row.target == target);
-        let (same, other): (Vec<_>, Vec<_>) =
-            same.into_iter().partition(|row| views::options(&row.options) == *options);
-        for row in other {
-            self.audited(None, &format!("cancel job {}: other options of {target}", row.id))?;
-            eprintln!("pkgd: job {} was begun with other options: cancelled", row.id);
-            self.cancel(row.id)?;
-        }
-        if let Some(row) = same.first() {
-            return Ok(row.id);
-        }
-        self.audited(None, &format!("unattended build {target}"))?;
-        self.build(target, options)
     }
 
     /// Works until [`Command::Stop`].
@@ -277,7 +187,9 @@ impl Engine {
                     eprintln!("pkgd: job {id} cannot start: {report}");
                     let now = self.service.now_ms();
                     // When even this cannot be written the state is latched, and status says so.
-                    let _ = self.service.store.write(|w| finish(w, id, JobState::Failed, now));
+                    if self.service.store.write(|w| finish(w, id, JobState::Failed, now)).is_err() {
+                        self.service.unwritten.job(id, JobState::Failed);
+                    }
                     self.over(id, JobState::Failed);
                 }
             }

@@ -10,9 +10,10 @@ use minos_model::{JobState, StepState};
 use minos_proto::{BuildOptions, ErrorReport, Reply, StepReport, Tag, Verdict};
 use minos_store::{AuditEntry, Store};
 
+use super::Engine;
 use crate::config::Then;
 use crate::server::Port;
-use crate::service::Service;
+use crate::service::{Service, state_error};
 use crate::{host, seed, summary, views};
 
 /// How long to wait for the host to take the verdict before the machine goes down without it.
@@ -54,6 +55,48 @@ fn reboot(service: &Service, target: &str) {
     }
 }
 
+impl Engine {
+    /// Starts the unattended build named on the command line, or takes up the one that was
+    /// interrupted. `control` is where its verdict goes.
+    pub fn unattended(&mut self, control: Option<Port>) {
+        let Some(target) = self.service.args.build.clone() else { return };
+        let mut run = Run::new(&self.service, target.clone(), control);
+        match self.take_up(&target, &run.options()) {
+            Ok(job) => {
+                run.job = Some(job);
+                // With everything cached the job is over already, and nobody will report its end.
+                let row = self.service.store.read().and_then(|s| s.job(job));
+                match row.ok().flatten().filter(|row| row.state.is_final()) {
+                    Some(row) => run.finished(job, row.state),
+                    None => self.unattended = Some(run),
+                }
+            }
+            Err(report) => run.refused(&report),
+        }
+    }
+
+    /// The unfinished job for `target` with the same options, or a new one. A job for it with other
+    /// options is cancelled: what the command line of this boot says is what counts, and what that job
+    /// has built is not lost.
+    fn take_up(&mut self, target: &str, options: &BuildOptions) -> Result<u64, ErrorReport> {
+        let unfinished = self.service.store.read().and_then(|s| s.unfinished_jobs());
+        let mut same = unfinished.map_err(|e| state_error(&e))?;
+        same.retain(|row| row.target == target);
+        let (same, other): (Vec<_>, Vec<_>) =
+            same.into_iter().partition(|row| views::options(&row.options) == *options);
+        for row in other {
+            self.audited(None, &format!("cancel job {}: other options of {target}", row.id))?;
+            eprintln!("pkgd: job {} was begun with other options: cancelled", row.id);
+            self.cancel(row.id)?;
+        }
+        if let Some(row) = same.first() {
+            return Ok(row.id);
+        }
+        self.audited(None, &format!("unattended build {target}"))?;
+        self.build(target, options)
+    }
+}
+
 impl Run {
     /// A run that has not begun.
     pub fn new(service: &Arc<Service>, target: String, control: Option<Port>) -> Self {
@@ -82,13 +125,13 @@ impl Run {
 
     /// The job is over: prints the summary, sends the verdict, does what comes then.
     pub fn finished(self, job: u64, state: JobState) {
-        let steps = match views::job(&self.service.store, job) {
+        let steps = match views::job(&self.service.store, &self.service.unwritten, job) {
             Ok(Reply::Job { steps, .. }) => steps,
-            _ => Vec::new(),
+            _ => self.service.unwritten.steps(job),
         };
         let success = state == JobState::Done;
         let mut summary = summary::line(&self.target, state, &steps);
-        // The rows stopped with the disk, so the steps cannot tell why: the verdict has to.
+        // The steps say what was lost; what the disk refused first is the cause.
         if let Some(first) = self.service.store.latched() {
             summary = format!("{summary}; the state disk failed: {first}");
         }

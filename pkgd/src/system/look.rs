@@ -1,6 +1,6 @@
 //! Questions about packages: what there is, what is in them, what needs what and why.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use minos_model::package::FileKind;
 use minos_model::{Digest, Name, PackageManifest};
@@ -221,17 +221,16 @@ impl Asked<'_> {
     ) -> Result<Sheet, ErrorReport> {
         let view = self.view()?;
         let start = self.one(&view, name)?;
+        let near = Near::new(&view, start);
         let mut seen: BTreeSet<PackageId> = BTreeSet::from([start]);
         let mut rows = Vec::new();
-        let mut queue = vec![(start, 1_u64)];
-        while let Some((package, depth)) = queue.pop() {
-            for next in if reverse { dependants(&view, package) } else { needed(&view, package) } {
-                if !seen.insert(next) {
-                    continue;
-                }
-                rows.push((depth, view.universe.label(next), view.universe.label(package)));
-                if all {
-                    queue.push((next, depth + 1));
+        let mut queue = VecDeque::from([(start, 1_u64)]);
+        while let Some((package, depth)) = queue.pop_front() {
+            let next = if reverse { near.dependants(package) } else { near.needed(package) };
+            for next in next {
+                if seen.insert(next) {
+                    rows.push((depth, view.universe.label(next), view.universe.label(package)));
+                    queue.extend(all.then_some((next, depth + 1)));
                 }
             }
         }
@@ -298,29 +297,41 @@ impl View {
     }
 }
 
-/// The installed packages that meet a need of this one, else what an answer would bring.
-fn needed(view: &View, package: PackageId) -> Vec<PackageId> {
-    let universe = &view.universe;
-    let installed = universe.installed();
-    let direct = |candidate: &&PackageId| dependants(view, **candidate).contains(&package);
-    if installed.contains(&package) {
-        return installed.iter().filter(direct).copied().collect();
-    }
-    let want = Want::any(universe.name(package));
-    let system = minos_solve::System::default();
-    let answer = minos_solve::solve(
-        universe,
-        &system,
-        &Request::of([Ask::Install(want)]),
-        &Limits::default(),
-    );
-    let packages = answer.map_or(Vec::new(), |answer| answer.packages);
-    packages.iter().filter(direct).copied().collect()
+/// What stands beside a package: the installed system, or the one that an answer to it alone would make.
+struct Near<'a> {
+    universe: &'a Universe,
+    members: BTreeSet<PackageId>,
+    installed: bool,
 }
 
-/// The packages, installed ones before others, that need this one.
-fn dependants(view: &View, package: PackageId) -> Vec<PackageId> {
-    view.universe.dependants(package)
+impl<'a> Near<'a> {
+    fn new(view: &'a View, package: PackageId) -> Self {
+        let universe = &*view.universe;
+        let installed = universe.installed().contains(&package);
+        let members = if installed {
+            universe.installed().iter().copied().collect()
+        } else {
+            let goal = Request::of([Ask::Install(Want::any(universe.name(package)))]);
+            let nothing = minos_solve::System::default();
+            let answer = minos_solve::solve(universe, &nothing, &goal, &Limits::default());
+            answer.map_or_else(|_| BTreeSet::new(), |a| a.packages.into_iter().collect())
+        };
+        Self { universe, members, installed }
+    }
+
+    fn needed(&self, package: PackageId) -> Vec<PackageId> {
+        let found = self.universe.providers(package).into_iter();
+        found.filter(|p| *p != package && self.members.contains(p)).collect()
+    }
+
+    /// Of the installed packages where this one is, else of the repositories.
+    fn dependants(&self, package: PackageId) -> Vec<PackageId> {
+        if !self.installed {
+            return self.universe.dependants(package);
+        }
+        let needs = |p: &&PackageId| self.universe.providers(**p).contains(&package);
+        self.members.iter().filter(needs).copied().collect()
+    }
 }
 
 fn unknown(universe: &Universe, name: &str) -> ErrorReport {

@@ -5,14 +5,12 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use argh::FromArgs;
-use minos_model::StepId;
 use minos_proto::{BuildOptions, Reply, Request};
-use minos_recipe::RecipeSet;
 use minos_tests::appliance::Appliance;
-use minos_tests::bare::Bare;
-use minos_tests::bench::{Figure, cost, median, size};
+use minos_tests::bench::{Figure, median, size};
 use minos_tests::boot::{self, Boot};
-use minos_tests::packages::{self, Bench};
+use minos_tests::overhead::overhead;
+use minos_tests::peers::{self, Bench};
 use minos_tests::{Recipes, Root, artefacts, meter};
 
 /// Measures MinOS on this machine.
@@ -106,7 +104,7 @@ fn package_manager(dir: &Path, args: &Args) -> Result<(), String> {
     // What was measured is shown, whatever another part met.
     let failed: Vec<String> = parts.into_iter().filter_map(Result::err).collect();
     let samples = bench.samples();
-    let figures = packages::rows().into_iter().filter_map(|row| samples.figure(&row));
+    let figures = peers::rows().into_iter().filter_map(|row| samples.figure(&row));
     if args.json {
         figures.for_each(|figure| println!("{}", figure.json()));
     } else {
@@ -207,7 +205,7 @@ fn boots(rounds: usize) -> Vec<Figure> {
         peer.push(boot::busybox(&appliance));
     }
     let prompt = |list: &[Boot]| median(list.iter().map(|b| b.prompt).collect());
-    let share = |list: &[Boot]| median(list.iter().map(|b| b.prompt - b.init).collect());
+    let share = |list: &[Boot]| median(list.iter().map(Boot::share).collect());
     let figure = |name: &str, of: &dyn Fn(&[Boot]) -> f64| {
         let mut figure = Figure::new(name, of(&ours), "ms", None);
         figure.peer = Some(of(&peer));
@@ -215,61 +213,4 @@ fn boots(rounds: usize) -> Vec<Figure> {
         figure
     };
     vec![figure("boot.kernel-to-prompt", &prompt), figure("boot.share-of-init", &share)]
-}
-
-/// CPU seconds of `step` and what it needs, under pkgd and bare. Both run at the same time, each with half
-/// of the cores: a neighbour, a warm cache or a throttled core then meets both alike, which one after
-/// the other it does not (the same build varies by 10 % on a shared machine).
-fn overhead(step: &str, rounds: usize) -> Result<Figure, String> {
-    let (set, _) = RecipeSet::load(&artefacts::recipes()).map_err(|e| e.to_string())?;
-    let step: StepId = step.parse().map_err(|e| format!("{e}"))?;
-    let jobs = (std::thread::available_parallelism().map_or(1, usize::from) / 2).max(1);
-    let (mut ours, mut bare) = (Vec::new(), Vec::new());
-    for _ in 0..rounds {
-        let (one, other) = std::thread::scope(|scope| {
-            let peer = scope.spawn(|| bare_round(&set, &step, jobs));
-            let own = our_round(&step, jobs);
-            (own, peer.join().unwrap_or_else(|_| Err("the bare build panicked".into())))
-        });
-        let (one, other) = (one?, other?);
-        eprintln!("# {step}: {one:.2} s under pkgd, {other:.2} s bare: {:.3}", one / other);
-        ours.push(one);
-        bare.push(other);
-    }
-    let mut figure = Figure::new(format!("overhead.cpu.{step}"), median(ours), "s", None);
-    let peer = median(bare);
-    figure.target = Some(peer * 1.02);
-    figure.peer = Some(peer);
-    Ok(figure)
-}
-
-fn our_round(step: &StepId, jobs: usize) -> Result<f64, String> {
-    let root = Root::new(&artefacts::recipes());
-    let mut command = root.command();
-    command.arg("--sources").arg(artefacts::sources()).args(["--jobs", &jobs.to_string()]);
-    command.args(["--build", &step.to_string(), "--then", "exit", "--quiet"]);
-    Ok(cost(&mut command)?.cpu.as_secs_f64())
-}
-
-fn bare_round(set: &RecipeSet, step: &StepId, jobs: usize) -> Result<f64, String> {
-    let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
-    let bare = Bare::new(&artefacts::seed(), &dir.path().join("root"))?;
-    let mut total = 0.0;
-    for id in needed(set, step) {
-        total += bare.step(set, &id, &artefacts::sources(), jobs)?.cpu.as_secs_f64();
-    }
-    Ok(total)
-}
-
-/// A step after everything it needs, each once.
-fn needed(set: &RecipeSet, step: &StepId) -> Vec<StepId> {
-    let mut order: Vec<StepId> = Vec::new();
-    let inputs = set.get(step).map(|r| r.build.clone()).unwrap_or_default();
-    for input in inputs {
-        let below =
-            needed(set, &input).into_iter().filter(|id| !order.contains(id)).collect::<Vec<_>>();
-        order.extend(below);
-    }
-    order.push(step.clone());
-    order
 }

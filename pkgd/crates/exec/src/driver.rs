@@ -36,24 +36,26 @@ pub fn command(phase: Phase) -> Vec<String> {
 /// Where a step that shares its jobs with others finds its tokens.
 pub const JOBSERVER: &str = "/run/jobserver";
 
+/// What is the same for every step.
+const FIXED: [(&str, &str); 13] = [
+    ("LC_ALL", "POSIX"),
+    ("LFS", "/lfs"),
+    ("LFS_TGT", "x86_64-lfs-linux-gnu"),
+    ("PATH", "/lfs/tools/bin:/usr/bin:/usr/sbin:/bin:/sbin"),
+    ("CONFIG_SITE", "/lfs/usr/share/config.site"),
+    ("SRC_DIR", SOURCE_DIR),
+    ("RECIPE_DIR", RECIPE_DIR),
+    ("HOME", "/build/home"),
+    ("TMPDIR", "/tmp"),
+    ("TZ", "UTC0"),
+    ("TERM", "dumb"),
+    ("USER", "root"),
+    ("SHELL", "/bin/bash"),
+];
+
 /// The whole environment of a phase: nothing is inherited from pkgd.
 pub fn environment(task: &Task) -> Vec<(String, String)> {
-    let fixed = [
-        ("LC_ALL", "POSIX"),
-        ("LFS", "/lfs"),
-        ("LFS_TGT", "x86_64-lfs-linux-gnu"),
-        ("PATH", "/lfs/tools/bin:/usr/bin:/usr/sbin:/bin:/sbin"),
-        ("CONFIG_SITE", "/lfs/usr/share/config.site"),
-        ("SRC_DIR", SOURCE_DIR),
-        ("RECIPE_DIR", RECIPE_DIR),
-        ("HOME", "/build/home"),
-        ("TMPDIR", "/tmp"),
-        ("TZ", "UTC0"),
-        ("TERM", "dumb"),
-        ("USER", "root"),
-        ("SHELL", "/bin/bash"),
-    ];
-    let mut env: Vec<_> = fixed.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let mut env: Vec<_> = FIXED.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let tokens = match &task.pool {
         Some(_) if task.jobs > 1 => format!(" --jobserver-auth=fifo:{JOBSERVER}"),
         _ => String::new(),
@@ -71,7 +73,16 @@ pub fn environment(task: &Task) -> Vec<(String, String)> {
 mod tests {
     use minos_model::Phase;
 
-    use super::command;
+    use super::{FIXED, command};
+
+    #[test]
+    fn every_variable_stands_on_the_page_for_users() {
+        let page = include_str!("../../../../docs/RECIPES.md");
+        for (name, _) in FIXED.iter().chain(&[("MAKEFLAGS", ""), ("SOURCE_DATE_EPOCH", "")]) {
+            let stands = page.contains(&format!("`{name}`")) || page.contains(&format!("`{name}="));
+            assert!(stands, "{name}");
+        }
+    }
 
     /// The driver's contract, tried with the real shell: (script, exit status of the shell).
     #[test]

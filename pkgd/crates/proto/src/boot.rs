@@ -110,7 +110,7 @@ pub enum BootEvent {
         at_ms: u64,
         /// Reboot instead of power-off.
         reboot: bool,
-        /// All file systems were unmounted or made read-only, and synced.
+        /// The state disk took everything, and all file systems were unmounted or made read-only.
         clean: bool,
     },
 }

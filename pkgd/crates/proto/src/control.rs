@@ -59,6 +59,8 @@ pub enum ErrorKind {
     State,
     /// A fault of pkgd itself.
     Internal,
+    /// No set of packages is what was asked for; what failed is told as a proof, in several lines.
+    Unsolvable,
 }
 
 impl ErrorKind {
@@ -75,6 +77,7 @@ impl ErrorKind {
             Self::Version => "version",
             Self::State => "state",
             Self::Internal => "internal",
+            Self::Unsolvable => "unsolvable",
         }
     }
 }

@@ -5,7 +5,7 @@
 //!      0     2  magic  4D F1
 //!      2     1  tag    what the payload is
 //!      3     1  check of the header: CRC-8 (x^8+x^2+x+1) over tag and length
-//!      4     4  length of the payload in bytes, little-endian, at most 1 MiB
+//!      4     4  length of the payload in bytes, little-endian, at most 16 MiB
 //!      8     4  CRC-32 (IEEE 802.3) over bytes 2..8 and the payload, little-endian
 //!     12     n  payload: one postcard value
 //! ```
@@ -25,7 +25,7 @@ pub const MAGIC: [u8; 2] = [0x4d, 0xf1];
 /// Bytes in front of the payload.
 pub const HEADER: usize = 12;
 /// The largest payload in bytes. A peer that announces more is refused before anything is read.
-pub const MAX_PAYLOAD: usize = 1 << 20;
+pub const MAX_PAYLOAD: usize = 16 << 20;
 /// The largest payload in bytes that pkgd takes from a client: no request needs more.
 pub const MAX_REQUEST: usize = 1 << 16;
 
@@ -213,6 +213,9 @@ pub fn write<T: Serialize>(to: &mut impl Write, tag: Tag, value: &T) -> Result<(
     Ok(to.flush()?)
 }
 
+/// Least room made for a read.
+const CHUNK: usize = 64 << 10;
+
 /// Reads frames from a byte stream. Never reads beyond the frame it returns, as long as none is damaged.
 #[derive(Debug)]
 pub struct Reader<R> {
@@ -315,7 +318,8 @@ impl<R: Read> Reader<R> {
             self.buffer.drain(..self.start);
             self.start = 0;
             let have = self.buffer.len();
-            self.buffer.resize(most, 0);
+            // In proportion to what came: a length alone takes no memory.
+            self.buffer.resize(most.min(have + CHUNK.max(have)), 0);
             let read = self.from.read(&mut self.buffer[have..]);
             self.buffer.truncate(have + read.as_ref().map_or(0, |n| *n));
             match read {

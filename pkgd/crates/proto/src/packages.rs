@@ -101,7 +101,7 @@ pub enum DatabaseTask {
 /// One request to the package manager. All but `Propose` are answered with a sheet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PackageRequest {
-    /// What would be done. Changes nothing, but keeps the plan. Idempotent.
+    /// What would be done. Changes nothing, but keeps the plan of a client that may carry it out. Idempotent.
     Propose(Wish),
     /// Carries out a plan that `Propose` made, exactly or not at all. Progress comes before the reply.
     Apply {
@@ -261,7 +261,7 @@ impl PackageRequest {
 /// The answer to [`PackageRequest::Propose`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proposal {
-    /// The plan; `None` when there is nothing to do.
+    /// The plan; `None` when there is nothing to do, or for a client that may change nothing.
     pub plan: Option<Digest>,
     /// What it does, for the person who decides.
     pub sheet: Sheet,

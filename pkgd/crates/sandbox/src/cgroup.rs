@@ -1,6 +1,7 @@
 //! One cgroup per box, where the kernel has controllers to offer: version 2 with `memory`, else the
 //! version 1 hierarchies `memory` and `pids`, else none.
 
+use crate::claim::{self, Claim};
 use crate::meter::Meter;
 use crate::spec::Limits;
 use nix::unistd::Pid;
@@ -50,8 +51,9 @@ pub struct Totals {
 
 /// Name of the directory that holds our cgroups in the unified hierarchy.
 const PARENT: &str = "minos";
-/// Prefix of one box's cgroup; the helper's process id follows.
-const PREFIX: &str = "minos-";
+/// Prefix of one box's cgroup; the helper's process id follows, and a number that makes it unique. Not the
+/// `minos-` of before there were locks: a pkgd of that time on the same host takes all of those for dead.
+const PREFIX: &str = "minos.box-";
 
 impl Place {
     /// Finds the mounted hierarchies of the calling process.
@@ -91,23 +93,18 @@ impl Place {
         }
     }
 
-    /// Removes the cgroups of boxes whose helper was killed; those in use stay.
+    /// Removes the cgroups of boxes whose helper was killed; those of boxes that live stay, also of boxes of
+    /// another pkgd in another pid namespace.
     pub fn sweep(&self) {
         for parent in self.parents() {
-            let Ok(entries) = fs::read_dir(parent) else { continue };
-            for entry in entries.flatten() {
-                let name = entry.file_name();
-                let Some(pid) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else {
-                    continue;
-                };
-                // A helper that lives may have made its cgroup and not moved its box in yet: empty, it
-                // could be removed, and another pkgd's step failed for it.
-                if !Path::new("/proc").join(pid).exists() {
-                    let _ = fs::remove_dir(entry.path());
-                }
-            }
+            claim::sweep(parent, PREFIX, remove);
         }
     }
+}
+
+/// Removes a cgroup, unless there are processes in it.
+fn remove(_: &Path, path: &Path) -> io::Result<()> {
+    fs::remove_dir(path)
 }
 
 /// The mount point of the first mount of `fstype` whose superblock options name `option`.
@@ -147,26 +144,14 @@ fn keyed(text: &str, key: &str) -> Option<u64> {
 /// The cgroup of one box; removed by [`Cgroup::finish`].
 pub struct Cgroup {
     kind: Kind,
-    memory: Option<PathBuf>,
-    pids: Option<PathBuf>,
+    memory: Option<Claim>,
+    pids: Option<Claim>,
 }
 
 impl Cgroup {
     /// Makes the cgroup of the helper `pid` and sets its limits.
     pub fn create(place: &Place, pid: u32, limits: &Limits) -> io::Result<Self> {
-        let name = format!("{PREFIX}{pid}");
-        let make = |parent: &Path| -> io::Result<PathBuf> {
-            let dir = parent.join(&name);
-            match fs::create_dir(&dir) {
-                // Left over from a killed helper that had the same process id.
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                    fs::remove_dir(&dir)?;
-                    fs::create_dir(&dir)?;
-                }
-                other => other?,
-            }
-            Ok(dir)
-        };
+        let make = |parent: &Path| Claim::take(parent, PREFIX, pid, remove);
         let mut group = Self { kind: place.kind(), memory: None, pids: None };
         let made = match place {
             Place::V2(parent) => enable(parent).and_then(|()| make(parent)).map(|dir| {
@@ -189,31 +174,32 @@ impl Cgroup {
     }
 
     fn limit(&self, limits: &Limits) -> io::Result<()> {
-        let set = |dir: &Option<PathBuf>, file: &str, value: u64| match dir {
-            Some(dir) => fs::write(dir.join(file), value.to_string()),
+        let set = |dir: Option<&Claim>, file: &str, value: u64| match dir {
+            Some(dir) => fs::write(dir.file(file), value.to_string()),
             None => Ok(()),
         };
+        let memory = self.memory.as_ref();
         if let Some(bytes) = limits.memory_bytes.filter(|bytes| *bytes > 0) {
             match self.kind {
                 Kind::V2 => {
-                    set(&self.memory, "memory.max", bytes)?;
-                    optional(set(&self.memory, "memory.swap.max", 0))?;
+                    set(memory, "memory.max", bytes)?;
+                    optional(set(memory, "memory.swap.max", 0))?;
                 }
                 _ => {
-                    set(&self.memory, "memory.limit_in_bytes", bytes)?;
-                    optional(set(&self.memory, "memory.memsw.limit_in_bytes", bytes))?;
+                    set(memory, "memory.limit_in_bytes", bytes)?;
+                    optional(set(memory, "memory.memsw.limit_in_bytes", bytes))?;
                 }
             }
         }
         if let Some(count) = limits.processes.filter(|count| *count > 0) {
-            set(&self.pids().map(Path::to_owned), "pids.max", count.into())?;
+            set(self.pids(), "pids.max", count.into())?;
         }
         Ok(())
     }
 
     /// The directory of the pids controller.
-    fn pids(&self) -> Option<&Path> {
-        if self.kind == Kind::V2 { self.memory.as_deref() } else { self.pids.as_deref() }
+    fn pids(&self) -> Option<&Claim> {
+        if self.kind == Kind::V2 { self.memory.as_ref() } else { self.pids.as_ref() }
     }
 
     /// Whether the number of processes is bounded here.
@@ -227,16 +213,16 @@ impl Cgroup {
         let bytes = if v2 { "memory.current" } else { "memory.usage_in_bytes" };
         Meter {
             first: first.as_raw(),
-            cpu: self.memory.as_ref().filter(|_| v2).map(|dir| dir.join("cpu.stat")),
-            memory: self.memory.as_ref().map(|dir| dir.join(bytes)),
-            processes: self.pids().map(|dir| dir.join("pids.current")),
+            cpu: self.memory.as_ref().filter(|_| v2).map(|dir| dir.file("cpu.stat")),
+            memory: self.memory.as_ref().map(|dir| dir.file(bytes)),
+            processes: self.pids().map(|dir| dir.file("pids.current")),
         }
     }
 
     /// The directory a process can be cloned into (version 2 only).
     pub fn clone_target(&self) -> io::Result<Option<File>> {
         match (self.kind, &self.memory) {
-            (Kind::V2, Some(dir)) => File::open(dir).map(Some),
+            (Kind::V2, Some(dir)) => dir.handle().map(Some),
             _ => Ok(None),
         }
     }
@@ -245,7 +231,7 @@ impl Cgroup {
     pub fn adopt(&self, pid: Pid) -> io::Result<()> {
         if self.kind == Kind::V1 {
             for dir in self.memory.iter().chain(&self.pids) {
-                fs::write(dir.join("cgroup.procs"), pid.to_string())?;
+                fs::write(dir.file("cgroup.procs"), pid.to_string())?;
             }
         }
         Ok(())
@@ -259,21 +245,21 @@ impl Cgroup {
     }
 
     fn totals(&self) -> Totals {
-        let events = self.pids().map(|dir| read(&dir.join("pids.events"))).unwrap_or_default();
+        let events = self.pids().map(|dir| read(&dir.file("pids.events"))).unwrap_or_default();
         let fork_failures = keyed(&events, "max").unwrap_or(0);
         let Some(dir) = &self.memory else { return Totals { fork_failures, ..Totals::default() } };
         if self.kind == Kind::V2 {
             return Totals {
                 fork_failures,
-                oom_kills: keyed(&read(&dir.join("memory.events")), "oom_kill").unwrap_or(0),
-                memory_peak: number(&dir.join("memory.peak")),
-                io: io_stat(&read(&dir.join("io.stat"))),
+                oom_kills: keyed(&read(&dir.file("memory.events")), "oom_kill").unwrap_or(0),
+                memory_peak: number(&dir.file("memory.peak")),
+                io: io_stat(&read(&dir.file("io.stat"))),
             };
         }
         Totals {
             fork_failures,
-            oom_kills: keyed(&read(&dir.join("memory.oom_control")), "oom_kill").unwrap_or(0),
-            memory_peak: number(&dir.join("memory.max_usage_in_bytes")),
+            oom_kills: keyed(&read(&dir.file("memory.oom_control")), "oom_kill").unwrap_or(0),
+            memory_peak: number(&dir.file("memory.max_usage_in_bytes")),
             io: None,
         }
     }
@@ -281,7 +267,7 @@ impl Cgroup {
     fn remove(&self) {
         for dir in self.memory.iter().chain(&self.pids) {
             // What cannot go now is swept by the next start of pkgd.
-            let _ = fs::remove_dir(dir);
+            let _ = fs::remove_dir(dir.path());
         }
     }
 }

@@ -10,6 +10,7 @@
 mod audit;
 mod cgroup;
 mod child;
+mod claim;
 mod confine;
 mod error;
 mod filter;

@@ -109,6 +109,13 @@ impl Universe {
         self.needs(package).map(text).collect()
     }
 
+    /// The packages that could meet a need of this one; its optional groups do not count.
+    pub fn providers(&self, package: PackageId) -> Vec<PackageId> {
+        let terms = self.needs(package).flat_map(|need| self.alternatives(need));
+        let found: BTreeSet<PackageId> = terms.flat_map(|term| self.matches(term)).collect();
+        found.into_iter().collect()
+    }
+
     /// The packages of the repositories with a need, also one of a group, that this package could meet.
     pub fn dependants(&self, package: PackageId) -> Vec<PackageId> {
         let base = self.base();

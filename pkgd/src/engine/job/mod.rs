@@ -1,24 +1,24 @@
 //! The job that runs now: which steps are next, and how it ends.
 
 mod outcome;
+mod progress;
+mod task;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use minos_exec::{Allowed, Cancel, Limits, Pool, Task};
-use minos_model::{Digest, JobState, Metrics, Phase, StepId, StepState};
+use minos_exec::{Cancel, Pool};
+use minos_model::{Digest, Failure, JobState, Metrics, Phase, StepId, StepState};
 use minos_plan::{Plan, Queue, Weights};
 use minos_proto::{BuildOptions, ErrorKind, ErrorReport, Event, EventBody};
-use minos_recipe::Recipe;
 use minos_store::{LogWriter, StoreError};
 
 use super::Command;
 use super::plan::{self, Resolved};
 use super::worker::{self, Start};
 use super::{record, repair};
-use crate::config::Sandbox;
 use crate::service::{Service, state_error};
 use crate::views;
 
@@ -32,6 +32,8 @@ struct Lane {
     expected_ms: u64,
     slot: u16,
     phases: Vec<(Phase, Metrics)>,
+    /// The phase that began last.
+    running: Option<Phase>,
 }
 
 /// The job that runs now.
@@ -81,7 +83,7 @@ impl RunningJob {
         let weights = Weights::new(&plan, &plan::estimates(&snapshot, &plan), cached);
         Ok(Self {
             id,
-            pool: pool(service, &options),
+            pool: task::pool(service, &options),
             options,
             queue: Queue::new(Arc::clone(&plan), &weights),
             outputs: vec![None; plan.steps().len()],
@@ -102,8 +104,7 @@ impl RunningJob {
         while self.lanes.len() < lanes && !self.stopping() {
             let Some(at) = self.queue.start() else { break };
             if let Err(e) = self.begin(service, at) {
-                self.state_broke(&e);
-                self.queue.fail(at);
+                self.lose(service, at, None, &e);
             }
         }
         if !self.lanes.is_empty() || !(self.stopping() || self.queue.is_finished()) {
@@ -116,10 +117,17 @@ impl RunningJob {
         self.cancelled || self.broken || (self.failed && !self.options.keep_going)
     }
 
-    fn state_broke(&mut self, error: &StoreError) {
-        eprintln!("pkgd: job {}: {error}", self.id);
+    /// The state did not take what there was to say of a step: it is lost, nothing more is started, and what
+    /// is told of the step from now on stands in memory alone.
+    fn lose(&mut self, service: &Service, at: usize, phase: Option<Phase>, error: &StoreError) {
+        eprintln!("pkgd: job {}: {}: {error}", self.id, self.step(at));
         self.broken = true;
         self.failed = true;
+        self.queue.fail(at);
+        let failure = Failure { phase, ..worker::state_failure(error) };
+        let step = self.step(at).clone();
+        service.unwritten.step(self.id, &step, &failure);
+        self.publish(service, EventBody::StepFailed { step, failure });
     }
 
     fn step(&self, at: usize) -> &StepId {
@@ -168,7 +176,7 @@ impl RunningJob {
             Ok((attempt, body))
         })?;
         let log_path = service.store.layout().log(attempt, &step);
-        let limits = limits(service, recipe);
+        let limits = task::limits(service, recipe);
         let log = LogWriter::create(log_path, limits.log_bytes)?;
         let lane = Lane {
             attempt,
@@ -179,6 +187,7 @@ impl RunningJob {
             expected_ms: self.weights.expected_ms(at),
             slot: self.free_slot(),
             phases,
+            running: None,
         };
         let task = self.task(service, recipe, &inputs, &lane, limits);
         service.live.update(&step, |_| {});
@@ -213,52 +222,6 @@ impl RunningJob {
         Ok(())
     }
 
-    fn free_slot(&self) -> u16 {
-        let taken: Vec<u16> = self.lanes.values().map(|lane| lane.slot).collect();
-        (0..u16::MAX).find(|slot| !taken.contains(slot)).unwrap_or(0)
-    }
-
-    fn task(
-        &self,
-        service: &Service,
-        recipe: &Recipe,
-        inputs: &[(StepId, Digest)],
-        lane: &Lane,
-        limits: Limits,
-    ) -> Task {
-        let layout = service.store.layout();
-        // Inputs are listed lowest layer first, a root is described from the top.
-        let mut layers: Vec<_> =
-            inputs.iter().rev().map(|(_, digest)| layout.output_tree(digest)).collect();
-        layers.extend(service.seed.as_ref().ok().map(|seed| seed.dir.clone()));
-        let check = self.options.check;
-        let scripts = recipe.phases().into_iter().filter(|(p, _)| check || *p != Phase::Check);
-        let jobs = jobs(service, &self.options);
-        let cap = recipe.needs.jobs_max;
-        Task {
-            step: recipe.id.clone(),
-            layers,
-            scratch: layout.scratch_of(&recipe.id, &lane.key),
-            done: lane.phases.iter().map(|(phase, _)| *phase).collect(),
-            scripts: scripts.collect(),
-            sources: Vec::new(),
-            env: recipe.env.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
-            prefix: recipe.install.prefix.clone(),
-            check_fatal: recipe.check_fatal,
-            allowed: Allowed {
-                setuid: recipe.install.setuid.clone(),
-                xattrs: recipe.install.xattrs.clone(),
-            },
-            jobs: if cap > 0 { jobs.min(cap) } else { jobs },
-            pool: self.pool.clone(),
-            epoch: plan::SOURCE_DATE_EPOCH,
-            slot: lane.slot,
-            limits,
-            weak: service.args.sandbox == Sandbox::Weak,
-            cancel: lane.cancel.clone(),
-        }
-    }
-
     /// Stops every running step; [`Self::advance`] ends the job when they are gone.
     pub fn cancel(&mut self) {
         self.cancelled = true;
@@ -289,45 +252,10 @@ impl RunningJob {
             // What is not on the disk has not happened: nobody may be told that the job is done.
             Err(e) => {
                 eprintln!("pkgd: job {job}: {e}");
+                service.unwritten.job(job, JobState::Failed);
                 JobState::Failed
             }
         }
-    }
-
-    /// Tells watchers how things stand, at most once in `every`.
-    pub fn progress(&mut self, service: &Service, every: Duration) {
-        if self.last_progress.elapsed() < every {
-            return;
-        }
-        self.last_progress = Instant::now();
-        for (at, lane) in &self.lanes {
-            let elapsed = millis(lane.started.elapsed());
-            let left = lane.expected_ms.checked_sub(elapsed).filter(|_| lane.expected_ms > 0);
-            service.live.update(self.step(*at), |running| {
-                running.elapsed_ms = elapsed;
-                running.left_ms = left;
-            });
-        }
-        let total = self.plan.steps().len();
-        let done = total - self.queue.open().min(total);
-        let body = EventBody::Progress {
-            done: u32::try_from(done).unwrap_or(u32::MAX),
-            total: u32::try_from(total).unwrap_or(u32::MAX),
-            running: service.live.all(),
-            left_ms: self.left_ms(),
-        };
-        self.publish(service, body);
-    }
-
-    /// What is still to do at the expected times, spread over the lanes.
-    fn left_ms(&self) -> Option<u64> {
-        let open = |at: &usize| self.outputs[*at].is_none();
-        let expected = |at: usize| match self.lanes.get(&at) {
-            Some(lane) => lane.expected_ms.saturating_sub(millis(lane.started.elapsed())),
-            None => self.weights.expected_ms(at),
-        };
-        let left: u64 = (0..self.outputs.len()).filter(open).map(expected).sum();
-        (left > 0).then(|| left / self.lanes.len().max(1) as u64)
     }
 
     fn publish(&self, service: &Service, body: EventBody) {
@@ -340,33 +268,4 @@ pub fn publish_end(service: &Service, job: u64, state: JobState) {
     let body = EventBody::JobFinished { state };
     service.hub.publish(&Event { job, at_ms: service.now_ms(), body });
     service.hub.close(job);
-}
-
-/// Jobs of all steps together.
-fn jobs(service: &Service, options: &BuildOptions) -> u16 {
-    if options.jobs > 0 { options.jobs } else { service.args.default_jobs() }
-}
-
-/// Every lane runs a job at least, or it would be none.
-fn pool(service: &Service, options: &BuildOptions) -> Option<Pool> {
-    let lanes = service.args.lanes;
-    (lanes > 1).then(|| Pool::new(jobs(service, options).max(lanes)))
-}
-
-fn limits(service: &Service, recipe: &Recipe) -> Limits {
-    let mut limits = Limits {
-        silence: Duration::from_secs(recipe.limits.silence_s.into()),
-        memory_bytes: service.args.memory << 20,
-        processes: service.args.processes,
-        log_bytes: service.args.log_limit << 20,
-        ..Limits::default()
-    };
-    if let Some(wall) = recipe.limits.wall_s {
-        limits.wall = Duration::from_secs(wall.into());
-    }
-    limits
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

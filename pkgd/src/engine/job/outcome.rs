@@ -20,6 +20,9 @@ impl RunningJob {
         let Some(at) = self.plan.position(&step) else { return };
         match news {
             News::PhaseStarted { phase, resumed } => {
+                if let Some(lane) = self.lanes.get_mut(&at) {
+                    lane.running = Some(phase);
+                }
                 // On the disk the step is "running" already; a commit for each phase's start would
                 // double the number of commits for nothing.
                 self.publish(service, EventBody::PhaseStarted { step, phase, resumed });
@@ -80,8 +83,7 @@ impl RunningJob {
             Err(failure) => self.step_failed(service, at, &lane, failure, log_bytes),
         };
         if let Err(e) = written {
-            self.state_broke(&e);
-            self.queue.fail(at);
+            self.lose(service, at, lane.running, &e);
         }
     }
 

@@ -2,7 +2,7 @@
 //! program has ended, kills the rest. If the helper dies, so does it, and with it the pid namespace.
 
 use super::layers::{Plan, Views};
-use super::{FromInit, leave, payload, root};
+use super::{FromInit, leashed, leave, payload, root};
 use crate::child::Status;
 use crate::confine;
 use crate::error::{Context, Failure, Stage};
@@ -15,14 +15,12 @@ use nix::fcntl::{OFlag, open};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::{set_dumpable, set_no_new_privs, set_pdeathsig};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::socket::{MsgFlags, recv};
 use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{
     Gid, Pid, Uid, dup2_stderr, dup2_stdin, dup2_stdout, setgroups, sethostname, setresgid,
     setresuid,
 };
-use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 
 /// Runs as process 1 of the box; the return value is its exit code, which nobody reads.
@@ -74,12 +72,10 @@ fn become_root(helper: &UnixStream) -> Result<(), Failure> {
     // After the change of ids, which clears it.
     set_pdeathsig(Signal::SIGKILL).at(Stage::Namespaces)?;
     set_dumpable(false).at(Stage::Namespaces)?;
-    let mut byte = [0];
-    let peek = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
-    match recv(helper.as_raw_fd(), &mut byte, peek) {
-        Err(Errno::EAGAIN) => Ok(()),
+    match leashed(helper) {
+        true => Ok(()),
         // The helper died before it could take us along.
-        _ => Err(Failure::new(Stage::Namespaces, "the helper is gone")),
+        false => Err(Failure::new(Stage::Namespaces, "the helper is gone")),
     }
 }
 

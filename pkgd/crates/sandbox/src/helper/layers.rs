@@ -1,12 +1,14 @@
 //! The views of the host's directories that a box gets: idmapped clones, so that files of the real root
 //! belong to root of the box; read-only ones for everything but the uppers.
 
+use super::uppers::Opened;
 use crate::error::{Context, Failure, Stage};
-use crate::spec::{Spec, Upper};
-use crate::sys::mount::{NODEV, NOSUID, RDONLY, clone_tree, mount_id, set_attributes};
+use crate::spec::Spec;
+use crate::sys::mount::{NODEV, NOSUID, RDONLY, clone_of, clone_tree, mount_id, set_attributes};
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use std::fs;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -21,7 +23,7 @@ const MAX_VIEWS: usize = 250;
 /// one view of their common ancestor. Only the set-up sees it: the overlay keeps private copies.
 pub struct Plan {
     shared: Vec<PathBuf>,
-    uppers: Vec<PathBuf>,
+    uppers: Vec<Opened>,
     binds: Vec<PathBuf>,
     /// Lower layers of `/`, the topmost first.
     pub root: Vec<Layer>,
@@ -50,15 +52,14 @@ pub struct Views {
 
 impl Plan {
     /// Looks at every layer once.
-    pub fn new(spec: &Spec) -> Result<Self, Failure> {
+    pub fn new(spec: &Spec, uppers: Vec<Opened>) -> Result<Self, Failure> {
         let all = spec.layers.iter().chain(&spec.build.layers);
         let found = all.map(|path| locate(path)).collect::<Result<Vec<_>, _>>()?;
         let (shared, mut root) = group(&found);
         let build = root.split_off(spec.layers.len());
-        let uppers = [&spec.build.upper].into_iter().chain(&spec.upper);
         let plan = Self {
             shared,
-            uppers: uppers.map(|Upper { dir }| dir.clone()).collect(),
+            uppers,
             binds: spec.binds.iter().map(|bind| bind.source.clone()).collect(),
             root,
             build,
@@ -71,15 +72,16 @@ impl Plan {
 
     /// Makes the views, in the order that [`Views::sort`] expects.
     pub fn open(&self, userns: BorrowedFd) -> Result<Vec<OwnedFd>, Failure> {
-        let view = |path: &PathBuf, attributes| {
-            let tree = clone_tree(path).on(Stage::Layers, path)?;
+        let view = |tree: io::Result<OwnedFd>, path: &Path, attributes| {
+            let tree = tree.on(Stage::Layers, path)?;
             set_attributes(tree.as_fd(), attributes, Some(userns)).on(Stage::Layers, path)?;
             Ok(tree)
         };
-        let inputs = NOSUID | NODEV | RDONLY;
-        let shared = self.shared.iter().map(|path| view(path, inputs));
-        let uppers = self.uppers.iter().map(|path| view(path, NOSUID | NODEV));
-        let binds = self.binds.iter().map(|path| view(path, inputs));
+        let input = |path: &PathBuf| view(clone_tree(path), path, NOSUID | NODEV | RDONLY);
+        let upper = |upper: &Opened| view(clone_of(upper.dir.as_fd()), &upper.path, NOSUID | NODEV);
+        let shared = self.shared.iter().map(input);
+        let uppers = self.uppers.iter().map(upper);
+        let binds = self.binds.iter().map(input);
         shared.chain(uppers).chain(binds).collect()
     }
 }

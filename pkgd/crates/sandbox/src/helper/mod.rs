@@ -7,13 +7,14 @@ mod layers;
 mod payload;
 mod root;
 mod rootfs;
+mod uppers;
 
 use crate::audit::Listener;
 use crate::cgroup::{Cgroup, Place, Totals};
 use crate::child::{Exit, FromHelper, Status};
 use crate::error::{Context, Failure, Stage};
 use crate::probe;
-use crate::spec::{IdRange, Network, Spec, Upper};
+use crate::spec::{IdRange, Network, Spec};
 use crate::sys::process::{Ended, Side, clone_into, pidfd_kill, take_stdin, wait4};
 use crate::wire;
 use layers::Plan;
@@ -21,14 +22,14 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::set_dumpable;
+use nix::sys::socket::{MsgFlags, recv};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, umask};
 use nix::unistd::{Gid, Pid, Uid, dup2_stderr, dup2_stdout, fchown, getpid, setsid};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
@@ -74,7 +75,7 @@ pub(crate) fn leave(code: i32) -> ! {
 /// Makes the box, waits for its end, reports. An error is one of the control socket: nobody listens.
 fn supervise(control: &UnixStream) -> io::Result<()> {
     let (spec, _) = wire::receive::<Spec>(control)?;
-    let last = match Running::start(&spec) {
+    let last = match Running::start(&spec, control) {
         Ok(running) => running.watch(control),
         Err(failure) => FromHelper::Failed(failure),
     };
@@ -103,15 +104,10 @@ fn hand_over_output(ids: IdRange) -> Result<(), Failure> {
     Ok(())
 }
 
-fn prepare_upper(upper: &Upper) -> Result<(), Failure> {
-    let tree = upper.tree();
-    match DirBuilder::new().mode(0o755).create(&tree) {
-        // The caller may have put something there to start with.
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-        other => other.on(Stage::Prepare, tree)?,
-    }
-    // A used one would be refused by overlayfs ("volatile") in harder words.
-    DirBuilder::new().mode(0o700).create(upper.work()).on(Stage::Prepare, upper.work())
+/// Whether pkgd still holds its end. It sends nothing after the description.
+fn leashed(control: &UnixStream) -> bool {
+    let peek = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+    recv(control.as_raw_fd(), &mut [0], peek) == Err(Errno::EAGAIN)
 }
 
 /// The box, seen from outside.
@@ -131,16 +127,13 @@ struct News {
 }
 
 impl Running {
-    fn start(spec: &Spec) -> Result<Self, Failure> {
+    fn start(spec: &Spec, control: &UnixStream) -> Result<Self, Failure> {
         umask(Mode::from_bits_truncate(0o022));
         setsid().at(Stage::Prepare)?;
         set_dumpable(false).at(Stage::Prepare)?;
         hand_over_output(spec.ids)?;
         rootfs::leave()?;
-        for upper in spec.upper.iter().chain([&spec.build.upper]) {
-            prepare_upper(upper)?;
-        }
-        let plan = Plan::new(spec)?;
+        let plan = Plan::new(spec, uppers::open_all(spec, control)?)?;
         let name = getpid().as_raw().cast_unsigned();
         let cgroup = Cgroup::create(&Place::find(), name, &spec.limits).at(Stage::Cgroup)?;
         match clone_init(spec, &plan, &cgroup) {

@@ -7,6 +7,7 @@ pub use acts::{ARGV0, run as run_acts};
 use crate::audit::{DenialLog, denial_log};
 use crate::cgroup::{Kind, Place};
 use crate::child::spawn;
+use crate::claim::{self, Claim};
 use crate::confine::REQUIRED;
 use crate::error::Error;
 use crate::spec::{Build, IdRange, Limits, Network, Spec, Strength, Upper};
@@ -14,12 +15,11 @@ use crate::sys::process::landlock_abi;
 use crate::tree::Dir;
 use acts::{ACTS, Act};
 use nix::unistd::{geteuid, pipe};
-use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The ids of the probe's box: far from those of build slots.
 const IDS: IdRange = IdRange { first: 3_000_000_000, count: 65_536 };
@@ -118,14 +118,13 @@ pub fn probe(strength: Strength) -> Result<Report, Refusal> {
         return Err(refuse("not running as root", "start pkgd as root"));
     }
     let landlock_abi = landlock(strength)?;
-    let name = format!("minos-probe-{}", std::process::id());
-    let scratch = scratch(&name)?;
-    let dir = scratch.join(&name);
+    let scratch = scratch()?;
+    let dir = scratch.path();
     let failed = |error: io::Error| {
         refuse(format!("{}: {error}", dir.display()), "check the scratch directory")
     };
-    let outcome = furnish(&dir).map_err(failed).and_then(|()| try_all(strength, &dir));
-    let removed = Dir::open(&scratch).and_then(|dir| dir.remove_tree(OsStr::new(&name)));
+    let outcome = furnish(dir).map_err(failed).and_then(|()| try_all(strength, dir));
+    let removed = dir.parent().map_or(Ok(()), |parent| remove(parent, dir));
     let (held, missing) = outcome?;
     removed.map_err(failed)?;
     Ok(Report {
@@ -166,18 +165,24 @@ fn landlock(strength: Strength) -> Result<u32, Refusal> {
     if strength == Strength::Weak { Ok(0) } else { Err(refuse(why, remedy)) }
 }
 
-/// Makes the directory `name`, which nobody else may enter; returns its parent.
-fn scratch(name: &str) -> Result<PathBuf, Refusal> {
+/// A directory for the probe. What probes of killed pkgds left in the same place goes.
+fn scratch() -> Result<Claim, Refusal> {
+    const PREFIX: &str = "minos.probe-";
     let mut why = String::new();
     for parent in SCRATCH.map(Path::new) {
-        // Of a killed pkgd that had the same process id.
-        let _ = Dir::open(parent).and_then(|dir| dir.remove_tree(OsStr::new(name)));
-        match DirBuilder::new().mode(0o700).create(parent.join(name)) {
-            Ok(()) => return Ok(parent.to_owned()),
+        claim::sweep(parent, PREFIX, remove);
+        match Claim::take(parent, PREFIX, std::process::id(), remove) {
+            Ok(claim) => return Ok(claim),
             Err(error) => why = format!("{}: {error}", parent.display()),
         }
     }
     Err(refuse(why, "make one of /run, /tmp, /dev/shm writable"))
+}
+
+/// Removes the tree of a probe, which may be that of a stranger by now.
+fn remove(parent: &Path, dir: &Path) -> io::Result<()> {
+    let name = dir.file_name().unwrap_or_default();
+    Dir::open(parent).and_then(|parent| parent.remove_tree(name))
 }
 
 /// A root for the probe: this very program, and files it must not touch.

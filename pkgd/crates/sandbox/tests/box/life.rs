@@ -2,13 +2,14 @@
 
 use crate::Test;
 use crate::rig::{Rig, line};
-use minos_sandbox::{Error, Stage, Status, spawn};
+use minos_sandbox::{Error, Stage, Status, Upper, spawn};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub const TESTS: &[Test] = &[
     ("the_death_of_the_parent_kills_the_tree", parent_killed),
     ("the_death_of_the_helper_kills_the_tree", helper_killed),
     ("the_death_of_parent_and_helper_kills_the_tree", both_killed),
+    ("a_box_whose_parent_is_dead_leaves_the_successors_alone", orphan),
     ("nothing_is_left_on_the_host", nothing_left),
     ("a_missing_program_is_a_setup_error", missing_program),
     ("a_used_upper_is_refused", used_upper),
@@ -105,6 +107,50 @@ fn parent_killed() {
     parent.wait().unwrap();
     tree.iter().for_each(|pid| wait_gone(*pid));
     fs::remove_dir_all(dir).unwrap();
+}
+
+/// Name of the program that is killed while it makes a box.
+pub const HASTY: &str = "hasty-parent";
+
+/// Says where its box is, makes it, and waits. The box writes at once.
+pub fn hasty_parent() -> ExitCode {
+    let mut rig = Rig::new();
+    rig.spec.build.upper = Upper { dir: rig.private("build") };
+    rig.spec.argv = ["/bin/sh", "-c", "echo x > /build/stray; sleep 1000"].map(Into::into).to_vec();
+    println!("{}", rig.dir().display());
+    let output = std::io::stdout().as_fd().try_clone_to_owned().unwrap();
+    let _child = spawn(&rig.spec, output).unwrap();
+    thread::sleep(Duration::from_secs(1000));
+    ExitCode::SUCCESS
+}
+
+/// A pkgd is killed, and the next one makes the phase's directories anew, while the helper of the first is not yet
+/// done with the box. That helper looked its directories up by name a second time: the box of the dead one
+/// wrote into the phase of the living one, and its output was another than that of a quiet build.
+fn orphan() {
+    for round in 0..150 {
+        let mut command = Command::new("/proc/self/exe");
+        let mut parent = command.arg0(HASTY).stdout(Stdio::piped()).spawn().unwrap();
+        let mut output = BufReader::new(parent.stdout.take().unwrap());
+        let mut dir = String::new();
+        output.read_line(&mut dir).unwrap();
+        let dir = Path::new(dir.trim_end());
+        thread::sleep(Duration::from_micros(round % 50 * 200));
+        parent.kill().unwrap();
+        parent.wait().unwrap();
+        let build = dir.join("build");
+        fs::rename(&build, dir.join("trash")).unwrap();
+        let fresh = ["upper", "work"].map(|name| build.join(name));
+        fresh.iter().for_each(|path| fs::create_dir_all(path).unwrap());
+        // Everybody had the pipe: its end says that all are dead.
+        output.read_to_end(&mut Vec::new()).unwrap();
+        for path in &fresh {
+            let found: Vec<_> = fs::read_dir(path).unwrap().flatten().map(|e| e.path()).collect();
+            assert!(found.is_empty(), "round {round}: {found:?}");
+        }
+        fs::remove_dir_all(dir).unwrap();
+    }
+    minos_sandbox::sweep();
 }
 
 /// Nobody is left to give the order: the kernel must do it alone.

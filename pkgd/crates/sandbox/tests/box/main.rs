@@ -28,6 +28,7 @@ fn main() -> ExitCode {
     match Path::new(&name).file_name().and_then(|name| name.to_str()) {
         Some(attack::ARGV0) => return attack::main(),
         Some(life::PARENT) => return life::parent(),
+        Some(life::HASTY) => return life::hasty_parent(),
         Some(limits::BARE) => return limits::bare(),
         _ => {}
     }

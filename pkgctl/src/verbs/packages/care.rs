@@ -1,0 +1,137 @@
+//! Verbs that look after what is installed.
+
+use minos_proto::{DatabaseTask, PackageRequest, Reply, Request};
+
+use super::change::{DRY_RUN, YES, consent};
+use super::flow::{confirm, show};
+use crate::context::Context;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::render::checks;
+use crate::spec::{Given, Spec, maybe, one, option, several, switch};
+
+pub static VERIFY: Spec = Spec {
+    more: "Without names: the outputs of builds (whether the files are there, in kind and size), then \
+           all installed packages.",
+    words: &[several("installed", "only this package; may be repeated")],
+    flags: &[
+        switch("--outputs", "only the outputs of builds"),
+        switch("--quick", "kind, size, owner and mode only: contents are not read"),
+        switch("--repair", "put back what the store has; what is lost is built again"),
+    ],
+    run: Some(verify),
+    ..Spec::new("verify", "Looks whether files are as they were built and installed.")
+};
+
+pub static HOLD: Spec = Spec {
+    words: &[several("installed", "its name; none lists what is held")],
+    flags: &[option("--note", "text", "why, for those who wonder later")],
+    run: Some(|given, context| hold(given, context, false)),
+    ..Spec::new("hold", "Keeps packages in their versions.")
+};
+
+pub static UNHOLD: Spec = Spec {
+    words: &[one("installed", "its name"), several("installed", "more of them")],
+    run: Some(|given, context| hold(given, context, true)),
+    ..Spec::new("unhold", "Lets go of packages that were held.")
+};
+
+pub static CLEANUP: Spec = Spec {
+    flags: &[
+        YES,
+        DRY_RUN,
+        option("--keep", "n", "keep so many of the newest generations (default: the policy's)"),
+    ],
+    run: Some(cleanup),
+    ..Spec::new(
+        "cleanup",
+        "Takes away old generations and contents that nothing names. Asks first.",
+    )
+};
+
+pub static HISTORY: Spec = Spec {
+    words: &[maybe("installed", "only what touched this package")],
+    flags: &[option("--limit", "n", "at most so many (default 100)")],
+    run: Some(history),
+    ..Spec::new("history", "Tells what was done to the system, newest first.")
+};
+
+pub static DB: Spec =
+    Spec { verbs: &[&BACKUP, &CHECK, &REBUILD], ..Spec::new("db", "Looks after pkgd's database.") };
+
+static BACKUP: Spec = Spec {
+    words: &[one("file", "the copy; an absolute path on pkgd's machine, which must not exist")],
+    run: Some(|given, context| {
+        show(context, PackageRequest::Database(DatabaseTask::Backup { path: given.word(0) }))
+    }),
+    ..Spec::new("backup", "Writes a copy of the database.")
+};
+
+static CHECK: Spec = Spec {
+    run: Some(|_, context| show(context, PackageRequest::Database(DatabaseTask::Verify))),
+    ..Spec::new("verify", "Looks whether its rows agree with each other and with the store.")
+};
+
+static REBUILD: Spec = Spec {
+    flags: &[YES],
+    run: Some(rebuild),
+    ..Spec::new("rebuild", "Makes its tables of packages anew from the store. Asks first.")
+};
+
+fn verify(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let (names, repair) = (given.words.clone(), given.has("--repair"));
+    let only_outputs = given.has("--outputs");
+    if only_outputs && !names.is_empty() {
+        return Err(given.wrong("--outputs knows no packages".into()));
+    }
+    let mut exit = Exit::Ok;
+    if names.is_empty() {
+        exit = outputs(context, repair)?;
+    }
+    if only_outputs {
+        return Ok(exit);
+    }
+    let system = PackageRequest::Verify { names, quick: given.has("--quick"), repair };
+    match show(context, system)? {
+        Exit::Ok => Ok(exit),
+        found => Ok(found),
+    }
+}
+
+/// Looks at the outputs of builds.
+fn outputs(context: &mut Context<'_>, repair: bool) -> Result<Exit, Error> {
+    let command = context.command();
+    let reply = context.ask(&Request::Verify { repair }, &|reply, view| match reply {
+        Reply::Verified(report) => Some(checks::verified(report, &command, view)),
+        _ => None,
+    })?;
+    let sound = matches!(&reply, Reply::Verified(report)
+        if report.contradictions.is_empty() && (report.lost.is_empty() || report.repaired));
+    Ok(if sound { Exit::Ok } else { Exit::State })
+}
+
+fn hold(given: &Given, context: &mut Context<'_>, release: bool) -> Result<Exit, Error> {
+    let note = given.value("--note").unwrap_or_default().to_owned();
+    show(context, PackageRequest::Hold { names: given.words.clone(), release, note })
+}
+
+fn cleanup(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let keep = given.parsed("--keep")?;
+    let first = PackageRequest::Collect { dry_run: true, keep };
+    if given.has("--dry-run") {
+        return show(context, first);
+    }
+    let collect = PackageRequest::Collect { dry_run: false, keep };
+    confirm(context, Some(first), "Take it away?", consent(given), collect)
+}
+
+fn history(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let limit = given.parsed("--limit")?.unwrap_or(0);
+    show(context, PackageRequest::History { limit, package: given.words.first().cloned() })
+}
+
+fn rebuild(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let question = "Make the tables of packages anew?";
+    let rebuild = PackageRequest::Database(DatabaseTask::Rebuild);
+    confirm(context, None, question, consent(given), rebuild)
+}

@@ -1,0 +1,104 @@
+//! Verbs that change which packages are installed.
+
+use argh::FlagInfo;
+use minos_proto::{PackageRequest, Wish};
+
+use super::ask::Consent;
+use super::flow;
+use crate::context::Context;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::spec::{Given, Spec, one, several, short_switch, switch};
+
+/// The switch that answers the question beforehand.
+pub(super) const YES: FlagInfo<'static> = short_switch("--yes", 'y', "do not ask, do it");
+/// The switch that stops before the question.
+pub(super) const DRY_RUN: FlagInfo<'static> =
+    short_switch("--dry-run", 'n', "only say what would be done");
+const HOLDS: FlagInfo<'static> = switch("--ignore-holds", "change held packages too");
+
+pub static INSTALL: Spec = Spec {
+    words: &[one("package", "NAME, NAME>=1.2, NAME[group]"), several("package", "more of them")],
+    flags: &[
+        YES,
+        DRY_RUN,
+        switch("--downgrade", "an older version may come for what is named"),
+        switch("--reinstall", "take the files again though the version is there"),
+        HOLDS,
+    ],
+    run: Some(install),
+    ..Spec::new("install", "Installs packages and what they need. Shows all of it and asks first.")
+};
+
+pub static REMOVE: Spec = Spec {
+    words: &[one("installed", "its name"), several("installed", "more of them")],
+    flags: &[
+        YES,
+        DRY_RUN,
+        switch("--autoremove", "also what nobody asked for and nothing needs then"),
+        HOLDS,
+    ],
+    run: Some(remove),
+    ..Spec::new("remove", "Removes packages. Shows what goes with them and asks first.")
+};
+
+pub static UPDATE: Spec = Spec {
+    words: &[several("installed", "its name; none takes all of them, as 'upgrade'")],
+    flags: &[YES, DRY_RUN, HOLDS],
+    run: Some(update),
+    ..Spec::new("update", "Takes the newest versions of packages. Asks first.")
+};
+
+pub static UPGRADE: Spec = Spec {
+    flags: &[YES, DRY_RUN, HOLDS],
+    run: Some(|given, context| propose(given, context, Wish { upgrade: true, ..Wish::default() })),
+    ..Spec::new("upgrade", "Takes the newest versions of all packages. Asks first.")
+};
+
+pub static AUTOREMOVE: Spec = Spec {
+    flags: &[YES, DRY_RUN],
+    run: Some(|given, context| {
+        propose(given, context, Wish { autoremove: true, ..Wish::default() })
+    }),
+    ..Spec::new("autoremove", "Removes what nobody asked for and nothing needs. Asks first.")
+};
+
+pub static APPLY: Spec = Spec {
+    words: &[one("plan", "its number, or the first 8 digits of it or more")],
+    flags: &[YES],
+    run: Some(apply),
+    ..Spec::new("apply", "Carries out a plan that --dry-run made, exactly or not at all.")
+};
+
+/// The answer given on the command line.
+pub(super) fn consent(given: &Given) -> Consent {
+    if given.has("--yes") { Consent::Given } else { Consent::Open }
+}
+
+fn propose(given: &Given, context: &mut Context<'_>, wish: Wish) -> Result<Exit, Error> {
+    let wish = Wish { ignore_holds: given.has("--ignore-holds"), ..wish };
+    flow::propose(context, wish, given.has("--dry-run"), consent(given))
+}
+
+fn install(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let (downgrade, reinstall) = (given.has("--downgrade"), given.has("--reinstall"));
+    let install = given.words.clone();
+    propose(given, context, Wish { install, downgrade, reinstall, ..Wish::default() })
+}
+
+fn remove(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let (remove, autoremove) = (given.words.clone(), given.has("--autoremove"));
+    propose(given, context, Wish { remove, autoremove, ..Wish::default() })
+}
+
+fn update(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let update = given.words.clone();
+    propose(given, context, Wish { upgrade: update.is_empty(), update, ..Wish::default() })
+}
+
+fn apply(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let plan = given.word(0);
+    let first = PackageRequest::Plans { plan: Some(plan.clone()) };
+    let apply = PackageRequest::Apply { plan };
+    flow::confirm(context, Some(first), "Go on?", consent(given), apply)
+}

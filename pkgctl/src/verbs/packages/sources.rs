@@ -1,0 +1,113 @@
+//! Verbs about where packages come from: repositories, keys, the machine's own builds.
+
+use minos_proto::{KeyChange, PackageRequest, RepositoryChange};
+
+use super::flow::show;
+use crate::context::Context;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::spec::{Given, Spec, one, option, several};
+
+/// No public key file is longer.
+const LONGEST_KEY: u64 = 4096;
+
+pub static REPO: Spec = Spec {
+    verbs: &[&REPO_LIST, &REPO_ADD, &REPO_REMOVE, &REPO_SYNC],
+    run: Some(|_, context| show(context, PackageRequest::Repositories(None))),
+    ..Spec::new("repo", "Lists the repositories, or changes them.")
+};
+
+static REPO_LIST: Spec = Spec {
+    run: Some(|_, context| show(context, PackageRequest::Repositories(None))),
+    ..Spec::new("list", "Lists the repositories.")
+};
+
+static REPO_ADD: Spec = Spec {
+    words: &[
+        one("name", "a name for it: small letters, digits, '-'"),
+        one("path", "the folder, an absolute path on pkgd's machine"),
+    ],
+    flags: &[option(
+        "--priority",
+        "n",
+        "the highest wins where several have a package (default 0)",
+    )],
+    run: Some(repo_add),
+    ..Spec::new("add", "Takes packages from a folder.")
+};
+
+static REPO_REMOVE: Spec = Spec {
+    words: &[one("repository", "its name")],
+    run: Some(|given, context| {
+        repository(context, RepositoryChange::Remove { name: given.word(0) })
+    }),
+    ..Spec::new("remove", "Takes none from it any more. What is installed stays.")
+};
+
+static REPO_SYNC: Spec = Spec {
+    run: Some(|_, context| repository(context, RepositoryChange::Sync)),
+    ..Spec::new("sync", "Looks at all folders again.")
+};
+
+pub static KEY: Spec = Spec {
+    verbs: &[&KEY_LIST, &KEY_TRUST, &KEY_REVOKE],
+    run: Some(|_, context| show(context, PackageRequest::Keys(None))),
+    ..Spec::new("key", "Lists the keys that packages may be signed with, or changes them.")
+};
+
+static KEY_LIST: Spec = Spec {
+    run: Some(|_, context| show(context, PackageRequest::Keys(None))),
+    ..Spec::new("list", "Lists the keys that are trusted, and those that are revoked.")
+};
+
+static KEY_TRUST: Spec = Spec {
+    words: &[one("file", "its public key file, of minisign or signify")],
+    run: Some(key_trust),
+    ..Spec::new("trust", "Takes packages signed with this key.")
+};
+
+static KEY_REVOKE: Spec = Spec {
+    words: &[one("key", "its key id, or a beginning of it that only one key has")],
+    run: Some(|given, context| {
+        show(context, PackageRequest::Keys(Some(KeyChange::Revoke { id: given.word(0) })))
+    }),
+    ..Spec::new("revoke", "Never trusts this key again.")
+};
+
+pub static PACK: Spec = Spec {
+    words: &[one("target", "steps, groups or STAGE/NAME"), several("target", "more of them")],
+    run: Some(|given, context| {
+        show(context, PackageRequest::Pack { targets: given.words.clone() })
+    }),
+    ..Spec::new("pack", "Makes signed packages of what was built, into the machine's repository.")
+};
+
+fn repository(context: &mut Context<'_>, change: RepositoryChange) -> Result<Exit, Error> {
+    show(context, PackageRequest::Repositories(Some(change)))
+}
+
+fn repo_add(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let priority = given.parsed("--priority")?.unwrap_or(0);
+    repository(
+        context,
+        RepositoryChange::Add { name: given.word(0), path: given.word(1), priority },
+    )
+}
+
+/// The text of the file goes to pkgd, which may run on another machine.
+fn key_trust(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let path = given.word(0);
+    let text =
+        read_key(&path).map_err(|e| given.wrong(format!("cannot read key file {path}: {e}")))?;
+    show(context, PackageRequest::Keys(Some(KeyChange::Trust { text })))
+}
+
+fn read_key(path: &str) -> std::io::Result<String> {
+    use std::io::Read as _;
+    let mut text = String::new();
+    let read = std::fs::File::open(path)?.take(LONGEST_KEY + 1).read_to_string(&mut text)?;
+    if read as u64 > LONGEST_KEY {
+        return Err(std::io::Error::other("it is too long for one"));
+    }
+    Ok(text)
+}

@@ -1,0 +1,104 @@
+//! Verbs about generations and sysroots.
+
+use argh::FlagInfo;
+use minos_proto::PackageRequest;
+
+use super::change::{YES, consent};
+use super::flow::{confirm, show};
+use crate::context::Context;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::spec::{Given, Spec, maybe, one, option, several, switch};
+
+const NOTE: FlagInfo<'static> = option("--note", "text", "why, for those who wonder later");
+
+pub static GENERATIONS: Spec = Spec {
+    run: Some(|_, context| show(context, PackageRequest::Generations)),
+    ..Spec::new("generations", "Lists the generations, newest first.")
+};
+
+pub static SWITCH: Spec = Spec {
+    words: &[one("generation", "its number")],
+    flags: &[YES],
+    run: Some(switch_to),
+    ..Spec::new("switch", "Makes a generation the current one. Asks first.")
+};
+
+pub static ROLLBACK: Spec = Spec {
+    words: &[maybe("steps", "how many generations back (default 1)")],
+    flags: &[YES],
+    run: Some(rollback),
+    ..Spec::new("rollback", "Goes back to the generation before the current one. Asks first.")
+};
+
+pub static DIFF: Spec = Spec {
+    words: &[
+        maybe("generation", "the older one (default: the one before the current)"),
+        maybe("generation", "the newer one (default: the current)"),
+    ],
+    flags: &[switch("--files", "also every path")],
+    run: Some(diff),
+    ..Spec::new("diff", "Tells what differs between two generations.")
+};
+
+pub static PIN: Spec = Spec {
+    words: &[one("generation", "its number")],
+    flags: &[NOTE],
+    run: Some(|given, context| pin(given, context, false)),
+    ..Spec::new("pin", "Keeps a generation from being collected.")
+};
+
+pub static UNPIN: Spec = Spec {
+    words: &[one("generation", "its number")],
+    run: Some(|given, context| pin(given, context, true)),
+    ..Spec::new("unpin", "Lets a generation be collected again.")
+};
+
+pub static SYSROOT: Spec = Spec {
+    more: "It is the folder sysroots/NAME below pkgd's state root. Without a name: lists them.",
+    words: &[maybe("name", "its name"), several("package", "packages it is to have")],
+    flags: &[
+        switch("--writable", "files of its own instead of links into the store"),
+        switch("--remove", "take the sysroot away"),
+    ],
+    run: Some(sysroot),
+    ..Spec::new("sysroot", "Makes a root of exactly these packages and what they need.")
+};
+
+fn switch_to(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let generation = given.needed(0)?;
+    let question = format!("Make generation {generation} the current one?");
+    confirm(context, None, &question, consent(given), PackageRequest::Switch { generation })
+}
+
+fn rollback(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let steps = given.maybe(0)?.unwrap_or(1);
+    let question = match steps {
+        0 => return Err(given.wrong("0 steps back is where the system is".into())),
+        1 => "Go back to the generation before the current one?".into(),
+        n => format!("Go back {n} generations?"),
+    };
+    confirm(context, None, &question, consent(given), PackageRequest::Rollback { steps })
+}
+
+fn diff(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let (from, to, files) = (given.maybe(0)?, given.maybe(1)?, given.has("--files"));
+    show(context, PackageRequest::Diff { from, to, files })
+}
+
+fn pin(given: &Given, context: &mut Context<'_>, release: bool) -> Result<Exit, Error> {
+    let note = given.value("--note").unwrap_or_default().to_owned();
+    show(context, PackageRequest::Pin { generation: given.needed(0)?, release, note })
+}
+
+fn sysroot(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let Some((name, packages)) = given.words.split_first() else {
+        return show(context, PackageRequest::Sysroots);
+    };
+    // Without packages pkgd takes the sysroot away: that has to be asked for in words.
+    if packages.is_empty() != given.has("--remove") {
+        return Err(given.wrong("a sysroot takes packages, or --remove and none".into()));
+    }
+    let (name, packages, writable) = (name.clone(), packages.to_vec(), given.has("--writable"));
+    show(context, PackageRequest::Sysroot { name, packages, writable })
+}

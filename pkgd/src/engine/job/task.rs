@@ -1,0 +1,89 @@
+//! What a step is run with: its layers, scripts and limits, and its share of the machine.
+
+use std::time::Duration;
+
+use minos_exec::{Allowed, Limits, Pool, Task};
+use minos_model::{Digest, Phase, StepId};
+use minos_proto::BuildOptions;
+use minos_recipe::Recipe;
+
+use super::{Lane, RunningJob};
+use crate::config::Sandbox;
+use crate::engine::plan;
+use crate::service::Service;
+
+impl RunningJob {
+    /// The lowest slot, hence range of user ids, that no running step has.
+    pub(super) fn free_slot(&self) -> u16 {
+        let taken: Vec<u16> = self.lanes.values().map(|lane| lane.slot).collect();
+        (0..u16::MAX).find(|slot| !taken.contains(slot)).unwrap_or(0)
+    }
+
+    /// The whole of what the worker has to know.
+    pub(super) fn task(
+        &self,
+        service: &Service,
+        recipe: &Recipe,
+        inputs: &[(StepId, Digest)],
+        lane: &Lane,
+        limits: Limits,
+    ) -> Task {
+        let layout = service.store.layout();
+        // Inputs are listed lowest layer first, a root is described from the top.
+        let mut layers: Vec<_> =
+            inputs.iter().rev().map(|(_, digest)| layout.output_tree(digest)).collect();
+        layers.extend(service.seed.as_ref().ok().map(|seed| seed.dir.clone()));
+        let check = self.options.check;
+        let scripts = recipe.phases().into_iter().filter(|(p, _)| check || *p != Phase::Check);
+        let jobs = jobs(service, &self.options);
+        let cap = recipe.needs.jobs_max;
+        Task {
+            step: recipe.id.clone(),
+            layers,
+            scratch: layout.scratch_of(&recipe.id, &lane.key),
+            done: lane.phases.iter().map(|(phase, _)| *phase).collect(),
+            scripts: scripts.collect(),
+            sources: Vec::new(),
+            env: recipe.env.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+            prefix: recipe.install.prefix.clone(),
+            check_fatal: recipe.check_fatal,
+            allowed: Allowed {
+                setuid: recipe.install.setuid.clone(),
+                xattrs: recipe.install.xattrs.clone(),
+            },
+            jobs: if cap > 0 { jobs.min(cap) } else { jobs },
+            pool: self.pool.clone(),
+            epoch: plan::SOURCE_DATE_EPOCH,
+            slot: lane.slot,
+            limits,
+            weak: service.args.sandbox == Sandbox::Weak,
+            cancel: lane.cancel.clone(),
+        }
+    }
+}
+
+/// Jobs of all steps together.
+fn jobs(service: &Service, options: &BuildOptions) -> u16 {
+    if options.jobs > 0 { options.jobs } else { service.args.default_jobs() }
+}
+
+/// Every lane runs a job at least, or it would be none.
+pub(super) fn pool(service: &Service, options: &BuildOptions) -> Option<Pool> {
+    let lanes = service.args.lanes;
+    (lanes > 1).then(|| Pool::new(jobs(service, options).max(lanes)))
+}
+
+/// What the step may use, by its recipe and by the command line of pkgd.
+pub(super) fn limits(service: &Service, recipe: &Recipe) -> Limits {
+    let mut limits = Limits {
+        silence: Duration::from_secs(recipe.limits.silence_s.into()),
+        memory_bytes: service.args.memory << 20,
+        processes: service.args.processes,
+        log_bytes: service.args.log_limit << 20,
+        ..Limits::default()
+    };
+    if let Some(wall) = recipe.limits.wall_s {
+        limits.wall = Duration::from_secs(wall.into());
+    }
+    limits
+}

@@ -1,0 +1,272 @@
+//! The package manager by its requests: outputs become packages, packages become systems that can go back.
+#![cfg(feature = "system")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use minos_model::JobState;
+use minos_proto::{Field, PackageRequest, RepositoryChange, Request, Sheet, Wish};
+use minos_tests::packages::{ask, change, column, install, installed, propose, verify};
+use minos_tests::{Daemon, Recipes, Root};
+
+/// A library-like package and one that needs it: `app` is a script of the program that `runner` brings.
+fn recipes() -> Recipes {
+    let mut recipes = Recipes::new();
+    version(&mut recipes, "runner", "1.0", RUNNER);
+    version(&mut recipes, "app", "1.0", APP);
+    recipes
+}
+
+const RUNNER: &str = "mkdir -p /usr/bin /usr/share/runner\necho 'echo runner 1' > /usr/bin/runner\n\
+                      chmod 755 /usr/bin/runner\necho one > /usr/share/runner/data\n";
+const APP: &str =
+    "mkdir -p /usr/bin\nprintf '#!/usr/bin/runner\\n' > /usr/bin/app\nchmod 755 /usr/bin/app\n";
+
+fn version(recipes: &mut Recipes, name: &str, version: &str, install: &str) {
+    recipes.step(name, &[], &[("install", install)]);
+    let toml = fs::read_to_string(recipes.file(name, "recipe.toml")).unwrap();
+    recipes.write(
+        &format!("demo/{name}/recipe.toml"),
+        &toml.replace("version = \"1.0\"", &format!("version = \"{version}\"")),
+    );
+}
+
+fn pack(daemon: &mut Daemon, targets: &[&str]) -> Sheet {
+    for target in targets {
+        assert_eq!(daemon.build(target).state, JobState::Done, "{target}");
+    }
+    let targets = targets.iter().map(ToString::to_string).collect();
+    ask(daemon, PackageRequest::Pack { targets }).expect("packed")
+}
+
+fn current(root: &Root) -> PathBuf {
+    let link = fs::read_link(root.path().join("current")).expect("the current root");
+    root.path().join(link)
+}
+
+fn data(root: &Root) -> String {
+    fs::read_to_string(current(root).join("usr/share/runner/data")).expect("a file of the system")
+}
+
+/// The whole life of a system: pack, install, update, break, put back, go back, collect, read it up.
+#[test]
+fn a_system_is_made_changed_broken_mended_and_taken_back() {
+    let mut recipes = recipes();
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    let packed = pack(&mut daemon, &["demo/runner", "demo/app"]);
+    assert_eq!(column(&packed, "packages", "step"), ["runner", "app"]);
+    assert_eq!(
+        root.list("packages"),
+        ["app-1.0-1.noarch.mpk", "runner-1.0-1.noarch.mpk"],
+        "signed files in the machine's own repository"
+    );
+
+    let proposal = propose(&mut daemon, install(&["app"])).expect("an answer");
+    assert_eq!(column(&proposal.sheet, "changes", "package"), ["app", "runner"]);
+    let plan = proposal.plan.unwrap().to_string();
+    let applied = ask(&mut daemon, PackageRequest::Apply { plan: plan.clone() }).unwrap();
+    assert_eq!(applied.find("generation"), Some(&Field::Number(1)));
+    assert_eq!(installed(&mut daemon), ["app 1.0-1", "runner 1.0-1"]);
+    assert_eq!(data(&root), "one\n");
+    let again = ask(&mut daemon, PackageRequest::Apply { plan }).unwrap_err();
+    assert!(again.what.contains("generation"), "a stale plan is refused: {again}");
+
+    // The next version of one of them.
+    drop(daemon);
+    version(&mut recipes, "runner", "2.0", &RUNNER.replace("echo one", "echo two"));
+    let mut daemon = root.start();
+    pack(&mut daemon, &["demo/runner"]);
+    change(&mut daemon, Wish { upgrade: true, ..Wish::default() });
+    assert_eq!(installed(&mut daemon), ["app 1.0-1", "runner 2.0-1"]);
+    assert_eq!(data(&root), "two\n");
+
+    // Somebody breaks it.
+    let file = current(&root).join("usr/share/runner/data");
+    fs::remove_file(&file).unwrap();
+    fs::write(&file, "broken\n").unwrap();
+    fs::remove_file(current(&root).join("usr/bin/app")).unwrap();
+    let found = verify(&mut daemon, false);
+    assert!(found.alarm);
+    assert_eq!(column(&found, "findings", "path"), ["/usr/bin/app", "/usr/share/runner/data"]);
+    verify(&mut daemon, true);
+    assert!(!verify(&mut daemon, false).alarm);
+    assert_eq!(data(&root), "two\n");
+
+    ask(&mut daemon, PackageRequest::Rollback { steps: 1 }).unwrap();
+    assert_eq!(installed(&mut daemon), ["app 1.0-1", "runner 1.0-1"]);
+    assert_eq!(data(&root), "one\n");
+    let diff = PackageRequest::Diff { from: Some(1), to: Some(2), files: true };
+    let diff = ask(&mut daemon, diff).unwrap();
+    assert_eq!(column(&diff, "packages", "package"), ["runner"]);
+    assert_eq!(column(&diff, "paths", "path"), ["/usr/share/runner/data"]);
+
+    let gone = ask(&mut daemon, PackageRequest::Collect { dry_run: false, keep: Some(1) }).unwrap();
+    let left = ask(&mut daemon, PackageRequest::Generations).unwrap();
+    assert_eq!(
+        column(&left, "generations", "generation"),
+        ["2", "1"],
+        "newest and current: {gone:?}"
+    );
+
+    // All of it is read back by another pkgd.
+    daemon.kill();
+    let mut daemon = root.start();
+    let history = ask(&mut daemon, PackageRequest::History { limit: 0, package: None }).unwrap();
+    let what = column(&history, "transactions", "what");
+    assert_eq!(what.len(), 3, "{what:?}");
+    assert!(what[0].starts_with("switch"), "{what:?}");
+    assert_eq!(what[2], "install app");
+    let clean =
+        ask(&mut daemon, PackageRequest::Database(minos_proto::DatabaseTask::Verify)).unwrap();
+    assert!(!clean.alarm, "{clean:?}");
+}
+
+/// What the solver and the file checks refuse is told, and changes nothing.
+#[test]
+fn what_cannot_be_is_refused_with_the_reason() {
+    let recipes = recipes();
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    pack(&mut daemon, &["demo/app"]);
+    let alone = propose(&mut daemon, install(&["app"])).unwrap_err();
+    assert!(alone.what.contains("runner"), "the missing program is named: {alone}");
+    let unknown = propose(&mut daemon, install(&["ap"])).unwrap_err();
+    assert!(unknown.what.contains("no package is called ap"), "{unknown}");
+    assert!(unknown.hint.contains("app"), "{unknown}");
+    let missing = ask(&mut daemon, PackageRequest::Info { names: vec!["ap".into()] }).unwrap_err();
+    assert!(missing.hint.contains("app"), "{missing}");
+    let unbuilt = ask(&mut daemon, PackageRequest::Pack { targets: vec!["demo/runner".into()] });
+    assert!(unbuilt.unwrap_err().hint.contains("pkgctl build runner"));
+    assert!(!root.path().join("current").exists());
+}
+
+/// A hold keeps a package as it is, a pin keeps it inside some versions; both are told, and can be let go of.
+#[test]
+fn holds_and_pins_bind_the_solver() {
+    let mut recipes = recipes();
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    pack(&mut daemon, &["demo/runner"]);
+    change(&mut daemon, install(&["runner"]));
+    drop(daemon);
+    version(&mut recipes, "runner", "2.0", &RUNNER.replace("echo one", "echo two"));
+    let mut daemon = root.start();
+    pack(&mut daemon, &["demo/runner"]);
+    let upgrade = || Wish { upgrade: true, ..Wish::default() };
+    let hold = |text: &str, release: bool| PackageRequest::Hold {
+        names: vec![text.into()],
+        release,
+        note: "a test".into(),
+    };
+    for text in ["runner", "runner<2"] {
+        let held = ask(&mut daemon, hold(text, false)).expect("held");
+        assert_eq!(column(&held, "holds", "package"), [text]);
+        assert_eq!(propose(&mut daemon, upgrade()).expect("an answer").plan, None, "{text}");
+        let none = ask(&mut daemon, hold(text, true)).expect("let go of");
+        assert!(column(&none, "holds", "package").is_empty());
+    }
+    assert!(ask(&mut daemon, hold("run ner", false)).is_err());
+    change(&mut daemon, upgrade());
+    assert_eq!(data(&root), "two\n");
+    let back = Wish { downgrade: true, ..install(&["runner=1.0"]) };
+    propose(&mut daemon, install(&["runner=1.0"])).expect_err("never by accident");
+    change(&mut daemon, back);
+    assert_eq!(data(&root), "one\n");
+}
+
+/// Packages of somebody else are taken only when the key is trusted, and only as they were signed.
+#[test]
+fn only_packages_of_trusted_keys_are_taken() {
+    let recipes = recipes();
+    let theirs = Root::new(recipes.path());
+    let mut other = theirs.start();
+    pack(&mut other, &["demo/runner"]);
+    let keys = theirs.list("keys");
+    let public = keys.iter().find(|name| name.ends_with(".pub")).expect("the machine's public key");
+    let secret = fs::metadata(theirs.path().join("keys/machine.key")).unwrap().permissions();
+    assert_eq!(secret.mode() & 0o777, 0o600);
+    let text = fs::read_to_string(theirs.path().join("keys").join(public)).unwrap();
+    drop(other);
+
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    let folder = theirs.path().join("packages");
+    let add = RepositoryChange::Add { name: "theirs".into(), path: shown(&folder), priority: 5 };
+    let added = ask(&mut daemon, PackageRequest::Repositories(Some(add))).unwrap();
+    assert!(added.alarm && added.notes[0].contains("runner-1.0-1.noarch.mpk"), "{added:?}");
+    propose(&mut daemon, install(&["runner"])).unwrap_err();
+
+    let trust = minos_proto::KeyChange::Trust { text };
+    ask(&mut daemon, PackageRequest::Keys(Some(trust))).unwrap();
+    let sync = || PackageRequest::Repositories(Some(RepositoryChange::Sync));
+    assert!(!ask(&mut daemon, sync()).unwrap().alarm);
+    let plan = propose(&mut daemon, install(&["runner"])).unwrap().plan.unwrap().to_string();
+
+    // A flipped bit between plan and apply.
+    let file = folder.join("runner-1.0-1.noarch.mpk");
+    let good = fs::read(&file).unwrap();
+    let mut bad = good.clone();
+    *bad.last_mut().unwrap() ^= 1;
+    fs::write(&file, bad).unwrap();
+    let error = ask(&mut daemon, PackageRequest::Apply { plan: plan.clone() }).unwrap_err();
+    assert!(error.what.contains("runner"), "{error}");
+    assert!(!root.path().join("current").exists());
+    fs::write(&file, good).unwrap();
+    ask(&mut daemon, PackageRequest::Apply { plan }).expect("the plan still holds");
+    assert_eq!(data(&root), "one\n");
+
+    let id = public.trim_end_matches(".pub").to_owned();
+    let revoke = minos_proto::KeyChange::Revoke { id };
+    ask(&mut daemon, PackageRequest::Keys(Some(revoke))).unwrap();
+    assert!(ask(&mut daemon, sync()).unwrap().alarm, "revoked: nothing of it is offered any more");
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Kill at random moments of install and update: always the system of before or after.
+#[test]
+fn kills_in_a_transaction_leave_the_system_of_before_or_after() {
+    let mut recipes = recipes();
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    pack(&mut daemon, &["demo/runner", "demo/app"]);
+    change(&mut daemon, install(&["app"]));
+    drop(daemon);
+    version(&mut recipes, "runner", "2.0", &RUNNER.replace("echo one", "echo two"));
+    let mut daemon = root.start();
+    pack(&mut daemon, &["demo/runner"]);
+    for round in 0..12_u64 {
+        let upgrade = Wish { upgrade: true, ..Wish::default() };
+        let Some(plan) = propose(&mut daemon, upgrade).unwrap().plan else {
+            ask(&mut daemon, PackageRequest::Rollback { steps: 1 }).unwrap();
+            continue;
+        };
+        let socket = daemon.socket().to_owned();
+        let killer = std::thread::spawn({
+            let pid = daemon.pid().cast_signed();
+            move || {
+                std::thread::sleep(std::time::Duration::from_micros(700 * round));
+                let pid = nix::unistd::Pid::from_raw(pid);
+                let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+            }
+        });
+        let _ = daemon.call(&Request::Package(PackageRequest::Apply { plan: plan.to_string() }));
+        killer.join().unwrap();
+        drop(daemon);
+        let _ = fs::remove_file(socket);
+        daemon = root.start();
+        let version = if data(&root) == "one\n" { "1.0-1" } else { "2.0-1" };
+        assert_eq!(
+            installed(&mut daemon),
+            ["app 1.0-1".into(), format!("runner {version}")],
+            "round {round}"
+        );
+        assert!(!verify(&mut daemon, false).alarm, "round {round}");
+        let clean = PackageRequest::Database(minos_proto::DatabaseTask::Verify);
+        assert!(!ask(&mut daemon, clean).unwrap().alarm, "round {round}");
+    }
+}
