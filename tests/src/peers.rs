@@ -4,7 +4,6 @@
 //! `package_bench` of pkgd, which links the same libraries as pkgd. What they install stands in a file system that
 //! is made anew before every turn.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::artefacts::top;
@@ -88,7 +87,7 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// A comparison of so many rounds below `dir`, which is empty and has place for 8 GB (for 20 GB, where
+    /// A comparison of so many rounds below `dir`, which is empty, stays the caller's to delete, and has place for 8 GB (for 20 GB, where
     /// [`Bench::growth`] is to measure ten times the packages).
     ///
     /// # Errors
@@ -158,8 +157,7 @@ impl Bench {
                 self.turn_of(peer)?;
             }
         }
-        remove(&self.dir.join("tree"))?;
-        ["pacman", "dpkg", "ostree", "nix"].iter().try_for_each(|n| remove(&self.dir.join(n)))
+        Ok(())
     }
 
     fn our_turn(&mut self, dir: &str, state: &str) -> Result<(), String> {
@@ -195,8 +193,9 @@ impl Bench {
     pub fn universe(&mut self) -> Result<(), String> {
         self.disk.renew()?;
         self.peer("dpkg", "universe")?;
-        let (packages, index) = (self.at("universe/Packages"), self.at("universe/index"));
-        self.prepare(&["universe", &packages, &index, &self.at("universe/pacman")])?;
+        let (packages, index) =
+            (self.at("roots/universe/Packages"), self.at("roots/universe/index"));
+        self.prepare(&["universe", &packages, &index, &self.at("roots/universe/pacman")])?;
         for script in ["pacman", "dpkg"] {
             self.peer(script, "make-universe")?;
         }
@@ -216,7 +215,7 @@ impl Bench {
                 self.samples.add("W10.search", name, &run);
             }
         }
-        remove(&self.dir.join("universe"))
+        Ok(())
     }
 
     /// W7, W8, W11, versions and build order, W7, W8 and W11 in three sizes.
@@ -283,15 +282,15 @@ impl Bench {
     /// # Errors
     /// A program fails.
     pub fn growth(&mut self, free: u64) -> Result<(), String> {
-        remove(&self.dir.join("mpk"))?;
         for packages in [1, 10, 1000] {
             if packages == 1000 && free < 20 << 30 {
                 eprintln!("# left out: 1,000 packages take 20 GB");
                 continue;
             }
-            let (dir, state) = (self.at("growth"), self.at("roots/state"));
+            let (dir, state) = (self.at(&format!("growth-{packages}")), self.at("roots/state"));
             self.prepare(&["make", &dir, &packages.to_string()])?;
             let name = |work| format!("{work}, {} files", packages * 200);
+            // Once is enough for the many: it takes minutes.
             for _ in 0..if packages == 1000 { 1 } else { self.rounds } {
                 self.disk.renew()?;
                 self.work(&name("W1.install"), &["install", &state, &dir, "1"])?;
@@ -299,18 +298,8 @@ impl Bench {
                 self.ours("package_bench", &["install", &state, &dir, "1"])?;
                 self.work(&name("W2.update-spare-root"), &["install", &state, &dir, "3"])?;
             }
-            remove(Path::new(&dir))?;
         }
         Ok(())
-    }
-}
-
-fn remove(path: &Path) -> Result<(), String> {
-    match fs::remove_dir_all(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(format!("{}: {e}", path.display()))
-        }
-        _ => Ok(()),
     }
 }
 
