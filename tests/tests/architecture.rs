@@ -11,7 +11,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("minos-model", "serde sha2"),
     ("minos-proto", "minos-model crc32fast heapless postcard serde"),
     ("minos-recipe", "minos-model postcard serde toml"),
-    ("minos-package", "minos-model base64 blake2 ed25519-dalek elf postcard sha2 zstd"),
+    ("minos-package", "minos-model base64 blake2 ed25519-dalek elf postcard scrypt sha2 zstd"),
     ("minos-plan", "minos-model minos-recipe petgraph serde"),
     ("minos-solve", "minos-model crc32fast petgraph resolvo"),
     ("minos-store", "minos-model diffy postcard redb rustix serde zstd"),
@@ -20,7 +20,7 @@ const ALLOWED: &[(&str, &str)] = &[
     (
         "minos-pkgd",
         "minos-exec minos-model minos-package minos-plan minos-proto minos-recipe minos-sandbox minos-solve minos-store \
-         argh nix postcard serde",
+         argh nix postcard serde toml",
     ),
     ("minos-pkgctl", "minos-model minos-proto argh nix serde serde_json"),
     ("minos-init", "minos-proto crc32fast heapless libc nix"),
@@ -29,6 +29,11 @@ const ALLOWED: &[(&str, &str)] = &[
     (
         "minos-tests",
         "minos-model minos-proto minos-qemu minos-recipe argh nix serde_json tempfile toml",
+    ),
+    (
+        "minos-fuzz",
+        "minos-model minos-package minos-proto minos-recipe minos-solve minos-store crc32fast postcard serde \
+         serde_json",
     ),
 ];
 
@@ -59,9 +64,10 @@ const PURE: &[(&str, &str)] = &[
 fn manifests() -> Vec<(PathBuf, toml::Table)> {
     let mut found = Vec::new();
     let crates = fs::read_dir(top().join("pkgd/crates")).expect("the crates").flatten();
-    let folders = crates
-        .map(|e| e.path())
-        .chain(["init", "pkgd", "pkgctl", "image", "qemu", "tests"].map(|name| top().join(name)));
+    let folders = crates.map(|e| e.path()).chain(
+        ["init", "pkgd", "pkgctl", "image", "qemu", "tests", "tests/fuzz"]
+            .map(|name| top().join(name)),
+    );
     for folder in folders {
         let text = fs::read_to_string(folder.join("Cargo.toml")).expect("a manifest");
         found.push((folder, text.parse().expect("a manifest is TOML")));
@@ -184,6 +190,42 @@ fn unsafe_code_is_in_one_module_of_a_crate() {
             assert!(is_sys || !text.contains("unsafe {"), "unsafe code in {}", file.display());
         }
     }
+}
+
+/// Files that may start a shell with a text, each with the reason why no text from outside is in it.
+const SHELLS: &[(&str, &str)] = &[
+    (
+        "pkgd/crates/exec/src/driver.rs",
+        "inside the box: the script of a recipe, which is what it is there for",
+    ),
+    ("pkgd/src/doctor/mod.rs", "inside the box: a constant that asks for the versions of tools"),
+    ("image/src/tool.rs", "tests of the runner, on the machine of who makes images"),
+    ("qemu/src/process.rs", "tests of the launcher, on the machine of who starts it"),
+    ("pkgd/crates/sandbox/src/meter.rs", "tests of the meter"),
+];
+
+/// pacman gave names of a repository to a shell. Here programs are started with lists of arguments,
+/// but for the system tests, which no user has.
+#[test]
+fn pitfall_8_no_text_reaches_a_shell() {
+    let mut seen = BTreeSet::new();
+    for (folder, _) in manifests().into_iter().filter(|(folder, _)| *folder != top().join("tests"))
+    {
+        for file in files(&folder.join("src"), "rs") {
+            let text = fs::read_to_string(&file).expect("source");
+            let found =
+                text.contains("\"-c\"") || text.contains("libc::system") || text.contains("popen(");
+            let name = file.strip_prefix(top()).expect("below the top").display().to_string();
+            let known = SHELLS.iter().any(|(path, _)| *path == name);
+            assert!(!found || known, "{name} starts a shell: why is no text from outside in it?");
+            seen.extend(found.then_some(name));
+        }
+    }
+    assert_eq!(
+        seen.len(),
+        SHELLS.len(),
+        "one of the list does not start a shell any more: {seen:?}"
+    );
 }
 
 /// Whether the file is a module that only tests have: its parent says `#[cfg(test)] mod NAME;`.

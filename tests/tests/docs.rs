@@ -143,6 +143,58 @@ fn every_promise_has_a_number_of_its_own_and_a_test_or_says_pending() {
     assert!(seen.len() > 80, "the promises were not found");
 }
 
+/// Number and last cell of the rows of `PITFALLS.md`.
+fn pitfalls() -> Vec<(u32, String)> {
+    let page = text(&top().join("docs/PITFALLS.md"));
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let number = cells.get(1)?.parse().ok()?;
+        assert_eq!(cells.len(), 6, "pitfall {number} has other than four cells");
+        Some((number, cells[4].to_owned()))
+    };
+    page.lines().filter_map(row).collect()
+}
+
+#[test]
+fn every_pitfall_has_its_row_and_a_test_or_says_pending() {
+    let rows = pitfalls();
+    assert_eq!(rows.iter().map(|(n, _)| *n).collect::<Vec<_>>(), (1..=32).collect::<Vec<_>>());
+    for (number, held_by) in rows {
+        let held = held_by.contains(".rs::") || held_by.contains("*pending*");
+        assert!(held, "pitfall {number} names no test and is not *pending*");
+    }
+}
+
+/// All `fn pitfall_N_name` of the tree, with N.
+fn tests_of_pitfalls(folder: &Path, found: &mut Vec<(u32, String)>) {
+    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            tests_of_pitfalls(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            for rest in text(&path).split("fn pitfall_").skip(1) {
+                let name = rest.split('(').next().unwrap_or_default();
+                let number = name.split('_').next().and_then(|n| n.parse().ok());
+                found.extend(number.map(|n| (n, format!("pitfall_{name}"))));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_test_of_a_pitfall_stands_in_its_row() {
+    let rows: BTreeMap<u32, String> = pitfalls().into_iter().collect();
+    let mut tests = Vec::new();
+    for folder in ["init", "pkgd", "pkgctl", "image", "qemu", "tests"] {
+        tests_of_pitfalls(&top().join(folder), &mut tests);
+    }
+    assert!(tests.len() > 30, "the tests were not found");
+    for (number, name) in tests {
+        let row = rows.get(&number).unwrap_or_else(|| panic!("{name}: there is no such pitfall"));
+        assert!(row.contains(&format!("::{name}`")), "row {number} does not name {name}");
+    }
+}
+
 /// Folders at the root of a file system that pages may speak of: those of every Linux, and of MinOS.
 const COMMON: &[&str] = &[
     "bin", "boot", "build", "dev", "etc", "init", "lfs", "lib", "mnt", "opt", "proc", "run",

@@ -1,9 +1,17 @@
 //! The whole LFS chapter 5 cross toolchain, in host mode. Takes an hour or more of CPU time.
 #![cfg(feature = "full")]
 
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
 use minos_model::{JobState, StepState};
-use minos_proto::{BuildOptions, Reply, Request, StepReport};
-use minos_tests::{Root, artefacts};
+use minos_proto::{
+    BuildOptions, DatabaseTask, KeyChange, PackageRequest, Reply, RepositoryChange, Request,
+    StepReport, Wish,
+};
+use minos_tests::packages::{ask, change, column, install, installed, verify};
+use minos_tests::{Daemon, Root, artefacts};
 
 /// The steps of chapter 5, in the book's order, after the folders they install into.
 const STEPS: [&str; 6] =
@@ -44,4 +52,75 @@ fn the_cross_toolchain_builds_and_its_checks_hold() {
     let outputs =
         |steps: &[StepReport]| -> Vec<_> { steps[..2].iter().map(|s| s.output).collect() };
     assert_eq!(outputs(&built(&elsewhere, STEPS[1])), outputs(&steps));
+}
+
+/// The packages of the toolchain.
+const PACKAGES: [&str; 6] =
+    ["binutils-pass1", "gcc-pass1", "glibc", "libstdcxx", "linux-headers", "skeleton"];
+
+/// The recipes of the tree, with the next release of the Linux headers.
+fn next_headers(to: &Path) {
+    let copied = Command::new("cp").arg("-r").arg(artefacts::recipes().join(".")).arg(to).status();
+    assert!(copied.expect("cp runs").success());
+    let path = to.join("cross/linux-headers/recipe.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains("\nrelease = 1\n"), "{text}");
+    fs::write(&path, text.replace("\nrelease = 1\n", "\nrelease = 2\n")).unwrap();
+}
+
+fn pack(daemon: &mut Daemon, target: &str) -> Vec<String> {
+    let packed = ask(daemon, PackageRequest::Pack { targets: vec![target.to_owned()] });
+    column(&packed.expect("packed"), "packages", "file")
+}
+
+/// What was built is packed, installed from scratch into another root, updated, broken, mended and taken back.
+#[test]
+fn the_toolchain_becomes_a_system_that_can_go_back() {
+    let sources = artefacts::sources();
+    let sources = ["--sources", sources.to_str().expect("text")];
+    let built_in =
+        Root::at(&artefacts::top().join("out/host"), &artefacts::recipes()).with(&sources);
+    built(&built_in, "lfs/toolchain");
+    let mut builder = built_in.start();
+    assert_eq!(pack(&mut builder, "lfs/toolchain").len(), PACKAGES.len());
+    let key = built_in.list("keys").into_iter().find(|name| name.ends_with(".pub")).expect("a key");
+    let text = fs::read_to_string(built_in.path().join("keys").join(key)).unwrap();
+    drop(builder);
+
+    let recipes = tempfile::tempdir().unwrap();
+    next_headers(recipes.path());
+    let root = Root::new(recipes.path()).with(&sources);
+    let mut daemon = root.start();
+    ask(&mut daemon, PackageRequest::Keys(Some(KeyChange::Trust { text }))).expect("trusted");
+    let path = built_in.path().join("packages").display().to_string();
+    let add = RepositoryChange::Add { name: "built".into(), path, priority: 0 };
+    assert!(!ask(&mut daemon, PackageRequest::Repositories(Some(add))).expect("added").alarm);
+    change(&mut daemon, install(&PACKAGES));
+    let first = installed(&mut daemon);
+    assert_eq!(first.len(), PACKAGES.len(), "{first:?}");
+    assert!(!verify(&mut daemon, false).alarm);
+
+    // The next release of one of them, built here.
+    let job = daemon.begin("linux-headers", BuildOptions::default());
+    assert_eq!(daemon.wait(job).state, JobState::Done);
+    pack(&mut daemon, "linux-headers");
+    change(&mut daemon, Wish { upgrade: true, ..Wish::default() });
+    let second = installed(&mut daemon);
+    assert_eq!(first.iter().zip(&second).filter(|(a, b)| a != b).count(), 1, "{second:?}");
+
+    let header = root.path().join("roots/2/usr/include/linux/version.h");
+    fs::remove_file(&header).expect("a header of the current system");
+    let broken = verify(&mut daemon, false);
+    assert_eq!(column(&broken, "findings", "package"), ["linux-headers"]);
+    verify(&mut daemon, true);
+    assert!(!verify(&mut daemon, false).alarm);
+    ask(&mut daemon, PackageRequest::Rollback { steps: 1 }).expect("back");
+    assert_eq!(installed(&mut daemon), first);
+    ask(&mut daemon, PackageRequest::Collect { dry_run: false, keep: Some(0) }).expect("collected");
+    let left = ask(&mut daemon, PackageRequest::Generations).expect("a list");
+    assert_eq!(column(&left, "generations", "generation"), ["1"]);
+    let history = ask(&mut daemon, PackageRequest::History { limit: 0, package: None }).unwrap();
+    assert_eq!(column(&history, "transactions", "number").len(), 4, "{history:?}");
+    let clean = ask(&mut daemon, PackageRequest::Database(DatabaseTask::Verify)).unwrap();
+    assert!(!clean.alarm, "{clean:?}");
 }

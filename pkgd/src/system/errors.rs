@@ -11,7 +11,8 @@ use minos_store::SystemError;
 pub fn system_error(error: &SystemError) -> ErrorReport {
     let kind = match error {
         SystemError::NoGeneration { .. } | SystemError::NoPackage { .. } => ErrorKind::NotFound,
-        SystemError::Refused(_) | SystemError::Stale { .. } => ErrorKind::Conflict,
+        SystemError::Refused(_) => ErrorKind::Unsolvable,
+        SystemError::Stale { .. } => ErrorKind::Conflict,
         SystemError::NoPlan { .. } => ErrorKind::Invalid,
         _ => ErrorKind::State,
     };
@@ -22,7 +23,7 @@ pub fn system_error(error: &SystemError) -> ErrorReport {
 pub fn solve_error(error: &SolveError) -> ErrorReport {
     let (kind, hint) = match error {
         SolveError::NotInstalled { .. } => (ErrorKind::NotFound, "'pkgctl list' shows what is"),
-        SolveError::Refused(_) => (ErrorKind::Conflict, ""),
+        SolveError::Refused(_) => (ErrorKind::Unsolvable, ""),
         SolveError::GaveUp { .. } => (ErrorKind::Limit, "ask for fewer packages at once"),
         SolveError::Wrong(_) => (ErrorKind::Internal, "please report it"),
     };

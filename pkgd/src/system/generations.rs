@@ -149,6 +149,7 @@ impl Asked<'_> {
         let _changing = if dry_run { None } else { Some(self.packages.changing()?) };
         if !dry_run {
             self.audit(format!("collect, keeping {newest}"))?;
+            self.collect_sysroots()?;
         }
         let (service, never) = (self.service, || false);
         let system = self.system()?;
@@ -235,17 +236,12 @@ impl Asked<'_> {
     ) -> Result<Sheet, ErrorReport> {
         let system = self.system()?;
         for text in names {
-            let bad = |_| {
-                invalid(
-                    format!("'{text}' is no name of a package"),
-                    "'pkgctl list' shows what is installed",
-                )
-            };
-            let name = text.parse::<minos_model::Name>().map_err(bad)?;
+            let what = restriction(text)?;
             let _changing = self.packages.changing()?;
-            self.audit(format!("{} {name}", if release { "unhold" } else { "hold" }))?;
+            self.audit(format!("{} {what}", if release { "unhold" } else { "hold" }))?;
             let note = (!release).then_some(note);
-            system.hold(&name, note, self.service.now_ms()).map_err(|e| system_error(&e))?;
+            let done = system.restrict(&what, note, self.service.now_ms());
+            done.map_err(|e| system_error(&e))?;
         }
         let read = self.packages.store.read().map_err(|e| state_error(&e))?;
         let rows = read.holds().map_err(|e| state_error(&e))?.into_iter();
@@ -253,4 +249,16 @@ impl Asked<'_> {
             rows.map(|(name, row)| vec![name.into(), Field::Time(row.at_ms), row.note.into()]);
         Ok(Sheet::new("holds").grid("holds", &["package", "since", "why"], rows.collect()))
     }
+}
+
+/// A package's name, or a name with versions or a repository behind it, as it is kept.
+fn restriction(text: &str) -> Result<String, ErrorReport> {
+    if let Ok(name) = text.parse::<minos_model::Name>() {
+        return Ok(name.to_string());
+    }
+    let bad =
+        |e: minos_solve::RequestError| invalid(e.to_string(), "NAME, NAME<2 or NAME@REPOSITORY");
+    let pin: minos_solve::Pin = text.parse().map_err(bad)?;
+    let repository = pin.repository.map_or(String::new(), |r| format!("@{r}"));
+    Ok(format!("{}{}{repository}", pin.name, pin.constraint))
 }

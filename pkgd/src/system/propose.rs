@@ -26,7 +26,10 @@ impl Asked<'_> {
             view.asks.holds.clear();
         }
         let answer = minos_solve::solve(&view.universe, &view.asks, &goal, &Limits::default());
-        let answer = answer.map_err(|e| solve_error(&e))?;
+        let answer = answer.map_err(|e| {
+            let report = solve_error(&e);
+            ErrorReport { hint: misspelt(&view, &goal).unwrap_or(report.hint), ..report }
+        })?;
         let plan = self.plan(&view, &answer, wish)?;
         let mut sheet = plans::sheet(&plan, "proposal");
         if plan.is_empty() {
@@ -137,6 +140,17 @@ fn goal(wish: &Wish) -> Result<Goal, ErrorReport> {
         return Err(invalid("nothing is asked for".to_owned(), "name a package"));
     }
     Ok(Goal::of(asks))
+}
+
+/// Names like one that is asked for and that no package has.
+fn misspelt(view: &View, goal: &Goal) -> Option<String> {
+    let names = goal.asks.iter().filter_map(|ask| match ask {
+        Ask::Install(want) | Ask::Downgrade(want) => Some(want.term.target.as_str()),
+        _ => None,
+    });
+    let mut unknown = names.filter(|name| view.universe.named(name).is_empty());
+    let similar = view.universe.similar(unknown.next()?, 3);
+    (!similar.is_empty()).then(|| format!("is it one of: {}?", similar.join(", ")))
 }
 
 /// Packages that come, and packages that go.

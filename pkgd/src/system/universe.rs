@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use minos_model::Digest;
+use minos_model::{Digest, Name};
 use minos_proto::ErrorReport;
 use minos_solve::index::{self, Repository, Table};
-use minos_solve::{System as Asks, Universe, Want};
+use minos_solve::{Pin, System as Asks, Universe, Want};
+use minos_store::HoldRow;
 
 use super::Asked;
 use super::errors::{on_file, system_error};
@@ -40,8 +41,8 @@ impl Asked<'_> {
         let asked = row.map_or(Vec::new(), |row| row.asked);
         let asks = Asks {
             asked: asked.iter().filter_map(|want| want.parse::<Want>().ok()).collect(),
-            holds: holds.into_iter().map(|(name, _)| name).collect(),
-            pins: Vec::new(),
+            pins: pins(&holds),
+            holds: holds.into_iter().map(|(name, _)| name).filter(is_name).collect(),
         };
         let universe = self.universe(generation, &known)?;
         Ok(View { universe, asks, known, generation })
@@ -72,4 +73,14 @@ impl Asked<'_> {
         *cache = Some((generation, known.version, Arc::clone(&universe)));
         Ok(universe)
     }
+}
+
+fn is_name(text: &String) -> bool {
+    text.parse::<Name>().is_ok()
+}
+
+/// What is held to versions or a repository, and not as it is.
+fn pins(holds: &[(String, HoldRow)]) -> Vec<Pin> {
+    let others = holds.iter().map(|(text, _)| text).filter(|text| !is_name(text));
+    others.filter_map(|text| text.parse().ok()).collect()
 }

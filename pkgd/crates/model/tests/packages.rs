@@ -58,7 +58,9 @@ fn names_of_files_have_epoch_release_and_machine() {
 
 #[test]
 fn texts_are_one_short_line() {
-    for bad in ["", "two\nlines", "bell\x07", "\u{9b}31m", &"x".repeat(256)] {
+    for bad in
+        ["", "two\nlines", "bell\x07", "\u{9b}31m", "a\u{2028}b", "a\u{202e}b", &"x".repeat(256)]
+    {
         assert!(
             refusal(|f| bad.clone_into(&mut f.description)).contains("description: "),
             "{bad:?}"
@@ -136,12 +138,14 @@ fn actions() -> Actions {
 fn actions_keep_their_rules() {
     type Change = fn(&mut Actions);
     assert!(PackageManifest::new(PackageFields { actions: actions(), ..fields() }).is_ok());
-    let bad: [(&str, Change); 13] = [
+    let bad: [(&str, Change); 15] = [
         ("its group", |a| a.groups.clear()),
         ("its owner", |a| {
             a.users.clear();
         }),
         ("actions.users", |a| a.users[0].description = "a:b".to_owned()),
+        ("actions.users", |a| a.users[0].description = "a\u{2066}b".to_owned()),
+        ("actions.users", |a| a.users[0].home = Some(path("var/x:/bin/sh"))),
         ("actions.users", |a| a.users.extend_from_within(..)),
         ("actions.groups", |a| a.groups.extend_from_within(..)),
         ("above 7777", |a| a.directories[0].mode = 0o10000),

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use minos_model::package::{
     Account, Actions, Arch, DependencyKind, FileKind, OptionalGroup, Origin, PackageFields,
-    PackageFile, PackageManifest, PackagePath,
+    PackageFile, PackageManifest, PackagePath, Xattr,
 };
 use minos_model::{
     Capability, CapabilityName, Dependency, Entry, Kind, Manifest, Name, Requirement, Version,
@@ -147,14 +147,21 @@ pub fn pack(
 /// The files of a tree as a package has them, sorted.
 ///
 /// # Errors
-/// A path outside of the prefix, a deletion, a number of an owner above 65535, a bad path.
+/// A path outside of the prefix, a deletion, a number of an owner above 65535, a bad path, an extended attribute
+/// whose name is no text or that stands on the prefix itself. What else no package can have, [`PackageManifest`]
+/// refuses: nothing is left out.
 pub fn files(manifest: &Manifest, metadata: &Metadata) -> Result<Vec<PackageFile>, Error> {
     let mut files = Vec::with_capacity(manifest.entries().len());
     for entry in manifest.entries() {
         let tree =
             |why| Error::Tree { path: String::from_utf8_lossy(&entry.path).into_owned(), why };
         let Some(path) = inside(metadata.prefix.as_ref(), &entry.path).map_err(tree)? else {
-            continue;
+            if entry.xattrs.is_empty() {
+                continue;
+            }
+            return Err(tree(
+                "it becomes the root, and the attributes of a root are in no package",
+            ));
         };
         files.push(file(metadata, entry, path).map_err(tree)?);
     }
@@ -213,7 +220,17 @@ fn file(metadata: &Metadata, entry: &Entry, path: &[u8]) -> Result<PackageFile, 
         _ => (owner(entry.uid)?, owner(entry.gid)?),
     };
     let mode = u16::try_from(entry.mode).map_err(|_| "its mode is above 7777")?;
-    Ok(PackageFile { path: to_path(path)?, kind, mode, user, group, xattrs: Vec::new() })
+    Ok(PackageFile { path: to_path(path)?, kind, mode, user, group, xattrs: xattrs(entry)? })
+}
+
+/// All extended attributes of an entry. Which of them a package may have is a rule of the package.
+fn xattrs(entry: &Entry) -> Result<Vec<Xattr>, &'static str> {
+    let text = |name: &[u8]| {
+        String::from_utf8(name.to_vec())
+            .map_err(|_| "the name of an extended attribute is not text: no package can have it")
+    };
+    let xattr = |x: &minos_model::Xattr| Ok(Xattr { name: text(&x.name)?, value: x.value.clone() });
+    entry.xattrs.iter().map(xattr).collect()
 }
 
 /// Joins what the recipe says with what was found, in canonical order.

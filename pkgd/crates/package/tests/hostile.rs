@@ -120,7 +120,10 @@ fn pitfall_6_a_path_stands_once_and_in_order() {
 fn pitfall_6_owners_modes_and_attributes_are_limited() {
     let name: minos_model::package::AccountName = "wheel".parse().expect("a name");
     let base = regular("a", b"");
-    let xattr = |name: &str| Xattr { name: name.to_owned(), value: vec![] };
+    let capability = [&[1, 0, 0, 2][..], &[0; 16]].concat();
+    let value =
+        |name: &str| if name.starts_with("security.") { capability.clone() } else { vec![] };
+    let xattr = |name: &str| Xattr { name: name.to_owned(), value: value(name) };
     let with = |list: &[&str]| PackageFile {
         xattrs: list.iter().map(|x| xattr(x)).collect(),
         ..base.clone()
@@ -144,6 +147,16 @@ fn pitfall_6_owners_modes_and_attributes_are_limited() {
         refused(vec![bad]);
     }
     assert!(check(&Raw::of(vec![with(&["security.capability", "user.a"])]).bytes()).is_ok());
+    // What the kernel would refuse while the file is written, or take for another user namespace only.
+    let revision_3 = [&[1, 0, 0, 3][..], &[0; 20]].concat();
+    for value in
+        [&[][..], b"nonsense", &capability[..19], &[&capability[..], &[0]].concat(), &revision_3]
+    {
+        let xattrs = vec![Xattr { name: "security.capability".to_owned(), value: value.to_vec() }];
+        refused(vec![PackageFile { xattrs, ..base.clone() }]);
+    }
+    let long = vec![Xattr { name: "user.a".to_owned(), value: vec![0; 4097] }];
+    refused(vec![PackageFile { xattrs: long, ..base }]);
 }
 
 #[test]

@@ -206,7 +206,7 @@ proptest! {
     /// A real library with some bytes changed, cut somewhere.
     #[test]
     fn no_elf_file_panics(flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..8), cut in any::<prop::sample::Index>()) {
-        let mut bytes = include_bytes!("corpus/library.elf").to_vec();
+        let mut bytes = include_bytes!("../../../../tests/fuzz/corpus/scan/library.elf").to_vec();
         for (index, byte) in flips {
             *index.get_mut(&mut bytes) = byte;
         }
@@ -330,6 +330,68 @@ fn an_output_becomes_a_package() {
     assert!(made.dependencies.is_empty());
 }
 
+fn xattr(name: &[u8], value: &[u8]) -> minos_model::Xattr {
+    minos_model::Xattr { name: name.to_vec(), value: value.to_vec() }
+}
+
+/// Packing had been written before outputs could declare attributes, and left them out without a word.
+#[test]
+fn extended_attributes_are_carried() {
+    let capability = [&[1, 0, 0, 2][..], &[0; 16]].concat();
+    let (room, manifest) = output();
+    let mut entries = manifest.entries().to_vec();
+    let at = |entries: &[Entry], path: &str| {
+        entries.iter().position(|e| e.path == path.as_bytes()).expect("stands there")
+    };
+    let (tool, folder) = (at(&entries, "lfs/usr/bin/hello"), at(&entries, "lfs/usr/bin"));
+    entries[tool].xattrs =
+        vec![xattr(b"user.note", b""), xattr(b"security.capability", &capability)];
+    entries[folder].xattrs = vec![xattr(b"user.\x21", b"\x00\xff")];
+    let source = DirSource::new(room.path().join("lfs"));
+    let meta = Metadata { prefix: Some(path("lfs")), ..metadata() };
+    let mut out = Cursor::new(Vec::new());
+    let options = Options::default();
+    pack(&Manifest::new(entries), &mut |f| source.open(f), meta, &[], &options, &mut out)
+        .expect("packs");
+    let package = open(&out.into_inner()).expect("opens");
+    let of = |path: &str| {
+        let file = package.manifest().file(path.as_bytes()).expect("stands there");
+        let list = file.xattrs.iter().map(|x| (x.name.clone(), x.value.clone()));
+        list.collect::<Vec<_>>()
+    };
+    let tool = [("security.capability".to_owned(), capability), ("user.note".to_owned(), vec![])];
+    assert_eq!(of("usr/bin/hello"), tool);
+    assert_eq!(of("usr/bin"), [("user.!".to_owned(), b"\x00\xff".to_vec())]);
+    assert_eq!((of("usr").len(), of("usr/bin/hi").len()), (0, 0));
+}
+
+#[test]
+fn an_attribute_that_no_package_can_have_is_refused_and_not_left_out() {
+    let attempt = |at: &str, kind: Kind, list: Vec<minos_model::Xattr>| {
+        let meta = Metadata { prefix: Some(path("lfs")), ..metadata() };
+        let entry = Entry { xattrs: list, ..line(at, kind, 0) };
+        let entries = vec![line("lfs", Kind::Directory, 0o755), entry];
+        let entries = entries.into_iter().skip(usize::from(at == "lfs")).collect();
+        let mut none = |_: &PackageFile| -> io::Result<Box<dyn Read>> { Ok(Box::new(io::empty())) };
+        let mut out = Cursor::new(vec![]);
+        pack(&Manifest::new(entries), &mut none, meta, &[], &Options::default(), &mut out)
+            .expect_err("refused")
+            .to_string()
+    };
+    let folder = |list| attempt("lfs/a", Kind::Directory, list);
+    let acl = folder(vec![xattr(b"system.posix_acl_access", b"x")]);
+    assert!(acl.contains("a: system.posix_acl_access: only security.capability"), "{acl}");
+    assert!(folder(vec![xattr(b"user.\xff", b"")]).starts_with("lfs/a: the name of an extended"));
+    let long = vec![xattr(b"user.a", &[0; 4097])];
+    assert!(folder(long).contains("too long extended attributes"));
+    let many = (0..17).map(|n| xattr(format!("user.{n:02}").as_bytes(), b"")).collect();
+    assert!(folder(many).contains("too many"));
+    let link = Kind::Symlink { target: b"b".to_vec() };
+    assert!(attempt("lfs/a", link, vec![xattr(b"user.a", b"")]).contains("a symbolic link has"));
+    let root = attempt("lfs", Kind::Directory, vec![xattr(b"user.a", b"")]);
+    assert!(root.starts_with("lfs: it becomes the root"), "{root}");
+}
+
 #[test]
 fn a_tree_that_no_package_can_hold_says_which_path() {
     let attempt = |entry: Entry, meta: Metadata| {
@@ -385,7 +447,7 @@ fn a_link_in_the_place_of_a_file_is_not_followed() {
 
 #[test]
 fn objects_for_several_machines_need_a_word() {
-    let elf = include_bytes!("corpus/library.elf");
+    let elf = include_bytes!("../../../../tests/fuzz/corpus/scan/library.elf");
     let mut other = elf.to_vec();
     other[18..20].copy_from_slice(&183_u16.to_le_bytes());
     let tree = Tree::default().with("usr/lib/a.so", elf).with("usr/lib/b.so", other);

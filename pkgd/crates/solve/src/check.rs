@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use minos_model::Version;
 
-use crate::request::{Ask, Request, System, Want};
+use crate::request::{Ask, Pin, Request, System, Want};
 use crate::universe::{PackageId, Symbol, TermRef, Universe, constraint};
 
 /// What is wrong with an answer.
@@ -209,7 +209,8 @@ impl<'u> Checker<'u> {
         wants.extend(system.asked.iter().filter(stays));
         for want in wants {
             let target = want.term.target.as_str();
-            if !self.has(want) && (removed.contains(target) || !self.replaced(target)) {
+            let replaced = |by: &Self| by.replaced(target, system, request);
+            if !self.has(want) && (removed.contains(target) || !replaced(self)) {
                 self.found.push(Violation::Missing(want.to_string()));
             }
         }
@@ -240,20 +241,39 @@ impl<'u> Checker<'u> {
         })
     }
 
-    /// Whether the installed package of this name is replaced by a chosen one.
-    fn replaced(&self, name: &str) -> bool {
+    /// Whether the installed package of this name is replaced by a chosen one that may.
+    fn replaced(&self, name: &str, system: &System, request: &Request) -> bool {
         let Some(symbol) = self.universe.symbol(name) else { return false };
         let mut installed = self.universe.installed().iter();
         let Some(old) = installed.find(|p| self.universe.name_symbol(**p) == symbol) else {
             return false;
         };
         let Some(version) = self.universe.version(*old) else { return false };
+        let best = self.best_priority(name);
         self.chosen.iter().any(|package| {
-            self.universe.replaces(*package).any(|term| {
+            let own = self.universe.repository(*package).map(|(_, priority)| priority);
+            let foreign = own.is_some_and(|own| Some(own) < best);
+            let may = !foreign || self.is_named(*package, system, request);
+            may && self.universe.replaces(*package).any(|term| {
                 let (target, text) = self.universe.term_symbols(term);
                 target == symbol && constraint(text).is_some_and(|wanted| wanted.matches(&version))
             })
         })
+    }
+
+    /// Whether the user named this package, or bound its name to a repository.
+    fn is_named(&self, package: PackageId, system: &System, request: &Request) -> bool {
+        let name = self.universe.name(package);
+        let asks =
+            |ask: &Ask| matches!(ask, Ask::Install(w) | Ask::Downgrade(w) if w.term.target == name);
+        let pins = |pin: &Pin| pin.name == name && pin.repository.is_some();
+        request.asks.iter().any(asks) || system.pins.iter().any(pins)
+    }
+
+    /// The highest priority of a repository that has the name.
+    fn best_priority(&self, name: &str) -> Option<i32> {
+        let all = self.universe.named(name).into_iter();
+        all.filter_map(|p| self.universe.repository(p)).map(|(_, priority)| priority).max()
     }
 
     fn policies(&mut self, system: &System, request: &Request) {
@@ -299,8 +319,7 @@ impl<'u> Checker<'u> {
                 self.found.push(Violation::Pinned(self.label(package), pin.name.clone()));
             }
         }
-        let best = universe.named(universe.name(package)).into_iter();
-        let best = best.filter_map(|p| universe.repository(p)).map(|(_, priority)| priority).max();
+        let best = self.best_priority(universe.name(package));
         if !bound && own.is_some_and(|(_, priority)| Some(priority) < best) {
             self.found.push(Violation::Repository(self.label(package)));
         }

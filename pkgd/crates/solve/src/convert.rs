@@ -1,7 +1,7 @@
 //! From a package's manifest to its entry in an index.
 
 use minos_model::{
-    Capability, CapabilityKind, CapabilityName, DependencyKind, Digest, PackageManifest,
+    Capability, CapabilityKind, CapabilityName, DependencyKind, Digest, Name, PackageManifest,
     Requirement, Target,
 };
 
@@ -48,8 +48,11 @@ pub fn term(requirement: &Requirement) -> Term {
     Term { target, constraint: requirement.constraint.clone() }
 }
 
+/// A capability of kind `cap` by its bare name where a package could have that name, and only there: `cap:role:init`
+/// must not become the role, nor `cap:Mail` a text that nothing can be asked for with.
 fn target(name: &CapabilityName) -> String {
-    if name.kind() == CapabilityKind::Cap { name.name().to_owned() } else { name.to_string() }
+    let bare = name.kind() == CapabilityKind::Cap && name.name().parse::<Name>().is_ok();
+    if bare { name.name().to_owned() } else { name.to_string() }
 }
 
 fn provide(capability: &Capability) -> Provide {

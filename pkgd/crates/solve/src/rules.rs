@@ -136,6 +136,7 @@ impl<'g> Rules<'g> {
             let mut matching = universe.matches(term);
             matching.retain(|p| self.goal.is_allowed(*p) && !options.contains(p));
             self.goal.sort(&mut matching, &[universe.term_symbols(term).0]);
+            self.goal.sort_by_repository(&mut matching);
             options.append(&mut matching);
         }
         let installed = |p: &PackageId| self.goal.installed.contains_key(&universe.name_symbol(*p));

@@ -108,6 +108,18 @@ fn policies() {
     assert_eq!(texts(repositories, &["a 2"]), [wanted]);
 }
 
+/// A package of a repository of lower priority takes nobody's place by itself.
+#[test]
+fn a_foreign_replacement_is_no_answer() {
+    let lines = "repo main 10\npkg old 1\nrepo other 5\npkg new 2: replaces old\nwant old 1\n";
+    let missing = "old is asked for and not there";
+    assert_eq!(texts(&format!("{lines}upgrade"), &["new 2"]), [missing]);
+    assert_eq!(texts(&format!("{lines}install new"), &["new 2"]), [""; 0]);
+    assert_eq!(texts(&format!("{lines}pin new@other\nupgrade"), &["new 2"]), [""; 0]);
+    let same = lines.replace("other 5", "other 10");
+    assert_eq!(texts(&format!("{same}upgrade"), &["new 2"]), [""; 0]);
+}
+
 /// A constraint that the index spoils behind a right checksum is found by the checker, not believed.
 #[test]
 fn a_spoilt_constraint_is_not_believed() {

@@ -94,6 +94,22 @@ fn a_manifest_becomes_an_entry() {
     assert_eq!(entry.replaces, [support::term("exim4")]);
 }
 
+/// `cap:` was taken off whatever stood behind it: `cap:role:init` became the role, without its being exclusive, and
+/// `cap:Mail` a text that could be written down and not be read again.
+#[test]
+fn a_capability_of_one_kind_is_never_one_of_another() {
+    for text in ["cap:role:init", "cap:soname:libz.so.1(x86_64)", "cap:Mail", "cap:a/b"] {
+        let want: Want = text.parse().unwrap();
+        assert_eq!(want.to_string(), text);
+        assert_eq!(want.to_string().parse::<Want>().unwrap(), want);
+        let mut fields = manifest().into_fields();
+        fields.provides = vec![text.parse().unwrap()];
+        let entry = entry(&PackageManifest::new(fields).unwrap(), 0, Digest::of(b""), 0);
+        let provide = &entry.provides[0];
+        assert_eq!((provide.target.as_str(), provide.exclusive), (text, false));
+    }
+}
+
 /// Pairs of packages drawn by lot from a universe of three thousand: each is answered, or refused with a whole proof.
 #[test]
 fn any_pair_is_answered_or_refused_with_a_proof() {

@@ -49,6 +49,31 @@ fn no_call_follows_a_link_or_leaves_the_root() {
     assert!(dir.path().join("mine").exists());
 }
 
+/// A link that stays below the root leads from one generation into another, or into the objects.
+#[test]
+fn no_call_follows_a_link_inside_the_root() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("roots/1/usr")).unwrap();
+    fs::create_dir_all(dir.path().join("roots/2")).unwrap();
+    fs::write(dir.path().join("roots/1/usr/mine"), "m").unwrap();
+    symlink("../1/usr", dir.path().join("roots/2/usr")).unwrap();
+    symlink("../1/usr/mine", dir.path().join("roots/2/file")).unwrap();
+    let seam = RealFs::new(dir.path()).unwrap();
+    let mode = Attributes::root(0o777);
+    let (new, mine) = (Path::new("roots/2/usr/new"), Path::new("roots/2/usr/mine"));
+    assert!(seam.create(new).is_err() && seam.mkdir(new, &mode).is_err());
+    assert!(seam.symlink(b"t", new, 0, 0).is_err());
+    assert!(seam.link(Path::new("roots/1/usr/mine"), new).is_err());
+    assert!(seam.rename(Path::new("roots/1/usr/mine"), new).is_err());
+    assert!(seam.unlink(mine).is_err() && seam.rename(mine, Path::new("taken")).is_err());
+    assert!(seam.list(Path::new("roots/2/usr")).is_err() && seam.open(mine).is_err());
+    for path in [mine, Path::new("roots/2/file")] {
+        assert!(seam.set(path, &mode).is_err() && seam.xattrs(path).is_err(), "{path:?}");
+    }
+    assert!(seam.open(Path::new("roots/2/file")).is_err());
+    assert_eq!(fs::read_dir(dir.path().join("roots/1/usr")).unwrap().count(), 1);
+}
+
 #[test]
 fn fifo_in_the_way_is_an_error_and_no_wait() {
     let dir = tempfile::tempdir().unwrap();
@@ -116,4 +141,19 @@ fn attributes_are_those_asked_for() {
         assert_eq!(seam.xattrs(Path::new(path)).unwrap(), []);
     }
     assert_eq!(fs::metadata(dir.path().join("f")).unwrap().mtime(), 1);
+}
+
+/// The name was made text before it was removed, and no attribute has that name: repairing the file
+/// failed for ever.
+#[test]
+fn attribute_whose_name_is_no_text_is_seen_and_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("f"), "x").unwrap();
+    let none = rustix::fs::XattrFlags::empty();
+    rustix::fs::setxattr(dir.path().join("f"), &b"user.\xff"[..], b"1", none).unwrap();
+    let seam = RealFs::new(dir.path()).unwrap();
+    let file = Path::new("f");
+    assert_eq!(seam.xattrs(file).unwrap(), [("user.\u{fffd}".to_owned(), b"1".to_vec())]);
+    seam.set(file, &Attributes::root(0o644)).unwrap();
+    assert_eq!(seam.xattrs(file).unwrap(), []);
 }

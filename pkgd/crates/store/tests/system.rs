@@ -609,6 +609,25 @@ fn every_kind_of_damage_is_found_and_put_back() {
     clean(&system);
 }
 
+/// A deleted config file was put back as a link of its object, and the next edit went into the store.
+#[test]
+fn repaired_config_file_may_be_edited() {
+    let place = Place::new();
+    let system = place.system();
+    install(&system, &[conf("1-1", BASE)], &[]).unwrap();
+    fs::remove_file(place.path("etc/conf")).unwrap();
+    let report = system.repair(None).unwrap();
+    assert_eq!(report.repaired, [b"etc/conf".to_vec()]);
+    assert_eq!(fs::metadata(place.path("etc/conf")).unwrap().nlink(), 1, "never an object's inode");
+    fs::write(place.path("etc/conf"), "edited\n").unwrap();
+    install(&system, &[world()], &[]).unwrap();
+    assert_eq!(place.read("etc/conf"), "edited\n");
+    install(&system, &[], &["conf"]).unwrap();
+    install(&system, &[conf("1-1", BASE)], &[]).unwrap();
+    assert_eq!(place.read("etc/conf"), BASE, "the object is what it was");
+    clean(&system);
+}
+
 #[test]
 fn readers_see_one_whole_system_while_it_changes() {
     let place = Place::new();

@@ -49,7 +49,8 @@ fn next() -> Spec {
         &[
             ("usr/bin/app", Item::File("app 2", 0o755)),
             ("usr/bin/old", Item::Folder(0o755)),
-            ("usr/share/app/same", Item::File("the same", 0o600)),
+            ("usr/share/app", Item::MarkedFolder(&[("user.folder", b"2")])),
+            ("usr/share/app/same", Item::Marked("the same", 0o600, &[("user.a", b"1")])),
             ("etc/app.conf", Item::Config("a\n\n\n\nb and c\n")),
         ],
     )

@@ -44,7 +44,12 @@ fn package(name: usize, version: usize) -> Spec {
     let (n, text) = (NAMES[name], TEXTS[version]);
     let mut spec = spec(n, &format!("{}-1", version + 1), &[("usr/bin", Item::Folder(0o755))]);
     spec.items.insert(format!("usr/bin/{n}"), Item::File(text, 0o755));
-    spec.items.insert(format!("usr/share/same-{n}"), Item::File("same", 0o644));
+    let same = [
+        Item::File("same", 0o644),
+        Item::Marked("same", 0o644, &[("user.a", b"1")]),
+        Item::Marked("same", 0o644, &[("user.a", b"2"), ("user.b", b"")]),
+    ];
+    spec.items.insert(format!("usr/share/same-{n}"), same[version % same.len()].clone());
     let odd = format!("usr/share/{n}");
     match version {
         0 => spec.items.insert(odd, Item::Link("elsewhere")),

@@ -75,12 +75,22 @@ fn sorted<'a, T, K: Ord>(
 
 /// One line for people.
 fn line(field: &'static str, text: &str) -> Result<(), PackageError> {
-    let fits = (1..=255).contains(&text.len()) && !text.chars().any(char::is_control);
+    let fits = (1..=255).contains(&text.len()) && text.chars().all(is_plain);
     if fits {
         Ok(())
     } else {
         Err(PackageError::new(field, "it must be one line of 1 to 255 bytes"))
     }
+}
+
+/// Characters of one line that shows as it reads: no control characters, no separators of lines, none that turn
+/// the direction of the text around them (`Bidi_Control` of Unicode), with which a text can show as another one.
+fn is_plain(c: char) -> bool {
+    let turns = matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    !c.is_control() && !turns && !matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 fn licence(text: &str) -> Result<(), PackageError> {
@@ -112,11 +122,13 @@ fn actions(a: &Actions) -> Result<(), PackageError> {
     sorted("actions.sysctl", &a.sysctl, |s| &s.key)?;
     sorted("actions.services", &a.services, |s| &s.name)?;
     for user in &a.users {
-        let plain = |c: char| !c.is_control() && c != ':';
-        if user.description.len() > 255 || !user.description.chars().all(plain) {
+        // Both become fields of a line of /etc/passwd.
+        let plain = |c: char| is_plain(c) && c != ':';
+        let home = user.home.as_ref().is_none_or(|home| !home.as_bytes().contains(&b':'));
+        if user.description.len() > 255 || !user.description.chars().all(plain) || !home {
             return Err(PackageError::new(
                 "actions.users",
-                "a description has at most 255 bytes, no ':'",
+                "a description has at most 255 bytes, and neither it nor a home a ':'",
             ));
         }
         if !a.groups.iter().any(|g| g.name == user.group) {
@@ -278,11 +290,22 @@ fn xattrs(path: &PackagePath, list: &[Xattr]) -> Result<(), PackageError> {
     let user = |name: &str| name.len() > 5 && name.starts_with("user.");
     let allowed = |name: &str| name == "security.capability" || user(name);
     let printable = |name: &str| name.len() <= 255 && name.bytes().all(|b| b.is_ascii_graphic());
-    match list.iter().find(|x| !allowed(&x.name) || !printable(&x.name)) {
-        Some(x) => Err(PackageError::new(
-            format!("{path}: {}", escape(x.name.as_bytes())),
-            "only security.capability and user.* are allowed",
-        )),
+    let named =
+        |x: &Xattr, why| PackageError::new(format!("{path}: {}", escape(x.name.as_bytes())), why);
+    if let Some(x) = list.iter().find(|x| !allowed(&x.name) || !printable(&x.name)) {
+        return Err(named(x, "only security.capability and user.* are allowed"));
+    }
+    match list.iter().find(|x| x.name == "security.capability" && !is_capability(&x.value)) {
+        Some(x) => {
+            Err(named(x, "it is not capabilities of a file in revision 2, which hold everywhere"))
+        }
         None => Ok(()),
     }
+}
+
+/// Whether the bytes are a `struct vfs_cap_data` of revision 2 (`linux/capability.h`): revision and the effective
+/// flag, then two pairs of 32 bits. The kernel refuses other bytes while the file is written; those of revision 3
+/// hold only in the user namespace whose root they name.
+fn is_capability(value: &[u8]) -> bool {
+    matches!(value, [0 | 1, 0, 0, 2, sets @ ..] if sets.len() == 16)
 }

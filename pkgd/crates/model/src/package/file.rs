@@ -31,7 +31,8 @@ pub enum FileKind {
     },
 }
 
-/// An extended attribute. Allowed are `security.capability` and `user.*`, on regular files and directories.
+/// An extended attribute. Allowed are `security.capability` and `user.*`, on regular files and directories. A value
+/// of `security.capability` has revision 2 of `linux/capability.h`: 20 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Xattr {
     /// Name with its namespace, at most 255 bytes.

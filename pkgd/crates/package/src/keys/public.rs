@@ -123,7 +123,8 @@ impl PublicKey {
         self.number
     }
 
-    /// The number as minisign prints it: 16 upper-case hexadecimal digits, last byte first.
+    /// The number as minisign prints it: up to 16 upper-case hexadecimal digits, last byte first, without zeros in
+    /// front.
     pub fn number_text(&self) -> String {
         number_text(self.number)
     }
@@ -150,5 +151,5 @@ impl PublicKey {
 }
 
 pub(super) fn number_text(number: [u8; 8]) -> String {
-    format!("{:016X}", u64::from_le_bytes(number))
+    format!("{:X}", u64::from_le_bytes(number))
 }

@@ -78,7 +78,7 @@ impl<'u> Goal<'u> {
         };
         goal.policies(system);
         let wants = goal.asks(system, request);
-        goal.find_replacers();
+        goal.find_replacers(&wants);
         goal.conditions(wants);
         goal
     }
@@ -128,8 +128,10 @@ impl<'u> Goal<'u> {
         wants.collect()
     }
 
-    /// Installed packages that some package of the repositories replaces.
-    fn find_replacers(&mut self) {
+    /// Installed packages that some package of the repositories replaces. A name belongs to the repository of the
+    /// highest priority that has it: a package of another one takes its place only where the user names that package
+    /// or pins it to its repository.
+    fn find_replacers(&mut self, wants: &[(Want, bool)]) {
         if self.installed.is_empty() {
             return;
         }
@@ -139,11 +141,23 @@ impl<'u> Goal<'u> {
                 let Some(old) = self.installed.get(&target).copied() else { continue };
                 if constraint(text).is_some_and(|wanted| meets(self.universe, old, &wanted))
                     && self.is_allowed(package)
+                    && self.may_replace(package, target, wants)
                 {
                     self.replacers.entry(old).or_default().push(package);
                 }
             }
         }
+    }
+
+    fn may_replace(&self, package: PackageId, old: Symbol, wants: &[(Want, bool)]) -> bool {
+        let Some((_, own)) = self.universe.repository(package) else { return true };
+        let name = self.universe.name_symbol(package);
+        let pins = self.pins.get(&name).map_or(&[][..], Vec::as_slice);
+        let asked =
+            |(want, new): &(Want, bool)| *new && want.term.target == self.universe.text(name);
+        own >= self.name_priority(old)
+            || pins.iter().any(|pin| pin.repository.is_some())
+            || wants.iter().any(asked)
     }
 
     fn conditions(&mut self, wants: Vec<(Want, bool)>) {

@@ -30,7 +30,18 @@ impl Goal<'_> {
         }
     }
 
-    fn name_priority(&self, name: Symbol) -> i32 {
+    /// Sorts what may meet a need of a package by priority before all else but the order it has: a repository of low
+    /// priority must not be able to meet the needs of others by a package that is named like a capability.
+    pub fn sort_by_repository(&self, options: &mut [PackageId]) {
+        if options.len() > 1 && self.universe.base().repositories() > 1 {
+            options.sort_by_cached_key(|p| {
+                core::cmp::Reverse(self.name_priority(self.universe.name_symbol(*p)))
+            });
+        }
+    }
+
+    /// The highest priority of a repository that has the name; the lowest there is where none has.
+    pub(super) fn name_priority(&self, name: Symbol) -> i32 {
         let all = self.universe.named_symbol(name).into_iter();
         let priorities =
             all.filter_map(|p| self.universe.repository(p)).map(|(_, priority)| priority);

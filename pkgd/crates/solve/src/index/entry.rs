@@ -4,7 +4,8 @@ use minos_model::{Constraint, Version};
 
 /// What a package asks for: a name or capability, and the versions that will do.
 ///
-/// A capability of kind `cap` is written by its bare name, because a package provides `cap:` of its own name:
+/// A capability of kind `cap` is written by its bare name, where a package can have that name, because a package
+/// provides `cap:` of its own name:
 /// `mail` is met by the package `mail` and by every provider of `cap:mail`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Term {

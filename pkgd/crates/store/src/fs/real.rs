@@ -186,9 +186,9 @@ impl Fs for RealFs {
         let fd = self.open_at(path, flags, 0)?;
         let (uid, gid) = (Uid::from_raw(attributes.uid), Gid::from_raw(attributes.gid));
         fs::fchown(&fd, Some(uid), Some(gid))?;
-        for (name, _) in self.xattrs(path)? {
-            if attributes.xattrs.binary_search_by(|(n, _)| n.cmp(&name)).is_err() {
-                fs::fremovexattr(&fd, name.as_str())?;
+        for name in attribute_names(&fd)? {
+            if !attributes.xattrs.iter().any(|(wanted, _)| wanted.as_bytes() == name) {
+                fs::fremovexattr(&fd, name)?;
             }
         }
         self.set_all(&fd, attributes)
@@ -245,18 +245,12 @@ impl Fs for RealFs {
     fn xattrs(&self, path: &Path) -> io::Result<Vec<(String, Vec<u8>)>> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let fd = self.open_at(path, flags, 0)?;
-        let mut names: Vec<u8> = Vec::with_capacity(MAX_XATTR);
-        match fs::flistxattr(&fd, spare_capacity(&mut names)) {
-            Ok(_) => {}
-            Err(Errno::NOTSUP) => return Ok(Vec::new()),
-            Err(e) => return Err(e.into()),
-        }
         let mut found = Vec::new();
-        for name in names.split(|b| *b == 0).filter(|name| counts(name)) {
+        for name in attribute_names(&fd)? {
             let mut value = vec![0; MAX_XATTR];
-            let length = fs::fgetxattr(&fd, name, value.as_mut_slice())?;
+            let length = fs::fgetxattr(&fd, name.as_slice(), value.as_mut_slice())?;
             value.truncate(length);
-            found.push((String::from_utf8_lossy(name).into_owned(), value));
+            found.push((String::from_utf8_lossy(&name).into_owned(), value));
         }
         found.sort();
         Ok(found)
@@ -290,6 +284,18 @@ impl Fs for RealFs {
         let inodes = if stat.f_files == 0 { u64::MAX } else { stat.f_favail };
         Ok(Space { bytes: stat.f_bavail.saturating_mul(stat.f_frsize), inodes })
     }
+}
+
+/// Names of the attributes that count, as they are: not every one is text.
+fn attribute_names(fd: &OwnedFd) -> io::Result<Vec<Vec<u8>>> {
+    let mut names: Vec<u8> = Vec::with_capacity(MAX_XATTR);
+    match fs::flistxattr(fd, spare_capacity(&mut names)) {
+        Ok(_) => {}
+        Err(Errno::NOTSUP) => return Ok(Vec::new()),
+        Err(e) => return Err(e.into()),
+    }
+    let names = names.split(|b| *b == 0).filter(|name| counts(name));
+    Ok(names.map(<[u8]>::to_vec).collect())
 }
 
 /// Attributes that packages may set or that change who may use a file.

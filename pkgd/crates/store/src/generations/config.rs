@@ -34,14 +34,9 @@ pub enum ConfigOutcome {
 /// Edited config files and what became of them, by path.
 pub(crate) type Outcomes = Vec<(Vec<u8>, ConfigOutcome)>;
 
-/// What stands at `path` below `root`, as a node; its attributes are `like`'s as far as a stat does not
-/// tell them. The content of a file comes with it.
-fn look(
-    fs: &dyn Fs,
-    root: &Path,
-    path: &[u8],
-    like: Option<&Attributes>,
-) -> Result<Option<(Node, Vec<u8>)>, SystemError> {
+/// What stands at `path` below `root`, as a node with all its attributes. The content of a file comes
+/// with it.
+fn look(fs: &dyn Fs, root: &Path, path: &[u8]) -> Result<Option<(Node, Vec<u8>)>, SystemError> {
     let path = root.join(OsStr::from_bytes(path));
     let stat = match fs.stat(&path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => None,
@@ -51,7 +46,8 @@ fn look(
     match stat.kind {
         FileType::Regular => {
             let bytes = objects::read(fs, &path).map_err(|e| SystemError::io("read", &path, e))?;
-            let xattrs = like.map_or(Vec::new(), |like| like.xattrs.clone());
+            let xattrs =
+                fs.xattrs(&path).map_err(|e| SystemError::io("read attributes of", &path, e))?;
             let attributes = Attributes { mode: stat.mode, uid: stat.uid, gid: stat.gid, xattrs };
             let object = ObjectId { digest: Digest::of(&bytes), attributes };
             Ok(Some((Node::File { object, size: bytes.len() as u64 }, bytes)))
@@ -84,7 +80,7 @@ pub(crate) fn capture(
     let mut now = own.clone();
     for (path, (object, size)) in config {
         let shipped = Node::File { object: object.clone(), size: *size };
-        match look(fs, root, path, Some(&object.attributes))? {
+        match look(fs, root, path)? {
             None => now.set(path, OwnKind::Config, None),
             Some((node, _)) if node == shipped => now.remove(path),
             Some((node, bytes)) => {
@@ -140,7 +136,7 @@ pub(crate) fn merge(
 
 fn still_there(fs: &dyn Fs, left: &Left<'_>, path: &[u8]) -> Result<bool, SystemError> {
     let Some(root) = left.root else { return Ok(false) };
-    Ok(look(fs, root, path, None)?.is_some())
+    Ok(look(fs, root, path)?.is_some())
 }
 
 fn merge_one(
@@ -158,7 +154,7 @@ fn merge_one(
         (Some((OwnKind::Config, node)), ..) => node.clone(),
         (_, Some(base), _) => Some(base.clone()),
         // A file that somebody made where the package now brings one.
-        (_, None, Some(root)) => match look(fs, root, path, None)? {
+        (_, None, Some(root)) => match look(fs, root, path)? {
             Some((node, bytes)) => {
                 if let Some(object) = node.object() {
                     save(fs, object, &bytes)?;

@@ -110,6 +110,7 @@ fn mirror_file(fs: &dyn Fs, from: &Path, to: &Path, stat: &Stat) -> Result<(), S
         && there.kind == FileType::Regular
         && (there.mode, there.uid, there.gid) == (stat.mode, stat.uid, stat.gid)
         && there.size == stat.size
+        && self::attributes(fs, to, &there)?.xattrs == attributes.xattrs
         && read(to)? == bytes
     {
         return Ok(());

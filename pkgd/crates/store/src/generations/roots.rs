@@ -82,16 +82,22 @@ pub(crate) fn remove_tree(fs: &dyn Fs, path: &Path) -> Result<(), SystemError> {
     }
 }
 
-/// Without recursion: a tree may be as deep as its path is long.
-fn remove_directory(fs: &dyn Fs, path: &Path) -> Result<(), SystemError> {
-    let mut open = vec![path.to_owned()];
+/// The longest path of a folder in bytes that is gone down into; with one more name it is still one for the kernel.
+const LONG: usize = 2048;
+
+/// Without recursion, and with short paths: whoever may write in a root can make a tree that is deeper than any path
+/// can tell. What lies too deep is moved to the top of what is deleted, where its paths are short again.
+fn remove_directory(fs: &dyn Fs, top: &Path) -> Result<(), SystemError> {
+    let mut open = vec![top.to_owned()];
+    let mut moved = 0_u64;
     while let Some(folder) = open.last().cloned() {
         let entries = fs.list(&folder).map_err(|e| SystemError::io("list", &folder, e))?;
         let mut folders = 0;
         for (name, kind) in entries {
             let path = folder.join(std::ffi::OsStr::from_bytes(&name));
             if kind == FileType::Directory {
-                open.push(path);
+                let long = path.as_os_str().len() > LONG;
+                open.push(if long { move_up(fs, &path, top, &mut moved)? } else { path });
                 folders += 1;
             } else {
                 fs.unlink(&path).map_err(|e| SystemError::io("delete", &path, e))?;
@@ -103,4 +109,16 @@ fn remove_directory(fs: &dyn Fs, path: &Path) -> Result<(), SystemError> {
         }
     }
     Ok(())
+}
+
+/// Gives a folder a free name in `top`.
+fn move_up(fs: &dyn Fs, path: &Path, top: &Path, moved: &mut u64) -> Result<PathBuf, SystemError> {
+    loop {
+        let to = top.join(format!(".deep-{moved}"));
+        *moved += 1;
+        if fs.stat(&to).map_err(|e| SystemError::io("look at", &to, e))?.is_none() {
+            fs.rename(path, &to).map_err(|e| SystemError::io("move", path, e))?;
+            return Ok(to);
+        }
+    }
 }

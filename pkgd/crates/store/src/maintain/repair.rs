@@ -9,7 +9,7 @@ use minos_model::Digest;
 use super::verify::{Depth, Fault, Finding, metadata_fault};
 use crate::generations::{place, root_path};
 use crate::objects::{self, CHUNK, Ingest, ObjectId};
-use crate::packages::Node;
+use crate::packages::{Node, Tree};
 use crate::transaction::{ContentSource, System, SystemError};
 
 /// What [`System::repair`] did.
@@ -46,9 +46,16 @@ impl System<'_> {
                 continue;
             }
             let of = package.and_then(|name| packages.get(&name).copied());
-            let node = match of {
-                Some((number, _)) => trees.tree(number)?.get(&path).cloned(),
-                None => own.get(&path).and_then(|(_, node)| node.clone()),
+            let (node, edited) = match of {
+                Some((number, _)) => {
+                    let tree = trees.tree(number)?;
+                    let is_config = |tree: &Tree| {
+                        let config = &tree.manifest().config;
+                        config.binary_search_by(|c| c.as_bytes().cmp(&path)).is_ok()
+                    };
+                    (tree.get(&path).cloned(), is_config(&tree))
+                }
+                None => (own.get(&path).and_then(|(_, node)| node.clone()), true),
             };
             let Some(node) = node else { continue };
             let manifest = of.map(|(_, digest)| digest);
@@ -57,8 +64,8 @@ impl System<'_> {
                 continue;
             }
             let at = root.join(OsStr::from_bytes(&path));
-            let copy = of.is_none();
-            place(self.fs, &at, &node, copy)?;
+            // What is edited in place must not be a link of an object.
+            place(self.fs, &at, &node, edited)?;
             report.repaired.push(path);
         }
         self.fs.sync().map_err(|e| SystemError::io("sync", "", e))?;

@@ -16,6 +16,9 @@ use super::{CHUNK, ObjectId};
 use crate::fs::{Attributes, Fs, NewFile};
 use crate::transaction::SystemError;
 
+/// Objects of one content that are written, and so open, at once.
+const AT_ONCE: usize = 8;
+
 /// Contents that are wanted, each with the attributes of the objects to make of it.
 pub(crate) struct Ingest<'a> {
     fs: &'a dyn Fs,
@@ -86,19 +89,40 @@ impl<'a> Ingest<'a> {
         buffer: &mut Vec<u8>,
     ) -> Result<(), SystemError> {
         let ids = attributes.iter().map(|a| ObjectId { digest: *digest, attributes: a.clone() });
-        let paths: Vec<_> = ids.map(|id| id.path()).collect();
+        let ids: Vec<ObjectId> = ids.collect();
+        let Some((first, rest)) = ids.split_first_chunk::<1>() else { return Ok(()) };
+        let (few, many) = rest.split_at(rest.len().min(AT_ONCE - 1));
+        self.write_some(digest, &[first, few].concat(), content, buffer)?;
+        // One content may stand in a package with thousands of owners: the others are copies of the first.
+        for some in many.chunks(AT_ONCE) {
+            let path = first[0].path();
+            let again = self.fs.open(&path).map_err(|e| SystemError::io("open", &path, e));
+            self.write_some(digest, some, &mut *again?, buffer)?;
+        }
+        Ok(())
+    }
+
+    /// Objects of one content, all open at once.
+    fn write_some(
+        &self,
+        digest: &Digest,
+        ids: &[ObjectId],
+        content: &mut dyn Read,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), SystemError> {
+        let paths: Vec<_> = ids.iter().map(ObjectId::path).collect();
         let create = |path| match self.fs.create(path) {
             Ok(file) => Ok(file),
             Err(e) => Err(SystemError::io("create", path, e)),
         };
         let mut files = paths.iter().map(|p| create(p)).collect::<Result<Vec<_>, _>>()?;
         let found = copy(digest, content, &mut files, &paths, buffer)?;
-        if found != *digest {
-            let why = format!("its SHA-256 is {found}");
-            return Err(SystemError::Content { digest: *digest, why });
-        }
-        for ((file, attributes), path) in files.into_iter().zip(attributes).zip(&paths) {
-            file.finish(attributes).map_err(|e| SystemError::io("finish", path, e))?;
+        for ((file, id), path) in files.into_iter().zip(ids).zip(&paths) {
+            if found != *digest {
+                let why = format!("its SHA-256 is {found}");
+                return Err(SystemError::Content { digest: *digest, why });
+            }
+            file.finish(&id.attributes).map_err(|e| SystemError::io("finish", path, e))?;
         }
         Ok(())
     }

@@ -165,7 +165,9 @@ fn why(there: &PathRow, node: &Node) -> &'static str {
         (PathRow::File { .. }, Node::Directory(_)) => {
             "one has a file where the other has a directory"
         }
-        (PathRow::Directory { .. }, Node::Directory(_)) => "mode or owner of the directory differ",
+        (PathRow::Directory { .. }, Node::Directory(_)) => {
+            "mode, owner or extended attributes of the directory differ"
+        }
         (PathRow::Directory { .. }, _) => "one has a directory where the other has a file",
         (PathRow::File { .. }, _) => "both have this file",
     }

@@ -51,7 +51,8 @@ pub struct Made {
     pub node: MadeNode,
 }
 
-/// What a trigger made.
+/// What a trigger made. Bits of set-user-ID and set-group-ID, and extended attributes other than `user.*`, end the
+/// transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MadeNode {
     /// A directory.

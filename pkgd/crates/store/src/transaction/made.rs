@@ -45,6 +45,10 @@ impl System<'_> {
             let why = format!("it made /{path}, which belongs to a package");
             return Err(SystemError::Trigger { why });
         }
+        if is_privileged(&made.node) {
+            let why = format!("it made /{path} with rights that only a package may give");
+            return Err(SystemError::Trigger { why });
+        }
         let at = root.join(OsStr::from_bytes(bytes));
         let kind = if is_config { OwnKind::Config } else { OwnKind::Trigger };
         let node = match self.node_of(made.node)? {
@@ -78,4 +82,14 @@ impl System<'_> {
             }
         })
     }
+}
+
+/// Whether a file gives rights to whoever runs it. A trigger reads what packages brought: one that was led astray by
+/// it must not be able to leave such a file.
+fn is_privileged(node: &MadeNode) -> bool {
+    let (MadeNode::Directory(attributes) | MadeNode::File { attributes, .. }) = node else {
+        return false;
+    };
+    attributes.mode & !0o1777 != 0
+        || attributes.xattrs.iter().any(|(name, _)| !name.starts_with("user."))
 }

@@ -110,7 +110,16 @@ impl System<'_> {
     /// # Errors
     /// The database cannot be written.
     pub fn hold(&self, package: &Name, note: Option<&str>, now_ms: u64) -> Result<(), SystemError> {
-        let key = package.to_string();
+        self.restrict(&package.to_string(), note, now_ms)
+    }
+
+    /// Binds a package to some versions or to a repository, or lets go of it with `None`. `what` is for the
+    /// solver; it is not the name of a package alone, which would be a hold.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn restrict(&self, what: &str, note: Option<&str>, now_ms: u64) -> Result<(), SystemError> {
+        let key = what.to_owned();
         let note = note.map(str::to_owned);
         Ok(self.store.write(|w| match note {
             Some(note) => w.put(HOLDS, key.as_bytes(), &HoldRow { note, at_ms: now_ms }),

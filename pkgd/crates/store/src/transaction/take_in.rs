@@ -13,7 +13,7 @@ use super::system::System;
 use super::{Problem, SystemError};
 use crate::fs::Attributes;
 use crate::objects::{Ingest, ObjectId, manifest_path, put_bytes};
-use crate::packages::{Node, Tree, decode_manifest};
+use crate::packages::{Node, Tree, decode_manifest, encode};
 
 impl System<'_> {
     /// Manifests and contents that the store does not have.
@@ -64,6 +64,10 @@ pub(crate) fn fetch(plan: &Plan, source: &dyn ContentSource) -> Result<Wish, Sys
         let content = |why: String| SystemError::Content { digest: one.manifest, why };
         let bytes = source.manifest(&one.manifest).map_err(|e| content(e.to_string()))?;
         let manifest = decode_manifest(&bytes, &one.manifest)?;
+        // A package has one identity: other bytes that say the same would be another package of that name.
+        if encode(&manifest).map_err(content)?.1 != bytes {
+            return Err(content("its manifest is not in canonical form".to_owned()));
+        }
         let package: Name = manifest.name.clone();
         let tree = Tree::new(manifest, one.accounts.clone()).map_err(|account| {
             SystemError::Refused(vec![Problem::NoAccount { package, account }])

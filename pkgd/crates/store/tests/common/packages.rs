@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use minos_model::package::{Account, Actions, FileKind, Origin, PackageFile};
+use minos_model::package::{Account, Actions, FileKind, Origin, PackageFile, Xattr};
 use minos_model::{Digest, PackageFields, PackageManifest, PackagePath};
 use minos_store::fs::{FileType, Fs};
 use minos_store::{
@@ -22,7 +22,13 @@ pub enum Item {
     Link(&'static str),
     Hard(&'static str),
     Folder(u16),
+    /// A file with extended attributes, sorted by name.
+    Marked(&'static str, u16, Marks),
+    /// A folder with extended attributes.
+    MarkedFolder(Marks),
 }
+
+pub type Marks = &'static [(&'static str, &'static [u8])];
 
 /// A package of files; folders above them are made up where they are not given.
 #[derive(Debug, Clone)]
@@ -52,9 +58,20 @@ impl Spec {
             Item::Link(to) => (FileKind::Symlink { target: to.as_bytes().to_vec() }, 0),
             Item::Hard(to) => (FileKind::Hardlink { to: to.parse().unwrap() }, 0),
             Item::Folder(mode) => (FileKind::Directory, *mode),
+            Item::Marked(text, mode, _) => (regular(text), *mode),
+            Item::MarkedFolder(_) => (FileKind::Directory, 0o755),
+        };
+        let marks = match item {
+            Item::Marked(_, _, marks) | Item::MarkedFolder(marks) => *marks,
+            _ => &[],
+        };
+        let xattr = |(name, value): &(&str, &[u8])| Xattr {
+            name: (*name).to_owned(),
+            value: value.to_vec(),
         };
         let (user, group) = (Account::ROOT, Account::ROOT);
-        PackageFile { path: path.parse().unwrap(), kind, mode, user, group, xattrs: vec![] }
+        let xattrs = marks.iter().map(xattr).collect();
+        PackageFile { path: path.parse().unwrap(), kind, mode, user, group, xattrs }
     }
 
     pub fn manifest(&self) -> PackageManifest {
@@ -122,11 +139,24 @@ impl Shelf {
         shelf
     }
 
+    /// The contents of a spec under another manifest.
+    pub fn with(manifest: &PackageManifest, spec: &Spec) -> Self {
+        let mut shelf = Self::default();
+        shelf.put(manifest, spec);
+        shelf
+    }
+
     pub fn add(&mut self, spec: &Spec) -> Digest {
-        let bytes = postcard::to_extend(&spec.manifest(), Vec::new()).unwrap();
+        self.put(&spec.manifest(), spec)
+    }
+
+    fn put(&mut self, manifest: &PackageManifest, spec: &Spec) -> Digest {
+        let bytes = postcard::to_extend(manifest, Vec::new()).unwrap();
         let digest = Digest::of(&bytes);
         let texts = spec.items.values().filter_map(|item| match item {
-            Item::File(text, _) | Item::Config(text) => Some(text.as_bytes()),
+            Item::File(text, _) | Item::Config(text) | Item::Marked(text, ..) => {
+                Some(text.as_bytes())
+            }
             _ => None,
         });
         let contents = texts.map(|text| (Digest::of(text), text.to_vec())).collect();
@@ -191,7 +221,7 @@ pub fn install(system: &System<'_>, specs: &[Spec], remove: &[&str]) -> Result<u
     Ok(system.apply(&plan, &shelf, &mut NoTriggers, None, &CLOCK)?.generation)
 }
 
-/// Every path below `at` with kind, mode, owner and content, one a line.
+/// Every path below `at` with kind, mode, owner, extended attributes and content, one a line.
 pub fn picture(fs: &dyn Fs, at: &Path) -> String {
     let mut out = String::new();
     let mut open: Vec<PathBuf> = vec![at.to_owned()];
@@ -201,6 +231,11 @@ pub fn picture(fs: &dyn Fs, at: &Path) -> String {
             let stat = fs.stat(&path).unwrap().unwrap();
             let short = path.strip_prefix(at).unwrap().display().to_string();
             write!(out, "{short} {:o} {} {} ", stat.mode, stat.uid, stat.gid).unwrap();
+            if kind != FileType::Symlink {
+                for (name, value) in fs.xattrs(&path).unwrap() {
+                    write!(out, "{name}={} ", value.escape_ascii()).unwrap();
+                }
+            }
             match kind {
                 FileType::Directory => {
                     out.push('/');
