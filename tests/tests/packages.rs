@@ -2,7 +2,7 @@
 #![cfg(feature = "system")]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use minos_model::JobState;
@@ -174,6 +174,82 @@ fn holds_and_pins_bind_the_solver() {
     propose(&mut daemon, install(&["runner=1.0"])).expect_err("never by accident");
     change(&mut daemon, back);
     assert_eq!(data(&root), "one\n");
+}
+
+/// A sysroot has exactly a package and what it needs, can be written where that was asked for, and goes without
+/// a trace: by its name, or with its link.
+#[test]
+fn a_sysroot_has_what_was_asked_for_and_goes_again() {
+    let mut recipes = recipes();
+    version(&mut recipes, "other", "1.0", "mkdir -p /usr/share\necho other > /usr/share/other\n");
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    pack(&mut daemon, &["demo/runner", "demo/app", "demo/other"]);
+    change(&mut daemon, install(&["app", "other"]));
+    let link = root.path().join("link");
+    let sysroot = |place: &str, packages: &[&str], writable: bool| PackageRequest::Sysroot {
+        name: place.to_owned(),
+        packages: packages.iter().map(ToString::to_string).collect(),
+        writable,
+    };
+    let made = ask(&mut daemon, sysroot(&shown(&link), &["app"], true)).expect("made");
+    assert_eq!(made.find("packages"), Some(&Field::Number(2)));
+    assert_eq!(fs::read_to_string(link.join("usr/share/runner/data")).unwrap(), "one\n");
+    assert!(!link.join("usr/share/other").exists());
+    fs::write(link.join("usr/share/runner/data"), "mine\n").unwrap();
+    assert_eq!(data(&root), "one\n", "a copy of its own");
+
+    ask(&mut daemon, sysroot("by-name", &["other"], false)).expect("made");
+    let list = ask(&mut daemon, PackageRequest::Sysroots).unwrap();
+    assert_eq!(column(&list, "sysroots", "sysroot").len(), 2, "{list:?}");
+    ask(&mut daemon, sysroot("by-name", &[], false)).expect("gone");
+    fs::remove_file(&link).unwrap();
+    ask(&mut daemon, PackageRequest::Collect { dry_run: false, keep: None }).expect("collected");
+    assert!(root.list("sysroots").is_empty(), "{:?}", root.list("sysroots"));
+    ask(&mut daemon, sysroot("Not A Name", &["app"], false)).expect_err("a name is a name");
+    ask(&mut daemon, sysroot("x", &["nosuch"], false)).expect_err("only what is installed");
+}
+
+/// What the `[package]` table of a recipe says: config files are merged, users own files, conflicts are kept apart.
+#[test]
+fn the_package_table_of_a_recipe_counts() {
+    let table = "[package]\nconfig = [\"/etc/runner.conf\"]\nconflicts = [\"rival\"]\n\
+                 [[package.group]]\nname = \"runner\"\n[[package.user]]\nname = \"runner\"\ngroup = \"runner\"\n\
+                 [package.owners]\n7 = \"runner\"\n";
+    let script = |port: u32| {
+        format!(
+            "mkdir -p /etc /var/lib/runner\nprintf 'name = x\\n\\n\\n\\nport = {port}\\n' > /etc/runner.conf\n\
+             chown 7:7 /var/lib/runner\n"
+        )
+    };
+    let mut recipes = Recipes::new();
+    recipes.step_with("runner", &[], &[("install", &script(1))], table);
+    recipes.step("rival", &[], &[]);
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    pack(&mut daemon, &["demo/runner", "demo/rival"]);
+    change(&mut daemon, install(&["runner"]));
+    let owner = fs::metadata(current(&root).join("var/lib/runner")).unwrap().uid();
+    assert!((100..1000).contains(&owner), "a number of the system's own: {owner}");
+    let refused = propose(&mut daemon, install(&["rival"])).unwrap_err();
+    assert!(refused.what.contains("conflict"), "{refused}");
+
+    // The user edits one end of the file, the next version changes the other.
+    let conf = current(&root).join("etc/runner.conf");
+    let text = fs::read_to_string(&conf).unwrap();
+    fs::write(&conf, text.replace("name = x", "name = mine")).unwrap();
+    drop(daemon);
+    recipes.step_with("runner", &[], &[("install", &script(2))], table);
+    let toml = fs::read_to_string(recipes.file("runner", "recipe.toml")).unwrap();
+    recipes.write("demo/runner/recipe.toml", &toml.replace("\"1.0\"", "\"1.1\""));
+    let mut daemon = root.start();
+    pack(&mut daemon, &["demo/runner"]);
+    let applied = change(&mut daemon, Wish { upgrade: true, ..Wish::default() });
+    assert_eq!(column(&applied, "config", "file"), ["/etc/runner.conf"]);
+    let merged = fs::read_to_string(current(&root).join("etc/runner.conf")).unwrap();
+    assert_eq!(merged, "name = mine\n\n\n\nport = 2\n");
+    let same = fs::metadata(current(&root).join("var/lib/runner")).unwrap().uid();
+    assert_eq!(same, owner);
 }
 
 /// Packages of somebody else are taken only when the key is trusted, and only as they were signed.

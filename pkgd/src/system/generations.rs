@@ -149,6 +149,7 @@ impl Asked<'_> {
         let _changing = if dry_run { None } else { Some(self.packages.changing()?) };
         if !dry_run {
             self.audit(format!("collect, keeping {newest}"))?;
+            self.collect_sysroots()?;
         }
         let (service, never) = (self.service, || false);
         let system = self.system()?;

@@ -1,5 +1,11 @@
 //! Roots of exactly some packages and what they need.
 
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
 use minos_model::{Digest, Name};
 use minos_proto::{ErrorReport, Field, Sheet};
 use minos_solve::index::{self, Repository, Table};
@@ -12,35 +18,83 @@ use super::{Asked, files};
 impl Asked<'_> {
     pub(super) fn sysroot(
         &self,
-        name: &str,
+        place: &str,
         packages: &[String],
         writable: bool,
     ) -> Result<Sheet, ErrorReport> {
-        let bad = |_| {
-            invalid(
-                format!("'{name}' cannot be the name of a sysroot"),
-                "small letters, digits and '-'",
-            )
-        };
-        let name: Name = name.parse().map_err(bad)?;
+        let (name, link) = named(place)?;
         let _changing = self.packages.changing()?;
-        let system = self.system()?;
         if packages.is_empty() {
-            self.audit(format!("sysroot {name} removed"))?;
-            system.remove_sysroot(&name).map_err(|e| system_error(&e))?;
+            self.audit(format!("sysroot {place} removed"))?;
+            self.forget(&name)?;
             return self.sysroots();
         }
-        self.audit(format!("sysroot {name}: {}", packages.join(" ")))?;
+        self.audit(format!("sysroot {place}: {}", packages.join(" ")))?;
         let members = self.closure(packages)?;
         let mode = if writable { SysrootMode::Copy } else { SysrootMode::Hardlink };
-        let made = system.compose(&members, &name, mode).map_err(|e| system_error(&e))?;
+        let made = self.system()?.compose(&members, &name, mode).map_err(|e| system_error(&e))?;
+        if let Some(link) = &link {
+            self.point(link, &name, &made.path)?;
+        }
         Ok(Sheet::new("sysroot")
             .fact("sysroot", name.to_string())
-            .fact("path", made.path.display().to_string())
+            .fact("path", link.unwrap_or(made.path).display().to_string())
             .fact("packages", members.len())
             .fact("paths", made.paths)
             .fact("bytes", Field::Bytes(made.bytes))
             .fact("writable", writable))
+    }
+
+    /// Makes `link` lead to a sysroot. A link of an earlier time gives way, anything else does not.
+    fn point(&self, link: &Path, name: &Name, root: &Path) -> Result<(), ErrorReport> {
+        match fs::symlink_metadata(link) {
+            Ok(meta) if !meta.is_symlink() => {
+                let what = format!("'{}' is there and is no link", link.display());
+                return Err(invalid(what, "take it away first, or name another folder"));
+            }
+            Ok(_) => fs::remove_file(link).map_err(|e| on_file("replace", link, &e))?,
+            Err(_) => {}
+        }
+        symlink(root, link).map_err(|e| on_file("create", link, &e))?;
+        let record = self.packages.path(&format!("sysroots/.link-{name}"));
+        files::replace(&record, link.as_os_str().as_bytes(), 0o600)
+    }
+
+    /// Where the link of a sysroot stands, if it has one.
+    fn link_of(&self, name: &str) -> Result<Option<PathBuf>, ErrorReport> {
+        let record = self.packages.path(&format!("sysroots/.link-{name}"));
+        Ok(files::read(&record)?.map(|bytes| PathBuf::from(OsString::from_vec(bytes))))
+    }
+
+    fn forget(&self, name: &Name) -> Result<(), ErrorReport> {
+        self.system()?.remove_sysroot(name).map_err(|e| system_error(&e))?;
+        let root = self.packages.path(&format!("sysroots/{name}"));
+        if let Some(link) = self.link_of(&name.to_string())? {
+            if fs::read_link(&link).is_ok_and(|to| to == root) {
+                fs::remove_file(&link).map_err(|e| on_file("delete", &link, &e))?;
+            }
+            let _ = fs::remove_file(self.packages.path(&format!("sysroots/.link-{name}")));
+        }
+        Ok(())
+    }
+
+    /// Takes sysroots away whose link somebody took away.
+    pub(super) fn collect_sysroots(&self) -> Result<(), ErrorReport> {
+        for name in self.sysroot_names()? {
+            let root = self.packages.path(&format!("sysroots/{name}"));
+            let gone = |link: PathBuf| !fs::read_link(link).is_ok_and(|to| to == root);
+            if self.link_of(&name)?.is_some_and(gone)
+                && let Ok(name) = name.parse()
+            {
+                self.forget(&name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sysroot_names(&self) -> Result<Vec<String>, ErrorReport> {
+        let names = files::names(&self.packages.path("sysroots"))?.into_iter();
+        Ok(names.filter(|name| !name.starts_with('.')).collect())
     }
 
     /// The packages and what they need, of those that the store has: the system as it is, asked for less.
@@ -77,12 +131,29 @@ impl Asked<'_> {
     }
 
     pub(super) fn sysroots(&self) -> Result<Sheet, ErrorReport> {
-        let folder = self.packages.path("sysroots");
-        let names = files::names(&folder)?.into_iter().filter(|name| !name.starts_with('.'));
-        let row = |name: String| {
-            let path = folder.join(&name).display().to_string();
-            vec![name.into(), path.into()]
-        };
-        Ok(Sheet::new("sysroots").grid("sysroots", &["sysroot", "path"], names.map(row).collect()))
+        let mut rows = Vec::new();
+        for name in self.sysroot_names()? {
+            let path = self.packages.path(&format!("sysroots/{name}")).display().to_string();
+            let link = self.link_of(&name)?.map(|link| link.display().to_string());
+            rows.push(vec![name.into(), link.into(), path.into()]);
+        }
+        Ok(Sheet::new("sysroots").grid("sysroots", &["sysroot", "link", "path"], rows))
     }
+}
+
+/// What stands for a sysroot: its name, or the absolute path of a link to it, from which it gets a name.
+fn named(place: &str) -> Result<(Name, Option<PathBuf>), ErrorReport> {
+    if place.starts_with('/') && !place.contains(|c: char| c.is_control()) {
+        let path = PathBuf::from(place.trim_end_matches('/'));
+        let digest = Digest::of(path.as_os_str().as_bytes());
+        let name = format!("at-{}", digest.short()).parse::<Name>();
+        return name.map(|name| (name, Some(path))).map_err(|e| invalid(e.to_string(), ""));
+    }
+    let bad = |_| {
+        invalid(
+            format!("'{place}' cannot be the name of a sysroot"),
+            "small letters, digits and '-', or the absolute path of a link to be made",
+        )
+    };
+    Ok((place.parse().map_err(bad)?, None))
 }

@@ -213,7 +213,8 @@ pub enum PackageRequest {
     },
     /// A root with exactly these packages and what they need.
     Sysroot {
-        /// Its name; it is `sysroots/NAME` below the state root.
+        /// Its name; it is `sysroots/NAME` below the state root. Or an absolute path, where a link to it is
+        /// made; once that link is gone, the next collection takes the sysroot away.
         name: String,
         /// The packages; empty takes the sysroot away.
         packages: Vec<String>,
