@@ -318,7 +318,7 @@ pub fn rows() -> Vec<Row> {
         row("W4.verify-metadata", Process, Some(60.0)),
         row("W7.switch", Within, Some(50.0)),
         row("W8.mark", Within, Some(50.0)),
-        row("W9.sysroot", Within, Some(40.0)),
+        row("W9.sysroot", Process, Some(40.0)),
         row("W10.search", Within, Some(15.0)),
         row("W11.open", Within, Some(5.0)),
         row("query.owner", Within, Some(1.0)),

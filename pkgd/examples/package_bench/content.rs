@@ -65,7 +65,7 @@ impl Contents {
         let mut files = Vec::with_capacity(FILES);
         for f in 0..FILES {
             let size = self.random.size();
-            let same = self.shared.get(f).filter(|_| self.package % 10 == 0);
+            let same = self.shared.get(f).filter(|_| self.package.is_multiple_of(10));
             files.push(same.cloned().unwrap_or_else(|| self.random.content(size)));
         }
         self.package += 1;
