@@ -293,7 +293,7 @@ fn a_package_made_by_hand_is_installed_and_the_database_comes_back() {
     let added = room.pkgctl(&format!("{at} repo add site {site}"));
     assert_eq!(added.status.code(), Some(9), "{added:?}");
     assert!(String::from_utf8_lossy(&added.stdout).contains("hello-1.0-1.noarch.mpk"));
-    let said = room.refused(&format!("{at} install hello -y"), 11);
+    let said = room.refused(&format!("{at} install hello -y"), 13);
     assert!(said.contains("hello"), "{said}");
     room.json(&format!("{at} key trust ann.pub"));
     room.json(&format!("{at} repo sync"));

@@ -78,7 +78,12 @@ fn typed(question: &str) -> Result<String, ErrorReport> {
         line
     };
     let mut line = line;
-    line().map_err(|e| on_file("read a password from", TERMINAL.as_ref(), &e))
+    line().map_err(|e| match e.kind() {
+        io::ErrorKind::Interrupted => {
+            ErrorReport::new(ErrorKind::Invalid, "no password was typed", "nothing was changed")
+        }
+        _ => on_file("read a password from", TERMINAL.as_ref(), &e),
+    })
 }
 
 /// The terminal without echo, for as long as this lives. Keys come one by one, and Ctrl-C as a key: a signal would

@@ -59,8 +59,7 @@ fn ask(verb: &str, words: &[String]) -> Result<Reply, Error> {
         what: format!("cannot start {}: {e}", program.display()),
         hint: "put pkgd beside pkgctl, or into a folder of PATH".into(),
     })?;
-    if said.is_empty() {
-        // Killed, by Ctrl-C most likely.
+    if said.is_empty() && sys::interrupted() {
         return Err(Error::Interrupted);
     }
     let damaged = |e| Error::from_frame("pkgd tool", e);
