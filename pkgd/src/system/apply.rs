@@ -29,7 +29,7 @@ impl Asked<'_> {
                 let tell = move |done: u64, name: &str| {
                     let _ = sender.send((done, name.to_owned()));
                 };
-                let contents = Contents::new(known, trust, &tell);
+                let contents = Contents::new(&known, trust, &tell);
                 system.apply(plan, &contents, &mut NoTriggers, by, &|| service.now_ms())
             });
             for (done, name) in told {
