@@ -11,7 +11,10 @@ const ALLOWED: &[(&str, &str)] = &[
     ("minos-model", "serde sha2"),
     ("minos-proto", "minos-model crc32fast heapless postcard serde"),
     ("minos-recipe", "minos-model postcard serde toml"),
-    ("minos-package", "minos-model base64 blake2 ed25519-dalek elf postcard scrypt serde sha2 zstd"),
+    (
+        "minos-package",
+        "minos-model base64 blake2 ed25519-dalek elf postcard scrypt serde sha2 zstd",
+    ),
     ("minos-plan", "minos-model minos-recipe petgraph serde"),
     ("minos-solve", "minos-model crc32fast petgraph resolvo"),
     ("minos-store", "minos-model diffy postcard redb rustix serde zstd"),

@@ -3,7 +3,9 @@
 //! much of the kernel to attack. It is a second fence: every other promise of the box holds without it.
 
 use crate::sys::process::install_filter;
-use libc::{BPF_ABS, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET, BPF_W, sock_filter};
+use libc::{
+    BPF_ABS, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET, BPF_W, sock_filter,
+};
 use std::io;
 
 /// Offsets in `struct seccomp_data`.
@@ -121,10 +123,10 @@ pub fn install() -> io::Result<()> {
 /// What a sealed worker may ask the kernel for: to read and write what is open, to wait, to take and give back memory, to
 /// end. No call here makes a descriptor of a path, reaches another process or makes one. Numbers of x86-64: read, write,
 /// close, fstat, lseek, munmap, brk, rt_sigaction, rt_sigprocmask, rt_sigreturn, pread64, readv, writev, sched_yield,
-/// mremap, madvise, recvmsg, exit, fcntl, sigaltstack, gettid, futex, clock_gettime, exit_group, getrandom.
-const WORKER: [u32; 25] = [
-    0, 1, 3, 5, 8, 11, 12, 13, 14, 15, 17, 19, 20, 24, 25, 28, 47, 60, 72, 131, 186, 202, 228, 231,
-    318,
+/// mremap, madvise, recvfrom, recvmsg, exit, fcntl, sigaltstack, gettid, futex, clock_gettime, exit_group, getrandom.
+const WORKER: [u32; 26] = [
+    0, 1, 3, 5, 8, 11, 12, 13, 14, 15, 17, 19, 20, 24, 25, 28, 45, 47, 60, 72, 131, 186, 202, 228,
+    231, 318,
 ];
 const MMAP: u32 = 9;
 const MPROTECT: u32 = 10;
@@ -137,8 +139,7 @@ fn has_bits(index: u32, bits: i32, then: sock_filter, other: sock_filter) -> [so
 /// Nothing but [`WORKER`], and memory that is neither of a file nor executable.
 fn worker_program() -> Vec<sock_filter> {
     let refuse = || answer(libc::EPERM);
-    let mut program =
-        vec![load(ARCH), jump(BPF_JEQ, ARCH_X86_64, 1, 0), refuse(), load(NR)];
+    let mut program = vec![load(ARCH), jump(BPF_JEQ, ARCH_X86_64, 1, 0), refuse(), load(NR)];
     for number in WORKER {
         program.extend([jump(BPF_JEQ, number, 0, 1), permit()]);
     }

@@ -27,7 +27,9 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Worker { doing, source } => write!(f, "cannot {doing} the unpacking worker: {source}"),
+            Self::Worker { doing, source } => {
+                write!(f, "cannot {doing} the unpacking worker: {source}")
+            }
             Self::Told(words) => f.write_str(words),
             Self::Died(how) => write!(
                 f,
