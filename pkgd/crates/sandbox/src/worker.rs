@@ -79,6 +79,8 @@ fn become_nobody() -> Result<(), Failure> {
     let (user, group) = (Uid::from_raw(SEALED_ID), Gid::from_raw(SEALED_ID));
     setgroups(&[]).at(Stage::Privileges)?;
     setresgid(group, group, group).at(Stage::Privileges)?;
+    // The last one is needed once more, and goes with the user.
+    caps::drop(None, CapSet::Bounding, Capability::CAP_SETUID).map_err(capabilities)?;
     keep_capabilities(&[Capability::CAP_SETUID])?;
     setresuid(user, user, user).at(Stage::Privileges)
 }
@@ -107,16 +109,17 @@ fn landlock(reach: &Reach<'_>) -> Result<(), Failure> {
 
 /// The bounding set stays: an ordinary user may not touch it, and nothing can be executed any more.
 fn drop_capabilities(any_owner: bool) -> Result<(), Failure> {
-    let failed = |error: caps::errors::CapsError| {
-        Failure::new(Stage::Privileges, format!("capabilities: {error}"))
-    };
-    let had = caps::read(None, CapSet::Permitted).map_err(failed)?;
+    let had = caps::read(None, CapSet::Permitted).map_err(capabilities)?;
     let reading = Capability::CAP_DAC_READ_SEARCH;
     let keep: CapsHashSet = had.into_iter().filter(|c| any_owner && *c == reading).collect();
-    caps::clear(None, CapSet::Ambient).map_err(failed)?;
-    caps::clear(None, CapSet::Inheritable).map_err(failed)?;
-    caps::set(None, CapSet::Effective, &keep).map_err(failed)?;
-    caps::set(None, CapSet::Permitted, &keep).map_err(failed)
+    caps::clear(None, CapSet::Ambient).map_err(capabilities)?;
+    caps::clear(None, CapSet::Inheritable).map_err(capabilities)?;
+    caps::set(None, CapSet::Effective, &keep).map_err(capabilities)?;
+    caps::set(None, CapSet::Permitted, &keep).map_err(capabilities)
+}
+
+fn capabilities(error: caps::errors::CapsError) -> Failure {
+    Failure::new(Stage::Privileges, format!("capabilities: {error}"))
 }
 
 fn refused(error: RulesetError) -> Failure {

@@ -119,8 +119,10 @@ impl Records {
     /// What was not sent yet is dropped.
     fn failed(&mut self, words: &str) -> io::Result<()> {
         self.record.truncate(1);
-        let words = words.get(..words.floor_char_boundary(MAX_WORDS)).unwrap_or_default();
+        // The cut may fall within a character; the reader shows that as '?'.
+        let words = words.as_bytes();
+        let words = words.get(..MAX_WORDS).unwrap_or(words);
         let length = u16::try_from(words.len()).unwrap_or(0).to_le_bytes();
-        self.out.write_all(&[&[FAILED][..], &length, words.as_bytes()].concat())
+        self.out.write_all(&[&[FAILED][..], &length, words].concat())
     }
 }

@@ -21,8 +21,11 @@ pub const ARGV0: &str = "escape";
 
 pub const TESTS: &[Test] = &[("nothing_gets_out_of_a_worker", nothing_gets_out_of_a_worker)];
 
+/// Something to try and its name.
+type Act = (&'static str, fn() -> io::Result<()>);
+
 /// What is tried. Each must be refused as not permitted, and not for what is wrong with its arguments.
-const ACTS: &[(&str, fn() -> io::Result<()>)] = &[
+const ACTS: &[Act] = &[
     ("open a file", || File::open("/etc/passwd").map(drop)),
     ("open a device", || File::open("/dev/null").map(drop)),
     ("open a folder", || std::fs::read_dir("/").map(drop)),

@@ -131,7 +131,7 @@ fn a_worker_has_no_rights() {
         assert_eq!(field(&status, name).split('\t').collect::<Vec<_>>(), vec![id.as_str(); 4]);
     }
     assert_eq!(field(&status, "Groups"), "");
-    for name in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+    for name in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
         assert_eq!(field(&status, name), "0000000000000000", "{name}");
     }
     assert_eq!(field(&status, "NoNewPrivs"), "1");
