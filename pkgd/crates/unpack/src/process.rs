@@ -16,10 +16,11 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::error::Error;
-use crate::protocol::{DATA, DONE, FAILED, MAX_WORDS, RECORD, Request};
+use crate::protocol::{DATA, DONE, FAILED, LEAST, MAX_WORDS, MOST, Request};
 use crate::worker::ARGV0;
 
-/// How long a worker may take for one record: 256 KiB, of at most two frames.
+/// How long a worker is waited for in all until a record is whole: mostly a frame of 256 KiB. What is done with the
+/// bytes meanwhile does not count.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a worker that has closed its output may take to die by itself, so that its own end can be told.
@@ -105,30 +106,32 @@ impl Worker {
             });
         }
         let left = request.pieces.iter().map(|(_, length)| length).sum();
-        Ok(Answer { worker: self, left, record: 0, deadline: Instant::now() })
+        Ok(Answer { worker: self, left, record: 0, patience: Duration::ZERO })
     }
 
-    /// Reads something before `deadline`. Never returns 0.
-    fn read(&mut self, buffer: &mut [u8], deadline: Instant) -> Result<usize, Error> {
+    /// Reads something, waiting no longer than `patience`, from which it takes what it waited. Never returns 0.
+    fn read(&mut self, buffer: &mut [u8], patience: &mut Duration) -> Result<usize, Error> {
         loop {
             match self.answers.read(buffer) {
                 Ok(0) => return Err(Error::Died(self.end())),
                 Ok(count) => return Ok(count),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait(deadline)?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait(patience)?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => return Err(Error::Worker { doing: "hear", source }),
             }
         }
     }
 
-    fn wait(&self, deadline: Instant) -> Result<(), Error> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+    fn wait(&self, patience: &mut Duration) -> Result<(), Error> {
+        if patience.is_zero() {
             return Err(Error::Silent(self.patience));
         }
         // Rounded up: a wait of 0 would spin through the last millisecond.
-        let timeout = PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX);
-        match poll(&mut [PollFd::new(self.answers.as_fd(), PollFlags::POLLIN)], timeout) {
+        let timeout = PollTimeout::try_from(patience.as_millis() + 1).unwrap_or(PollTimeout::MAX);
+        let start = Instant::now();
+        let polled = poll(&mut [PollFd::new(self.answers.as_fd(), PollFlags::POLLIN)], timeout);
+        *patience = patience.saturating_sub(start.elapsed());
+        match polled {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(source) => Err(Error::Worker { doing: "hear", source: source.into() }),
         }
@@ -165,8 +168,8 @@ pub struct Answer<'a> {
     left: u64,
     /// The same in the record that has begun.
     record: usize,
-    /// When that record must be here.
-    deadline: Instant,
+    /// How long that record may still be waited for.
+    patience: Duration,
 }
 
 impl Answer<'_> {
@@ -181,10 +184,10 @@ impl Answer<'_> {
         }
         if self.record == 0 {
             self.begin(DATA)?;
-            self.record = usize::try_from(self.left).unwrap_or(usize::MAX).min(RECORD);
+            self.record = self.length()?;
         }
         let room = buffer.get_mut(..most.min(self.record)).unwrap_or_default();
-        let count = self.worker.read(room, self.deadline)?;
+        let count = self.worker.read(room, &mut self.patience)?;
         self.record -= count;
         self.left -= count as u64;
         Ok(count)
@@ -200,15 +203,28 @@ impl Answer<'_> {
 
     /// Reads the first byte of a record, which must be `wanted`, or an explanation.
     fn begin(&mut self, wanted: u8) -> Result<(), Error> {
-        self.deadline = Instant::now() + self.worker.patience;
+        self.patience = self.worker.patience;
         let mut kind = [0];
-        self.worker.read(&mut kind, self.deadline)?;
+        self.worker.read(&mut kind, &mut self.patience)?;
         match kind[0] {
             kind if kind == wanted => Ok(()),
             FAILED => Err(self.words()?),
             DATA => Err(Error::Lied("sent more than was asked for")),
             DONE => Err(Error::Lied("sent less than was asked for")),
             _ => Err(Error::Lied("sent what is no answer")),
+        }
+    }
+
+    /// The length of a record of data, if it is one that a worker may send.
+    fn length(&mut self) -> Result<usize, Error> {
+        let mut length = [0; 4];
+        self.exactly(&mut length)?;
+        let length = u32::from_le_bytes(length) as usize;
+        match length as u64 {
+            more if more > self.left => Err(Error::Lied("sent more than was asked for")),
+            all if all == self.left => Ok(length),
+            _ if (LEAST..=MOST).contains(&length) => Ok(length),
+            _ => Err(Error::Lied("sent a piece that is too short or too long")),
         }
     }
 
@@ -228,7 +244,7 @@ impl Answer<'_> {
 
     fn exactly(&mut self, mut buffer: &mut [u8]) -> Result<(), Error> {
         while !buffer.is_empty() {
-            let count = self.worker.read(buffer, self.deadline)?;
+            let count = self.worker.read(buffer, &mut self.patience)?;
             buffer = buffer.get_mut(count..).unwrap_or_default();
         }
         Ok(())

@@ -5,11 +5,11 @@
 //!
 //! | record | bytes behind |
 //! | --- | --- |
-//! | [`DATA`] | the next [`RECORD`] bytes of what was asked, or all that is left |
+//! | [`DATA`] | a length (u32, little-endian), and so many of the next bytes of what was asked: [`LEAST`] to [`MOST`], or all that is left |
 //! | [`DONE`] | none: everything was sent |
 //! | [`FAILED`] | a length (u16, little-endian), at most [`MAX_WORDS`], and why, in UTF-8 |
 //!
-//! So the reader knows the length of every record before it comes.
+//! So no length is the worker's to choose beyond these bounds.
 
 use minos_package::Layout;
 use serde::{Deserialize, Serialize};
@@ -17,8 +17,10 @@ use serde::{Deserialize, Serialize};
 pub const DATA: u8 = 1;
 pub const DONE: u8 = 2;
 pub const FAILED: u8 = 3;
-/// Bytes of data in one record.
-pub const RECORD: usize = 256 << 10;
+/// The fewest bytes of data in a record that is not the last: nobody can make a stream of single bytes.
+pub const LEAST: usize = 64 << 10;
+/// The most bytes of data in a record: a frame.
+pub const MOST: usize = minos_package::index::MAX_FRAME as usize;
 /// The longest explanation in bytes.
 pub const MAX_WORDS: usize = 1024;
 

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use minos_package::Extract;
 use minos_sandbox::wire;
 
-use crate::protocol::{DATA, DONE, FAILED, MAX_WORDS, RECORD, Request};
+use crate::protocol::{DATA, DONE, FAILED, LEAST, MAX_WORDS, Request};
 
 /// The name a worker is started under.
 pub const ARGV0: &str = "minos-unpack";
@@ -78,39 +78,42 @@ fn answer(file: OwnedFd, request: &Request, out: &mut Records) -> Result<(), Fai
     Ok(())
 }
 
-/// Cuts what comes into records.
+/// Makes records of what comes: of a frame by itself where it is long enough, of several where they are not.
 struct Records {
     out: File,
-    /// The record being filled, with its first byte.
-    record: Vec<u8>,
+    /// Data of less than [`LEAST`] bytes.
+    waiting: Vec<u8>,
 }
 
 impl Records {
     fn new(out: File) -> Self {
-        Self { out, record: vec![DATA] }
+        Self { out, waiting: Vec::with_capacity(LEAST) }
     }
 
     fn data(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            let room = RECORD + 1 - self.record.len();
-            let (now, later) = bytes.split_at(room.min(bytes.len()));
-            self.record.extend_from_slice(now);
+        if !self.waiting.is_empty() {
+            let (now, later) = bytes.split_at((LEAST - self.waiting.len()).min(bytes.len()));
+            self.waiting.extend_from_slice(now);
             bytes = later;
-            if self.record.len() == RECORD + 1 {
+            if self.waiting.len() == LEAST {
                 self.flush()?;
             }
         }
+        if bytes.len() >= LEAST {
+            return record(&mut self.out, bytes);
+        }
+        self.waiting.extend_from_slice(bytes);
         Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.out.write_all(&self.record)?;
-        self.record.truncate(1);
+        record(&mut self.out, &self.waiting)?;
+        self.waiting.clear();
         Ok(())
     }
 
     fn done(&mut self) -> io::Result<()> {
-        if self.record.len() > 1 {
+        if !self.waiting.is_empty() {
             self.flush()?;
         }
         self.out.write_all(&[DONE])
@@ -118,11 +121,17 @@ impl Records {
 
     /// What was not sent yet is dropped.
     fn failed(&mut self, words: &str) -> io::Result<()> {
-        self.record.truncate(1);
+        self.waiting.clear();
         // The cut may fall within a character; the reader shows that as '?'.
         let words = words.as_bytes();
         let words = words.get(..MAX_WORDS).unwrap_or(words);
         let length = u16::try_from(words.len()).unwrap_or(0).to_le_bytes();
         self.out.write_all(&[&[FAILED][..], &length, words].concat())
     }
+}
+
+fn record(out: &mut File, bytes: &[u8]) -> io::Result<()> {
+    let length = u32::try_from(bytes.len()).map_err(io::Error::other)?.to_le_bytes();
+    out.write_all(&[DATA, length[0], length[1], length[2], length[3]])?;
+    out.write_all(bytes)
 }

@@ -28,6 +28,10 @@ pub const TESTS: &[Test] = &[
     ("less_than_asked", || told("less", "sent less than was asked for")),
     ("more_than_asked", || told("more", "sent more than was asked for")),
     ("an_endless_stream", || told("endless", "sent more than was asked for")),
+    ("a_longer_record", || told("longer", "sent more than was asked for")),
+    ("a_huge_record", || told("huge", "sent more than was asked for")),
+    ("crumbs", || told("crumbs", "sent a piece that is too short")),
+    ("records_of_nothing", || told("nothing", "sent a piece that is too short")),
     ("other_bytes", || told("other", "its SHA-256 is")),
     ("no_answer", || told("garbage", "sent what is no answer")),
     ("too_many_words", || told("wordy", "at too great length")),
@@ -123,15 +127,23 @@ pub fn main(name: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+fn data(length: u32, bytes: &[u8]) -> Vec<u8> {
+    [&[DATA][..], &length.to_le_bytes(), bytes].concat()
+}
+
 fn say(lie: &str, out: &mut File) -> io::Result<()> {
-    let right = [&[DATA][..], &[0; SIZE]].concat();
+    let right = data(SIZE as u32, &[0; SIZE]);
     match lie {
         "less" => out.write_all(&[DONE]),
         "more" => out.write_all(&[&right[..], &right].concat()),
         "endless" => loop {
             out.write_all(&right)?;
         },
-        "other" => out.write_all(&[&[DATA][..], &[1; SIZE], &[DONE]].concat()),
+        "other" => out.write_all(&[&data(SIZE as u32, &[1; SIZE])[..], &[DONE]].concat()),
+        "longer" => out.write_all(&data(SIZE as u32 + 1, &[0; SIZE + 1])),
+        "huge" => out.write_all(&data(u32::MAX, &[0; SIZE])),
+        "crumbs" => (0..SIZE).try_for_each(|_| out.write_all(&data(1, &[0]))),
+        "nothing" => out.write_all(&data(0, &[]).repeat(SIZE)),
         "garbage" => out.write_all(&[0xff; 100]),
         "wordy" => out.write_all(&[&[FAILED, 0xff, 0xff][..], &[b'x'; 0xffff]].concat()),
         "terminal" => {

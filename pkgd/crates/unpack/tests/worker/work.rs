@@ -5,10 +5,12 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 use std::process;
 use std::thread;
+use std::time::Duration;
 
 use minos_model::Digest;
 use minos_sandbox::SEALED_ID;
 use minos_store::ContentSource as _;
+use minos_unpack::Program;
 
 use crate::Test;
 use crate::made::{Made, contents, pattern, take};
@@ -17,6 +19,7 @@ pub const TESTS: &[Test] = &[
     ("every_content_comes_as_it_was_packed", every_content_comes_as_it_was_packed),
     ("only_what_is_wanted_comes", only_what_is_wanted_comes),
     ("a_sink_may_leave_the_rest", a_sink_may_leave_the_rest),
+    ("a_slow_sink_is_no_silence", a_slow_sink_is_no_silence),
     ("an_error_of_the_sink_ends_it", an_error_of_the_sink_ends_it),
     ("threads_ask_for_different_packages", threads_ask_for_different_packages),
     ("a_worker_has_no_rights", a_worker_has_no_rights),
@@ -66,6 +69,20 @@ fn a_sink_may_leave_the_rest() {
     let expected: Vec<u8> = contents().iter().filter_map(|c| c.first().copied()).collect();
     assert_eq!(first, expected);
     assert_eq!(take(&unpacker, &package, &|_| true).unwrap().len(), contents().len());
+}
+
+/// The time limit once counted what the store did with the bytes: a slow disk looked like a dead worker.
+fn a_slow_sink_is_no_silence() {
+    let mut made = Made::new();
+    let package = made.package("slow", &[pattern(3, 8 << 20)], 16 << 20);
+    let patience = Duration::from_secs(2);
+    let unpacker = made.unpacker().with_worker(Program::default(), patience);
+    let mut sink = |_: &Digest, content: &mut dyn Read| {
+        content.read_exact(&mut [0])?;
+        thread::sleep(patience + patience / 2);
+        Ok(())
+    };
+    unpacker.contents(&package, &|_| true, &mut sink).unwrap();
 }
 
 /// What the worker still has to send must not be taken for the answer to the next request.
