@@ -26,6 +26,6 @@ pub use error::{Error, Part};
 pub use header::Header;
 pub use keys::{KeyId, PublicKey, SecretKey, TrustStore};
 pub use pack::{DirSource, Metadata, pack};
-pub use reader::{Checked, Policy, Reader};
+pub use reader::{Policy, Reader};
 pub use sign::add_signatures;
 pub use writer::{Options, Written, write};

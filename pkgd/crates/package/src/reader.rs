@@ -28,60 +28,6 @@ pub enum Policy<'a> {
     },
 }
 
-/// All of a package that vouches for the rest: header, signatures, manifest. Checked by safe code alone; index and
-/// content are not looked at.
-pub struct Checked {
-    header: Header,
-    signatures: Vec<sign::Entry>,
-    signers: Vec<KeyId>,
-    manifest_bytes: Vec<u8>,
-    manifest: PackageManifest,
-}
-
-impl Checked {
-    /// Reads a package from its start up to the end of the manifest, and checks that.
-    ///
-    /// # Errors
-    /// I/O; not a package; damaged, cut off or extended; not signed as `policy` wants; not in canonical form.
-    pub fn read<R: Read + Seek>(file: &mut R, policy: &Policy<'_>) -> Result<Self, Error> {
-        let found = file.seek(SeekFrom::End(0)).map_err(Error::io("read the package"))?;
-        file.seek(SeekFrom::Start(0)).map_err(Error::io("read the package"))?;
-        let header = read_header(file, found)?;
-        if header.total() != found {
-            return Err(Error::Length { told: header.total(), found });
-        }
-        let block = read_part(file, u64::from(header.signatures), "read the signatures")?;
-        let signatures = sign::parse(&block)?;
-        let signers = check_signatures(&header, &signatures, policy)?;
-        let manifest_bytes = read_part(file, header.manifest, "read the manifest")?;
-        let manifest = decode_manifest(&manifest_bytes, header.manifest_digest)?;
-        Ok(Self { header, signatures, signers, manifest_bytes, manifest })
-    }
-
-    /// The identity of the package: the digest of its manifest.
-    pub fn id(&self) -> Digest {
-        self.header.manifest_digest
-    }
-
-    /// What the package says about itself.
-    pub fn manifest(&self) -> &PackageManifest {
-        &self.manifest
-    }
-
-    /// The manifest as it stands in the file.
-    pub fn into_manifest_bytes(self) -> Vec<u8> {
-        self.manifest_bytes
-    }
-
-    /// The contents with their sizes, in the order of the content.
-    ///
-    /// # Errors
-    /// Two files with the same digest have different sizes.
-    pub fn contents(&self) -> Result<Vec<(Digest, u64)>, Error> {
-        Ok(index::uniques(&self.manifest)?.iter().map(|u| (u.digest, u.size)).collect())
-    }
-}
-
 /// An open package.
 pub struct Reader<R> {
     header: Header,
@@ -101,8 +47,17 @@ impl<R: Read + Seek> Reader<R> {
     /// # Errors
     /// I/O; not a package; damaged, cut off or extended; not signed as `policy` wants; not in canonical form.
     pub fn open(mut file: R, policy: &Policy<'_>) -> Result<Self, Error> {
-        let Checked { header, signatures, signers, manifest_bytes, manifest } =
-            Checked::read(&mut file, policy)?;
+        let found = file.seek(SeekFrom::End(0)).map_err(Error::io("read the package"))?;
+        file.seek(SeekFrom::Start(0)).map_err(Error::io("read the package"))?;
+        let header = read_header(&mut file, found)?;
+        if header.total() != found {
+            return Err(Error::Length { told: header.total(), found });
+        }
+        let block = read_part(&mut file, u64::from(header.signatures), "read the signatures")?;
+        let signatures = sign::parse(&block)?;
+        let signers = check_signatures(&header, &signatures, policy)?;
+        let manifest_bytes = read_part(&mut file, header.manifest, "read the manifest")?;
+        let manifest = decode_manifest(&manifest_bytes, header.manifest_digest)?;
         let index_bytes = read_part(&mut file, header.index, "read the index")?;
         if Digest::of(&index_bytes) != header.index_digest {
             return Err(Error::Damaged(Part::Index));

@@ -36,27 +36,14 @@ const WRITABLE: [&str; 4] = ["/build", "/tmp", "/run", "/dev"];
 
 /// Drops all capabilities but `keep`, from the bounding set too. Root of the box cannot get them back.
 pub fn keep_capabilities(keep: &[Capability]) -> Result<(), Failure> {
-    drop_bounding(keep)?;
-    set_capabilities(keep)
-}
-
-/// Drops all but `keep` from the bounding set. Needs SETPCAP.
-pub fn drop_bounding(keep: &[Capability]) -> Result<(), Failure> {
+    let failed = |error: caps::errors::CapsError| {
+        Failure::new(Stage::Privileges, format!("capabilities: {error}"))
+    };
     for capability in caps::runtime::thread_all_supported() {
         if !keep.contains(&capability) {
-            caps::drop(None, CapSet::Bounding, capability).map_err(no_capabilities)?;
+            caps::drop(None, CapSet::Bounding, capability).map_err(failed)?;
         }
     }
-    Ok(())
-}
-
-fn no_capabilities(error: caps::errors::CapsError) -> Failure {
-    Failure::new(Stage::Privileges, format!("capabilities: {error}"))
-}
-
-/// Sets permitted and effective capabilities to `keep`, and clears the others.
-pub fn set_capabilities(keep: &[Capability]) -> Result<(), Failure> {
-    let failed = no_capabilities;
     let keep = keep.iter().copied().collect();
     caps::clear(None, CapSet::Ambient).map_err(failed)?;
     caps::clear(None, CapSet::Inheritable).map_err(failed)?;
@@ -128,7 +115,6 @@ fn allow(
     ruleset.add_rule(PathBeneath::new(fd, access)).map_err(|error| failed(error.to_string()))
 }
 
-/// A rule set that the kernel refused.
-pub fn refused(error: RulesetError) -> Failure {
+fn refused(error: RulesetError) -> Failure {
     Failure::new(Stage::Landlock, error.to_string())
 }

@@ -113,64 +113,6 @@ fn program() -> Vec<sock_filter> {
     program
 }
 
-/// What a worker may call: streams it has, memory, time, its own end.
-const WORKER: [libc::c_long; 22] = [
-    libc::SYS_read,
-    libc::SYS_write,
-    libc::SYS_readv,
-    libc::SYS_writev,
-    libc::SYS_pread64,
-    libc::SYS_lseek,
-    libc::SYS_fstat,
-    libc::SYS_close,
-    libc::SYS_recvmsg,
-    libc::SYS_recvfrom,
-    libc::SYS_sendto,
-    libc::SYS_brk,
-    libc::SYS_munmap,
-    libc::SYS_mremap,
-    libc::SYS_madvise,
-    libc::SYS_futex,
-    libc::SYS_getrandom,
-    libc::SYS_clock_gettime,
-    libc::SYS_sigaltstack,
-    libc::SYS_rt_sigreturn,
-    libc::SYS_exit,
-    libc::SYS_exit_group,
-];
-
-/// The filter of a worker: any other call, any other architecture and any executable memory is its death.
-fn worker_program() -> Vec<sock_filter> {
-    let kill = statement(BPF_RET | BPF_K, libc::SECCOMP_RET_KILL_PROCESS);
-    let mut program = vec![load(ARCH), jump(BPF_JEQ, ARCH_X86_64, 1, 0), kill, load(NR)];
-    for number in WORKER {
-        program.extend([jump(BPF_JEQ, number as u32, 0, 1), permit()]);
-    }
-    for number in [libc::SYS_mmap, libc::SYS_mprotect] {
-        program.extend([
-            jump(BPF_JEQ, number as u32, 0, 4),
-            load(argument(2)),
-            jump(libc::BPF_JSET, libc::PROT_EXEC as u32, 0, 1),
-            kill,
-            permit(),
-        ]);
-    }
-    // Builds with debug assertions ask whether a descriptor is open before they close it.
-    program.extend([
-        jump(BPF_JEQ, libc::SYS_fcntl as u32, 0, 3),
-        load(argument(1)),
-        jump(BPF_JEQ, libc::F_GETFD as u32, 0, 1),
-        permit(),
-    ]);
-    program.push(kill);
-    program
-}
-
-/// Installs the filter of a worker. Needs no_new_privs.
-pub fn install_worker() -> io::Result<()> {
-    install_filter(&mut worker_program())
-}
-
 /// Installs the filter on this process and its descendants. Needs no_new_privs.
 pub fn install() -> io::Result<()> {
     install_filter(&mut program())

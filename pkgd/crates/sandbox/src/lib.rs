@@ -21,7 +21,6 @@ mod spec;
 mod sys;
 pub mod tree;
 mod wire;
-mod worker;
 
 /// Removes what boxes of a killed pkgd left in the cgroup tree; to be called once at start. Boxes that
 /// still run are not touched.
@@ -40,4 +39,3 @@ pub use helper::run_if_helper;
 pub use meter::Usage;
 pub use probe::{Bounds, Refusal, Report, probe};
 pub use spec::{Bind, Build, IdRange, Limits, MAX_LAYERS, Network, Spec, Strength, Upper};
-pub use worker::{CANNOT_CONFINE, Worker, receive_file, run_if_worker};

@@ -47,23 +47,12 @@ pub fn receive<T: DeserializeOwned>(mut socket: &UnixStream) -> io::Result<(T, V
     Ok((postcard::from_bytes(&body).map_err(invalid)?, fds))
 }
 
-fn receive_header(socket: &UnixStream) -> io::Result<(usize, Vec<OwnedFd>)> {
+fn receive_header(mut socket: &UnixStream) -> io::Result<(usize, Vec<OwnedFd>)> {
     let mut length = [0; 4];
-    let fds = receive_bytes(socket, &mut length)?;
-    let length = u32::from_le_bytes(length) as usize;
-    if length > MAX_FRAME {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "frame too large"));
-    }
-    Ok((length, fds))
-}
-
-/// Fills `bytes`, and takes the descriptors that came with the first of them. `UnexpectedEof` when the other end is
-/// gone.
-pub fn receive_bytes(mut socket: &UnixStream, bytes: &mut [u8]) -> io::Result<Vec<OwnedFd>> {
     let mut space = cmsg_space!([RawFd; MAX_FDS]);
     let mut fds = Vec::new();
     let got = {
-        let mut iov = [IoSliceMut::new(bytes)];
+        let mut iov = [IoSliceMut::new(&mut length)];
         let flags = MsgFlags::MSG_CMSG_CLOEXEC;
         let message = recvmsg::<()>(socket.as_raw_fd(), &mut iov, Some(&mut space), flags)?;
         for control in message.cmsgs()? {
@@ -76,8 +65,12 @@ pub fn receive_bytes(mut socket: &UnixStream, bytes: &mut [u8]) -> io::Result<Ve
     if got == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    if let Some(rest) = bytes.get_mut(got..) {
+    if let Some(rest) = length.get_mut(got..) {
         socket.read_exact(rest)?;
     }
-    Ok(fds)
+    let length = u32::from_le_bytes(length) as usize;
+    if length > MAX_FRAME {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "frame too large"));
+    }
+    Ok((length, fds))
 }

@@ -128,14 +128,6 @@ pub fn close_on_exec_from(first: u32) -> io::Result<()> {
         .map(drop)
 }
 
-/// Closes every descriptor from `first` on.
-///
-/// Only for the start of a process, when none of them has an owner.
-pub fn close_from(first: u32) -> io::Result<()> {
-    // SAFETY: called first thing in a worker: nothing in this program owns a descriptor beyond the standard streams.
-    check(unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) }).map(drop)
-}
-
 /// Gives every signal its default action and unblocks all. Rust's start-up code ignores SIGPIPE, and
 /// what pkgd ignores must not leak into a build.
 pub fn reset_signals() -> io::Result<()> {

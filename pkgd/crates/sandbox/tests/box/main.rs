@@ -14,7 +14,6 @@ mod net;
 mod rig;
 mod slots;
 mod sys;
-mod worker;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::path::Path;
@@ -25,7 +24,6 @@ type Test = (&'static str, fn());
 
 fn main() -> ExitCode {
     minos_sandbox::run_if_helper();
-    minos_sandbox::run_if_worker(worker::NAME, worker::work);
     let name = std::env::args_os().next().unwrap_or_default();
     match Path::new(&name).file_name().and_then(|name| name.to_str()) {
         Some(attack::ARGV0) => return attack::main(),
@@ -34,7 +32,7 @@ fn main() -> ExitCode {
         Some(limits::BARE) => return limits::bare(),
         _ => {}
     }
-    let groups: [&[Test]; 9] = [
+    let groups: [&[Test]; 8] = [
         files::TESTS,
         kernel::TESTS,
         layers::TESTS,
@@ -43,7 +41,6 @@ fn main() -> ExitCode {
         limits::TESTS,
         net::TESTS,
         slots::TESTS,
-        worker::TESTS,
     ];
     let trials =
         groups.concat().into_iter().map(|(name, test)| Trial::test(name, move || run(test)));
