@@ -113,6 +113,12 @@ fn a_trigger_with_survivors_has_failed() {
 }
 
 #[test]
+fn a_trigger_that_forks_without_end_is_bounded() {
+    let error = refused("bomb() { bomb & bomb & }\nbomb\nexit 0\n");
+    assert!(error.what.contains("behind") || error.what.contains("status"), "{error}");
+}
+
+#[test]
 fn a_trigger_that_hangs_is_killed() {
     let error = refused("echo waiting\nread line < /dev/ptmx\n");
     assert!(error.what.contains("killed") && error.what.contains("waiting"), "{error}");

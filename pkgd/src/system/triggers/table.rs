@@ -202,3 +202,83 @@ impl Call {
         own.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use minos_sandbox::tree::Dir;
+
+    use super::{Call, TABLE, calls};
+
+    /// A root with these programs.
+    fn root(programs: &[&str]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for program in programs {
+            let path = root.path().join(program);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        root
+    }
+
+    fn called(root: &tempfile::TempDir, changed: &[&str]) -> Vec<Call> {
+        let changed: Vec<Vec<u8>> = changed.iter().map(|path| path.as_bytes().to_vec()).collect();
+        calls(TABLE, &Dir::open(root.path()).unwrap(), &changed)
+    }
+
+    #[test]
+    fn many_libraries_call_for_one_run() {
+        let root = root(&["usr/sbin/ldconfig"]);
+        let libraries = ["usr/lib/liba.so.1", "usr/lib/libb.so", "etc/ld.so.conf"];
+        let list = called(&root, &libraries);
+        assert_eq!(list.len(), 1);
+        assert_eq!(list[0].argv, ["/usr/sbin/ldconfig", "-X"]);
+        assert_eq!(called(&root, &["usr/share/doc/a.so.txt", "usr/lib/readme", "usr/lib"]), []);
+        assert_eq!(called(&root, &["usr/sbin/ldconfig"]).len(), 1, "a new program runs once");
+    }
+
+    #[test]
+    fn a_root_without_the_program_needs_no_trigger() {
+        assert_eq!(called(&root(&["lfs/usr/sbin/ldconfig"]), &["usr/lib/liba.so"]), []);
+        let linked = root(&["elsewhere/ldconfig"]);
+        fs::create_dir(linked.path().join("usr")).unwrap();
+        symlink("../elsewhere", linked.path().join("usr/sbin")).unwrap();
+        assert_eq!(called(&linked, &["usr/lib/liba.so"]), [], "links are not followed");
+    }
+
+    #[test]
+    fn each_folder_that_is_there_has_its_own_run() {
+        let root = root(&["usr/sbin/depmod"]);
+        for version in ["6.12.1", "6.13.0"] {
+            fs::create_dir_all(root.path().join("usr/lib/modules").join(version)).unwrap();
+        }
+        let changed = [
+            "usr/lib/modules/6.12.1/a.ko",
+            "usr/lib/modules/6.12.1/b.ko.zst",
+            "usr/lib/modules/6.13.0/a.ko",
+            "usr/lib/modules/5.0.0/gone.ko",
+            "usr/lib/modules/--option/a.ko",
+        ];
+        let argv: Vec<_> = called(&root, &changed).into_iter().map(|call| call.argv).collect();
+        let expected = ["6.12.1", "6.13.0"].map(|v| ["/usr/sbin/depmod", "-a", v]);
+        assert_eq!(argv, expected);
+    }
+
+    #[test]
+    fn a_call_may_write_what_the_table_says_and_no_more() {
+        let root = root(&["usr/sbin/depmod"]);
+        fs::create_dir_all(root.path().join("usr/lib/modules/6.1")).unwrap();
+        let list = called(&root, &["usr/lib/modules/6.1/a.ko"]);
+        let may = |path: &str| list[0].may_write(path.as_bytes());
+        assert!(may("usr/lib/modules/6.1/modules.dep"));
+        for path in
+            ["usr/lib/modules/6.1/a.ko", "usr/lib/modules/6.1", "usr/lib/modules/6.10/modules.dep"]
+        {
+            assert!(!may(path), "{path}");
+        }
+        assert!(list[0].leads_to(b"usr/lib") && !list[0].leads_to(b"usr/li"));
+    }
+}
