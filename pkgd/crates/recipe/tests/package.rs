@@ -56,7 +56,7 @@ fn the_table_is_read_and_put_in_order() {
 fn what_is_wrong_in_it_is_told_with_its_line() {
     for (table, word) in [
         ("[package]\ncolour = 1\n", "colour"),
-        ("[package]\ndepends = [\"a >> 2\"]\n", "a >> 2"),
+        ("[package]\ndepends = [\"a >> 2\"]\n", ">> 2"),
         ("[package]\nconfig = [\"etc/x\"]\n", "absolute"),
         ("[package]\nconfig = [\"/etc/../x\"]\n", ".."),
         ("[package.owners]\nmany = \"mail\"\n", "many"),

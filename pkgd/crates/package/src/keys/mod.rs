@@ -48,7 +48,7 @@ impl fmt::Display for KeyError {
         match self {
             Self::Format(what) => write!(f, "not a key or signature file: {what}"),
             Self::Weak => f.write_str("a weak key, for which anybody can make signatures: do not trust its owner"),
-            Self::Encrypted => f.write_str("the secret key has a password"),
+            Self::Encrypted => f.write_str("the secret key has a password: give it, or make a key without one (minisign -G -W, signify -G -n)"),
             Self::EncryptedSignify => f.write_str(
                 "a signify key with a password cannot be read: make one without (signify -G -n), or one of minisign",
             ),
