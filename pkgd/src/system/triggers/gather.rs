@@ -129,3 +129,91 @@ fn on(path: &[u8], error: &io::Error) -> String {
 fn outside(path: &[u8]) -> String {
     format!("it wrote /{}, which it may not", path.escape_ascii())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    use minos_sandbox::tree::Dir;
+    use minos_store::{Made, MadeNode};
+    use nix::sys::stat::{Mode, SFlag, mknod};
+
+    use super::super::table::Call;
+    use super::gather;
+
+    /// What is gathered if a program that may write in `var/cache/fonts` left `make` on a root that has `/etc`.
+    fn gathered(make: impl FnOnce(&Path)) -> Result<Vec<Made>, String> {
+        let (lower, upper) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::create_dir(lower.path().join("etc")).unwrap();
+        make(upper.path());
+        let call = Call {
+            name: "fc-cache",
+            argv: Vec::new(),
+            folder: "var/cache/fonts".to_owned(),
+            writes: &["*"],
+        };
+        let open = |dir: &tempfile::TempDir| Dir::open(dir.path()).unwrap();
+        gather(&call, &open(&lower), &open(&upper))
+    }
+
+    /// Makes the folder in which it may write.
+    fn folder(upper: &Path) -> std::path::PathBuf {
+        let folder = upper.join("var/cache/fonts");
+        fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    #[test]
+    fn folders_come_before_what_is_in_them() {
+        let made = gathered(|upper| {
+            fs::create_dir(upper.join("etc")).unwrap();
+            fs::write(folder(upper).join("a"), "bytes").unwrap();
+            symlink("a", folder(upper).join("b")).unwrap();
+        });
+        let made = made.unwrap();
+        let paths: Vec<_> = made.iter().map(|made| str::from_utf8(&made.path).unwrap()).collect();
+        let fonts = "var/cache/fonts";
+        assert_eq!(paths, ["var", "var/cache", fonts, "var/cache/fonts/a", "var/cache/fonts/b"]);
+        assert!(matches!(&made[3].node, MadeNode::File { content, .. } if content == b"bytes"));
+    }
+
+    #[test]
+    fn a_deletion_is_told() {
+        let made = gathered(|upper| {
+            let mark = folder(upper).join("gone");
+            mknod(&mark, SFlag::S_IFCHR, Mode::empty(), 0).expect("run this as root");
+        });
+        assert_eq!(made.unwrap().pop().unwrap().node, MadeNode::Removed);
+    }
+
+    #[test]
+    fn a_folder_in_which_nothing_was_made_is_not_told() {
+        assert_eq!(gathered(|upper| drop(folder(upper))).unwrap(), []);
+    }
+
+    #[test]
+    fn anything_else_is_refused_by_its_path() {
+        let file = gathered(|upper| {
+            fs::create_dir(upper.join("etc")).unwrap();
+            fs::write(upper.join("etc/passwd"), "").unwrap();
+        });
+        assert!(file.unwrap_err().contains("/etc/passwd"));
+        let empty = gathered(|upper| fs::create_dir(upper.join("opt")).unwrap());
+        assert!(empty.unwrap_err().contains("/opt"));
+        let pipe = gathered(|upper| {
+            nix::unistd::mkfifo(&folder(upper).join("pipe"), Mode::S_IRWXU).unwrap();
+        });
+        assert!(pipe.unwrap_err().contains("/var/cache/fonts/pipe"));
+        let long = gathered(|upper| {
+            let file = fs::File::create(folder(upper).join("long")).unwrap();
+            file.set_len(super::MAX_FILE + 1).unwrap();
+        });
+        assert!(long.unwrap_err().contains("longer"));
+        let deep = gathered(|upper| {
+            fs::create_dir_all(folder(upper).join("d/".repeat(super::MAX_DEPTH))).unwrap();
+        });
+        assert!(deep.unwrap_err().contains("deeper"));
+    }
+}
