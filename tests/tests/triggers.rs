@@ -2,6 +2,7 @@
 #![cfg(feature = "system")]
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -78,7 +79,9 @@ fn libraries_are_found_as_they_come_and_go() {
     change(&mut daemon, install(&["loader", "other"]));
     let both = cache(&root);
     assert!(has(&both, "/usr/lib/libc.so.6") && has(&both, "/usr/lib/libm.so.6"));
-    verify(&mut daemon, false);
+    assert!(!verify(&mut daemon, false).alarm, "what a trigger made is of the generation");
+    let made = fs::metadata(root.path().join("current/etc/ld.so.cache")).expect("it is there");
+    assert_eq!((made.uid(), made.gid(), made.mode() & 0o7777), (0, 0, 0o644));
 
     change(&mut daemon, Wish { remove: vec!["other".to_owned()], ..Wish::default() });
     let one = cache(&root);
