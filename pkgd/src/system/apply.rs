@@ -32,7 +32,7 @@ impl Asked<'_> {
                 let tell = move |done: u64, name: &str| {
                     let _ = sender.send((done, name.to_owned()));
                 };
-                let contents = Contents::new(known, trust, &tell);
+                let contents = Contents::new(&known, trust, &tell);
                 let strength = match service.args.sandbox {
                     Sandbox::Full => Strength::Full,
                     Sandbox::Weak => Strength::Weak,
