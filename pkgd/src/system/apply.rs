@@ -4,11 +4,14 @@ use std::sync::mpsc::channel;
 use std::thread;
 
 use minos_proto::{ErrorReport, Field, Sheet};
-use minos_store::{Applied, ConfigOutcome, NoTriggers, SystemError};
+use minos_sandbox::Strength;
+use minos_store::{Applied, ConfigOutcome, SystemError};
 
 use super::Asked;
 use super::contents::Contents;
 use super::errors::system_error;
+use super::triggers::{Limits, Runner};
+use crate::config::Sandbox;
 
 impl Asked<'_> {
     pub(super) fn apply(&self, plan: &str) -> Result<Sheet, ErrorReport> {
@@ -30,7 +33,12 @@ impl Asked<'_> {
                     let _ = sender.send((done, name.to_owned()));
                 };
                 let contents = Contents::new(&known, trust, &tell);
-                system.apply(plan, &contents, &mut NoTriggers, by, &|| service.now_ms())
+                let strength = match service.args.sandbox {
+                    Sandbox::Full => Strength::Full,
+                    Sandbox::Weak => Strength::Weak,
+                };
+                let mut triggers = Runner::new(&service.args.root, Limits::new(strength));
+                system.apply(plan, &contents, &mut triggers, by, &|| service.now_ms())
             });
             for (done, name) in told {
                 self.progress("unpacking", Some(name), done, total);

@@ -1,0 +1,156 @@
+//! Triggers run in boxes on the root that is put together, and take a change back that they cannot finish.
+#![cfg(feature = "system")]
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use minos_model::JobState;
+use minos_proto::{ErrorReport, PackageRequest, Wish};
+use minos_qemu::control::{Client, Timeouts};
+use minos_tests::packages::{ask, change, install, installed, propose, verify};
+use minos_tests::{Daemon, Recipes, Root};
+
+/// Copies what the seed has, so that it becomes a part of the package.
+const AGAIN: &str = "again() { cp -a \"$1\" \"$1.new\"; mv -T \"$1.new\" \"$1\"; }\n";
+
+/// The seed's ldconfig, and a library for it to find.
+const LDCONFIG: &str = "again /usr/sbin/ldconfig\nmkdir -p /etc\n\
+                        cp /usr/lib/x86_64-linux-gnu/libc.so.6 /usr/lib/libc.so.6\n\
+                        again /usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2\n";
+/// Another library.
+const OTHER: &str = "cp /usr/lib/x86_64-linux-gnu/libm.so.6 /usr/lib/libm.so.6\n";
+/// A shell that runs without anything else, for programs that pass for ldconfig.
+const SHELL: &str = "again /usr/bin/dash\nagain /lib64\nlibs=/usr/lib/x86_64-linux-gnu\n\
+                     again $libs/libc.so.6\nagain /usr/lib64/ld-linux-x86-64.so.2\n\
+                     again $libs/ld-linux-x86-64.so.2\nmkdir -p /etc\n";
+
+/// A pkgd whose repository has these packages.
+fn packed(packages: &[(&str, &str)]) -> (Recipes, Root, Daemon) {
+    let mut recipes = Recipes::new();
+    for (name, script) in packages {
+        recipes.step(name, &[], &[("install", &format!("{AGAIN}{script}"))]);
+    }
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    let targets: Vec<String> = packages.iter().map(|(name, _)| format!("demo/{name}")).collect();
+    for target in &targets {
+        assert_eq!(daemon.build(target).state, JobState::Done, "{target}");
+    }
+    ask(&mut daemon, PackageRequest::Pack { targets }).expect("packed");
+    (recipes, root, daemon)
+}
+
+/// A package whose ldconfig is this script of a shell.
+fn impostor(script: &str) -> String {
+    let program = format!("#!/usr/bin/dash\n{script}");
+    format!(
+        "{SHELL}cat > /tmp/l <<'END'\n{program}\nEND\nchmod 755 /tmp/l\nmv /tmp/l /usr/sbin/ldconfig\n"
+    )
+}
+
+/// Installs a package with this ldconfig, which must not work out. What pkgd says.
+fn refused(script: &str) -> ErrorReport {
+    let (_recipes, root, mut daemon) = packed(&[("fake", &impostor(script))]);
+    // The time-out of a trigger is a minute.
+    let patience = Timeouts { reply: Duration::from_secs(150), ..Timeouts::default() };
+    let mut client = Client::connect(daemon.socket(), "test", patience).expect("connected");
+    let plan = propose(&mut client, install(&["fake"])).expect("an answer").plan.expect("a plan");
+    let error = ask(&mut client, PackageRequest::Apply { plan: plan.to_string() }).unwrap_err();
+    assert_eq!(installed(&mut daemon), Vec::<String>::new(), "the system is as before");
+    assert!(!root.path().join("current").exists());
+    assert!(!root.path().join("scratch/triggers").exists(), "nothing is left behind");
+    assert!(error.what.contains("ldconfig"), "the trigger is named: {error}");
+    error
+}
+
+fn cache(root: &Root) -> Vec<u8> {
+    fs::read(root.path().join("current/etc/ld.so.cache")).expect("the cache of libraries")
+}
+
+fn has(cache: &[u8], library: &str) -> bool {
+    cache.windows(library.len()).any(|window| window == library.as_bytes())
+}
+
+#[test]
+fn libraries_are_found_as_they_come_and_go() {
+    let (_recipes, root, mut daemon) = packed(&[("loader", LDCONFIG), ("other", OTHER)]);
+    change(&mut daemon, install(&["loader", "other"]));
+    let both = cache(&root);
+    assert!(has(&both, "/usr/lib/libc.so.6") && has(&both, "/usr/lib/libm.so.6"));
+    assert!(!verify(&mut daemon, false).alarm, "what a trigger made is of the generation");
+    let made = fs::metadata(root.path().join("current/etc/ld.so.cache")).expect("it is there");
+    assert_eq!((made.uid(), made.gid(), made.mode() & 0o7777), (0, 0, 0o644));
+
+    change(&mut daemon, Wish { remove: vec!["other".to_owned()], ..Wish::default() });
+    let one = cache(&root);
+    assert!(has(&one, "/usr/lib/libc.so.6") && !has(&one, "/usr/lib/libm.so.6"));
+}
+
+#[test]
+fn a_trigger_that_fails_takes_the_change_back_with_its_words() {
+    let error = refused("echo the disk is on fire\nexit 3\n");
+    assert!(error.what.contains("status 3") && error.what.contains("the disk is on fire"));
+}
+
+#[test]
+fn a_trigger_cannot_write_elsewhere() {
+    let tries = "for path in /usr/evil /usr/bin/dash /evil /proc/sys/kernel/hostname; do\n\
+                 if (echo x >> $path) 2>/dev/null; then echo wrote $path; fi\ndone\n\
+                 echo tried all\nexit 9\n";
+    let error = refused(tries);
+    assert!(error.what.contains("tried all") && !error.what.contains("wrote"), "{error}");
+}
+
+#[test]
+fn what_a_trigger_may_not_make_takes_the_change_back() {
+    let error = refused("echo x > /etc/shadow\n");
+    assert!(error.what.contains("/etc/shadow"), "{error}");
+}
+
+#[test]
+fn a_trigger_with_survivors_has_failed() {
+    let error = refused("(while :; do :; done) &\nexit 0\n");
+    assert!(error.what.contains("behind"), "{error}");
+}
+
+#[test]
+fn a_trigger_that_forks_without_end_is_bounded() {
+    let error = refused("bomb() { bomb & bomb & }\nbomb\nexit 0\n");
+    assert!(error.what.contains("behind") || error.what.contains("status"), "{error}");
+}
+
+#[test]
+fn a_trigger_that_hangs_is_killed() {
+    let error = refused("echo waiting\nread line < /dev/ptmx\n");
+    assert!(error.what.contains("killed") && error.what.contains("waiting"), "{error}");
+}
+
+#[test]
+fn a_pkgd_killed_during_a_trigger_leaves_the_system_as_it_was() {
+    let (_recipes, root, mut daemon) =
+        packed(&[("fake", &impostor("echo x > /etc/ld.so.cache\nread line < /dev/ptmx\n"))]);
+    let plan = propose(&mut daemon, install(&["fake"])).expect("an answer").plan.expect("a plan");
+    let running = root.path().join("scratch/triggers");
+    thread::scope(|scope| {
+        let pid = i32::try_from(daemon.pid()).expect("a pid");
+        scope.spawn(move || {
+            let start = Instant::now();
+            while !running.exists() && start.elapsed() < Duration::from_secs(60) {
+                thread::sleep(Duration::from_millis(10));
+            }
+            let pid = nix::unistd::Pid::from_raw(pid);
+            nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("killed");
+        });
+        let request = PackageRequest::Apply { plan: plan.to_string() };
+        let asked = daemon.call(&minos_proto::Request::Package(request));
+        assert!(asked.is_err(), "nobody is there to answer");
+    });
+    drop(daemon);
+    let mut daemon = root.start();
+    assert_eq!(installed(&mut daemon), Vec::<String>::new());
+    assert!(!root.path().join("current").exists());
+    let roots = fs::read_dir(root.path().join("roots")).map_or(0, Iterator::count);
+    assert_eq!(roots, 0, "the root that was put together is swept");
+}
