@@ -2,13 +2,17 @@
 
 use std::sync::mpsc::channel;
 use std::thread;
+use std::time::Duration;
 
 use minos_proto::{ErrorReport, Field, Sheet};
-use minos_store::{Applied, ConfigOutcome, NoTriggers, SystemError};
+use minos_sandbox::Strength;
+use minos_store::{Applied, ConfigOutcome, SystemError};
 
 use super::Asked;
 use super::contents::Contents;
 use super::errors::system_error;
+use super::triggers::{Limits, Runner};
+use crate::config::Sandbox;
 
 impl Asked<'_> {
     pub(super) fn apply(&self, plan: &str) -> Result<Sheet, ErrorReport> {
@@ -23,14 +27,15 @@ impl Asked<'_> {
         let (sender, told) = channel::<(u64, String)>();
         // The store asks from threads of its own; what it asks for is told from this one.
         let applied: Result<Applied, SystemError> = thread::scope(|scope| {
-            let (plan, by) = (&plan, self.by());
+            let (plan, by, limits) = (&plan, self.by(), self.trigger_limits());
             let service = self.service;
             let work = scope.spawn(move || {
                 let tell = move |done: u64, name: &str| {
                     let _ = sender.send((done, name.to_owned()));
                 };
                 let contents = Contents::new(known, trust, &tell);
-                system.apply(plan, &contents, &mut NoTriggers, by, &|| service.now_ms())
+                let mut triggers = Runner::new(service.store.layout(), limits);
+                system.apply(plan, &contents, &mut triggers, by, &|| service.now_ms())
             });
             for (done, name) in told {
                 self.progress("unpacking", Some(name), done, total);
@@ -41,6 +46,17 @@ impl Asked<'_> {
         });
         let applied = applied.map_err(|e| system_error(&e))?;
         Ok(sheet(&applied))
+    }
+
+    /// What each trigger may use. Generous: none of them is known to come near it.
+    fn trigger_limits(&self) -> Limits {
+        let args = &self.service.args;
+        Limits {
+            wall: Duration::from_secs(args.trigger_seconds),
+            memory_bytes: 512 << 20,
+            processes: 64,
+            strength: if args.sandbox == Sandbox::Weak { Strength::Weak } else { Strength::Full },
+        }
     }
 }
 

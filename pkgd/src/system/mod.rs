@@ -18,6 +18,7 @@ mod plans;
 mod propose;
 mod repositories;
 mod sysroots;
+mod triggers;
 mod universe;
 mod verify;
 
