@@ -113,6 +113,13 @@ fn a_trigger_that_fails_hangs_or_escapes_takes_the_change_back() {
     let bad = [
         ("fails", "puts(\"no luck today\"); return 3;", "no luck today"),
         ("hangs", "close(1); close(2); for (;;) pause();", "not done after 5 s"),
+        ("forks", "for (;;) fork();", "not done after 5 s"),
+        (
+            "floods",
+            "static char b[1 << 20]; int f = open(\"/etc/ld.so.cache\", O_CREAT | O_WRONLY, 0644); \
+             while (write(f, b, sizeof b) > 0) ; return 7;",
+            "signal",
+        ),
         ("crashes", "__builtin_trap();", "signal"),
         // What the box does not let it do, it sees as an error of the system.
         (

@@ -130,7 +130,7 @@ impl Walk<'_> {
         let leads = |made: &&str| {
             std::str::from_utf8(path).is_ok_and(|directory| is_below(made.as_bytes(), directory))
         };
-        self.trigger.may_make(path) || self.trigger.makes.iter().any(|made| leads(&made))
+        self.trigger.may_make(path) || self.trigger.makes.iter().any(leads)
     }
 
     /// Whether a layer below has a directory at `path`. Triggers do not take away what others made.

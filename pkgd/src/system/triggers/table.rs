@@ -156,8 +156,8 @@ mod tests {
         for trigger in TRIGGERS {
             assert!(!trigger.programs.is_empty(), "{}", trigger.name);
             for made in trigger.makes {
-                let open = |d: &&str| d == &made || is_below(made.as_bytes(), d);
-                assert!(trigger.writable.iter().any(|d| open(&d)), "{made}");
+                let open = |d: &&str| d == made || is_below(made.as_bytes(), d);
+                assert!(trigger.writable.iter().any(open), "{made}");
                 assert!(trigger.may_make(made.as_bytes()), "{made}");
             }
             if let Watch::Below(directories) = trigger.watches {
