@@ -81,8 +81,11 @@ impl Cache {
         }
         let staging = folder.join(format!("{key}.new"));
         clear(&staging)?;
-        make(&staging)?;
-        write_sums(&staging)?;
+        let made = make(&staging).and_then(|()| write_sums(&staging));
+        made.inspect_err(|_| {
+            // Gigabytes perhaps, on a disk that is full. The log of what failed lies elsewhere.
+            let _ = fs::remove_dir_all(&staging);
+        })?;
         let entry = self.path(kind, key);
         fs::rename(&staging, &entry).map_err(Error::io("rename into the cache", &entry))?;
         Ok((entry, false))
@@ -149,12 +152,47 @@ pub fn place(cached: &Path, to: &Path) -> Result<()> {
     if let Some(parent) = to.parent() {
         fs::create_dir_all(parent).map_err(Error::io("create directory", parent))?;
     }
-    let fresh = sibling(to, "new");
-    remove_if_there(&fresh)?;
-    if fs::hard_link(cached, &fresh).is_err() {
-        fs::copy(cached, &fresh).map_err(Error::io("copy to", &fresh))?;
+    let fresh = Fresh::of(to);
+    remove_if_there(fresh.path())?;
+    if fs::hard_link(cached, fresh.path()).is_err() {
+        fs::copy(cached, fresh.path()).map_err(Error::io("copy to", fresh.path()))?;
     }
-    fs::rename(&fresh, to).map_err(Error::io("rename to", to))
+    fresh.place()
+}
+
+/// A file on its way: written beside its place and put there by one rename. One that does not come to that goes
+/// when this is dropped: half an image would keep a disk full that was full before.
+#[derive(Debug)]
+pub struct Fresh {
+    path: PathBuf,
+    to: PathBuf,
+}
+
+impl Fresh {
+    /// For the file that will be `to`. What a killed run left of it is overwritten.
+    pub fn of(to: &Path) -> Self {
+        Self { path: sibling(to, "new"), to: to.to_owned() }
+    }
+
+    /// Where it is written.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Puts it in its place.
+    ///
+    /// # Errors
+    /// It was not written, or cannot be renamed.
+    pub fn place(self) -> Result<()> {
+        fs::rename(&self.path, &self.to).map_err(Error::io("rename to", &self.to))
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        // After the rename there is none.
+        let _ = fs::remove_file(&self.path);
+    }
 }
 
 /// The path of a file beside `path`, with one more extension.
@@ -234,6 +272,30 @@ mod tests {
         assert!(failed.is_err() && cache.lookup("k", "1", &Silent)?.is_none());
         let (entry, _) = cache.get_or_make("k", "1", &Silent, make_a)?;
         assert!(!entry.join("half").exists());
+        Ok(())
+    }
+
+    /// A disk that was full stayed full: half an initramfs lay beside its place, and half a seed in the cache.
+    #[test]
+    fn what_fails_half_way_leaves_nothing() -> Result<()> {
+        let dir = tempfile::tempdir().unwrap();
+        let to = dir.path().join("image");
+        let fresh = Fresh::of(&to);
+        fs::write(fresh.path(), "half").unwrap();
+        drop(fresh);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        let whole = Fresh::of(&to);
+        fs::write(whole.path(), "whole").unwrap();
+        whole.place()?;
+        assert_eq!(fs::read_to_string(&to).unwrap(), "whole");
+
+        let cache = Cache::new(dir.path().join("cache"));
+        let full = |staging: &Path| {
+            fs::write(staging.join("half"), "half").unwrap();
+            Err(Error::request("no space"))
+        };
+        assert!(cache.get_or_make("seed", "key", &Silent, full).is_err());
+        assert!(!dir.path().join("cache/seed/key.new").exists());
         Ok(())
     }
 

@@ -65,9 +65,9 @@ pub fn make(layout: &Layout, request: &Request) -> Result<Artefact> {
     fs::create_dir_all(&parent).map_err(Error::io("create directory", &parent))?;
     let archive = archive(request)?;
     let packed = compress(&archive).map_err(Error::io("compress", &to))?;
-    let fresh = crate::cache::sibling(&to, "new");
-    fs::write(&fresh, packed).map_err(Error::io("write", &fresh))?;
-    fs::rename(&fresh, &to).map_err(Error::io("rename to", &to))?;
+    let fresh = crate::cache::Fresh::of(&to);
+    fs::write(fresh.path(), packed).map_err(Error::io("write", &to))?;
+    fresh.place()?;
     Artefact::of("initramfs", &to, How::Made)
 }
 

@@ -19,9 +19,9 @@ pub fn make(layout: &Layout, dir: &Path, progress: &dyn Progress) -> Result<Arte
     let to = layout.out("recipes.idx");
     let parent = layout.out("");
     fs::create_dir_all(&parent).map_err(Error::io("create directory", &parent))?;
-    let fresh = cache::sibling(&to, "new");
-    fs::write(&fresh, set.compile()).map_err(Error::io("write", &fresh))?;
-    fs::rename(&fresh, &to).map_err(Error::io("rename to", &to))?;
+    let fresh = cache::Fresh::of(&to);
+    fs::write(fresh.path(), set.compile()).map_err(Error::io("write", &to))?;
+    fresh.place()?;
     Artefact::of("recipes.idx", &to, How::Made)
 }
 

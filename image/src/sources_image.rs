@@ -26,12 +26,12 @@ pub fn make(
         cache::place(&file.path, &staging.join(name))?;
     }
     let image = layout.out("sources.squashfs");
-    let fresh = cache::sibling(&image, "new");
+    let fresh = cache::Fresh::of(&image);
     let log = layout.log("sources-image");
     crate::tool::begin_log(&log)?;
     progress.step(&format!("sources image: packing {} files", files.len()));
-    squashfs::from_dir(&staging, &fresh, EPOCH, &log, progress)?;
-    fs::rename(&fresh, &image).map_err(Error::io("rename to", &image))?;
+    squashfs::from_dir(&staging, fresh.path(), EPOCH, &log, progress)?;
+    fresh.place()?;
     fs::remove_dir_all(&staging).map_err(Error::io("remove", &staging))?;
     Artefact::of("sources.squashfs", &image, How::Made)
 }

@@ -43,11 +43,11 @@ pub fn make(layout: &Layout, request: &Request) -> Result<Artefact> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(Error::io("create directory", parent))?;
     }
-    let fresh = cache::sibling(&path, "new");
-    let file = File::create(&fresh).map_err(Error::io("create", &fresh))?;
-    file.set_len(request.bytes).map_err(Error::io("set the size of", &fresh))?;
-    format(&fresh, 0, request.bytes)?;
-    fs::rename(&fresh, &path).map_err(Error::io("rename to", &path))?;
+    let fresh = cache::Fresh::of(&path);
+    let file = File::create(fresh.path()).map_err(Error::io("create", fresh.path()))?;
+    file.set_len(request.bytes).map_err(Error::io("set the size of", fresh.path()))?;
+    format(fresh.path(), 0, request.bytes)?;
+    fresh.place()?;
     Artefact::unhashed(LABEL, &path, How::Made)
 }
 

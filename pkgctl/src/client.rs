@@ -196,7 +196,7 @@ impl Client {
                     progress(&done)?;
                 }
             } else if frame.tag == Tag::Reply {
-                let (id, reply): (u32, Result<Reply, ErrorReport>) = self.decode(&frame)?;
+                let (id, reply) = decode_reply(&frame).map_err(|e| self.broken(e))?;
                 if id == self.last_id {
                     return reply.map_err(Error::Daemon);
                 }
@@ -293,6 +293,14 @@ impl Client {
             hint: hint.into(),
         }
     }
+}
+
+/// The number and the answer in a frame with [`Tag::Reply`].
+///
+/// # Errors
+/// [`FrameError::Payload`] when it holds something else.
+pub fn decode_reply(frame: &Frame) -> Result<(u32, Result<Reply, ErrorReport>), FrameError> {
+    frame.decode()
 }
 
 fn version_differs(theirs: u16, server: &str) -> Error {

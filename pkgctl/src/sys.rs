@@ -3,8 +3,10 @@
 //! The only module with `unsafe`: `sigaction` and ioctls are so by nature.
 #![allow(unsafe_code)]
 
-use std::io::{self, IsTerminal as _};
+use std::ffi::CString;
+use std::io::{self, IsTerminal as _, Read as _};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,12 +15,14 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::libc::{TIOCGWINSZ, ioctl, winsize};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawnp};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt};
 use nix::sys::socket::{socket, sockopt};
 use nix::sys::termios::{InputFlags, LocalFlags, OutputFlags, SetArg, SpecialCharacterIndices};
 use nix::sys::termios::{Termios, cfmakeraw, tcgetattr, tcsetattr};
 use nix::sys::time::{TimeVal, TimeValLike as _};
+use nix::sys::wait::waitpid;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
@@ -164,6 +168,39 @@ pub fn read_stdin(buffer: &mut [u8]) -> io::Result<usize> {
             done => return Ok(done?),
         }
     }
+}
+
+/// Runs a program to its end, with our own input, errors and environment, and returns what it wrote to its standard
+/// output. A name without `/` is looked for in `PATH`. By `posix_spawn`: [`std::process::Command`] is 57 KB.
+///
+/// # Errors
+/// It cannot be started, or its output cannot be read.
+pub fn output_of(program: &Path, words: &[&str]) -> io::Result<Vec<u8>> {
+    let name = program.as_os_str().as_bytes();
+    let words = std::iter::once(name).chain(words.iter().map(|word| word.as_bytes()));
+    let words = c_strings(&mut words.map(<[u8]>::to_vec))?;
+    let variables = c_strings(
+        &mut std::env::vars_os()
+            .map(|(key, value)| [key.as_bytes(), b"=", value.as_bytes()].concat()),
+    )?;
+    let Some(name) = words.first() else { return Err(io::ErrorKind::InvalidInput.into()) };
+    let (mut read, write) = io::pipe()?;
+    let mut actions = PosixSpawnFileActions::init()?;
+    actions.add_dup2(write.as_raw_fd(), nix::libc::STDOUT_FILENO)?;
+    let child = posix_spawnp(name, &actions, &PosixSpawnAttr::init()?, &words, &variables)?;
+    drop(write);
+    let mut said = Vec::new();
+    let done = read.read_to_end(&mut said);
+    while waitpid(child, None) == Err(Errno::EINTR) {}
+    done.map(|_| said)
+}
+
+fn c_strings(texts: &mut dyn Iterator<Item = Vec<u8>>) -> io::Result<Vec<CString>> {
+    let mut all = Vec::new();
+    for text in texts {
+        all.push(CString::new(text).map_err(|_| io::ErrorKind::InvalidInput)?);
+    }
+    Ok(all)
 }
 
 /// Sleeps, but not through a Ctrl-C.

@@ -41,13 +41,13 @@ pub fn arrange(words: &[String]) -> Vec<String> {
 }
 
 /// Another name of a verb becomes the verb, also behind `help`.
-fn expand(verb: Vec<String>) -> Vec<String> {
+fn expand(mut verb: Vec<String>) -> Vec<String> {
     let at = usize::from(verb.first().is_some_and(|w| w == "help"));
     let Some(words) = verb.get(at).and_then(|name| verbs::alias(name)) else { return verb };
     // Help knows verbs only, not what an alias says besides.
     let words = if at == 1 { &words[..1] } else { words };
-    let words = words.iter().map(|w| (*w).to_owned());
-    [&verb[..at], &words.collect::<Vec<_>>(), &verb[at + 1..]].concat()
+    verb.splice(at..=at, words.iter().map(|w| (*w).to_owned()));
+    verb
 }
 
 fn split_value(word: &str) -> Vec<String> {

@@ -307,7 +307,7 @@ fn wrong_lines_are_exit_2_before_pkgd_is_asked() {
         ("repo add site", "Required positional arguments not provided: path"),
         ("repo add site /x --priority high", "option '--priority' does not take 'high'"),
         ("query", "One of these must follow 'query': search, info,"),
-        ("db", "One of these must follow 'db': backup, verify, rebuild"),
+        ("db", "One of these must follow 'db': backup, restore, verify, rebuild"),
         ("switch x", "switch does not take 'x'"),
         ("rollback 0", "0 steps back is where"),
         ("rollback 4294967296", "rollback does not take '4294967296'"),

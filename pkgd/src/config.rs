@@ -81,10 +81,6 @@ pub struct Args {
     #[argh(option, default = "Sandbox::Full")]
     pub sandbox: Sandbox,
 
-    /// seconds a trigger (ldconfig and its like) may take when packages change; by default 60
-    #[argh(option, default = "60")]
-    pub trigger_seconds: u64,
-
     /// why the last boot ended, as init tells it
     #[argh(option)]
     pub last_boot: Option<String>,

@@ -15,6 +15,7 @@ mod service;
 mod sources;
 mod summary;
 mod system;
+mod tool;
 mod verify;
 mod views;
 
@@ -40,6 +41,11 @@ use service::{Live, Service};
 
 fn main() -> ExitCode {
     minos_sandbox::run_if_helper();
+    minos_unpack::run_if_worker();
+    let words: Vec<_> = std::env::args_os().skip(1).collect();
+    if let Some((_, words)) = words.split_first().filter(|(first, _)| *first == "tool") {
+        return tool::run(words);
+    }
     let args: Args = argh::from_env();
     match run(args) {
         Ok(()) => ExitCode::SUCCESS,

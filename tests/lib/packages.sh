@@ -1,4 +1,4 @@
-# The Debian packages that MinOS is built and tested with. Sourced by qemu/up and tests/run.
+# The Debian packages that MinOS is built and tested with. Sourced by qemu/up, tests/run and tests/bench.
 
 vm_packages=(
     # kernel
@@ -10,6 +10,8 @@ vm_packages=(
     ovmf qemu-system-x86
 )
 test_packages=("${vm_packages[@]}" busybox-static minisign python3-pip signify-openbsd strace)
+# Package managers that tests/bench --packages compares with, and what makes their packages.
+peer_packages=(libarchive-tools nix-bin ostree pacman-package-manager zstd)
 
 # ensure_packages YES PACKAGE...: installs what is missing, after asking unless YES is "true".
 ensure_packages() {

@@ -8,10 +8,14 @@ pub mod artefacts;
 pub mod bare;
 pub mod bench;
 pub mod boot;
+pub mod comparison;
 pub mod daemon;
+pub mod disk;
 pub mod loops;
+pub mod meter;
 pub mod overhead;
 pub mod packages;
+pub mod peers;
 pub mod recipes;
 
 pub use daemon::{Daemon, Outcome, Root};

@@ -11,16 +11,20 @@ const ALLOWED: &[(&str, &str)] = &[
     ("minos-model", "serde sha2"),
     ("minos-proto", "minos-model crc32fast heapless postcard serde"),
     ("minos-recipe", "minos-model postcard serde toml"),
-    ("minos-package", "minos-model base64 blake2 ed25519-dalek elf postcard sha2 zstd"),
+    (
+        "minos-package",
+        "minos-model base64 blake2 ed25519-dalek elf postcard scrypt serde sha2 zstd",
+    ),
     ("minos-plan", "minos-model minos-recipe petgraph serde"),
     ("minos-solve", "minos-model crc32fast petgraph resolvo"),
     ("minos-store", "minos-model diffy postcard redb rustix serde zstd"),
     ("minos-sandbox", "caps landlock libc nix postcard serde"),
+    ("minos-unpack", "minos-model minos-package minos-sandbox minos-store nix serde"),
     ("minos-exec", "minos-model minos-sandbox nix"),
     (
         "minos-pkgd",
         "minos-exec minos-model minos-package minos-plan minos-proto minos-recipe minos-sandbox minos-solve minos-store \
-         argh nix postcard serde",
+         minos-unpack argh nix postcard serde toml",
     ),
     ("minos-pkgctl", "minos-model minos-proto argh nix serde serde_json"),
     ("minos-init", "minos-proto crc32fast heapless libc nix"),

@@ -2,7 +2,7 @@
 #![cfg(feature = "system")]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use minos_model::JobState;
@@ -208,6 +208,48 @@ fn a_sysroot_has_what_was_asked_for_and_goes_again() {
     assert!(root.list("sysroots").is_empty(), "{:?}", root.list("sysroots"));
     ask(&mut daemon, sysroot("Not A Name", &["app"], false)).expect_err("a name is a name");
     ask(&mut daemon, sysroot("x", &["nosuch"], false)).expect_err("only what is installed");
+}
+
+/// What the `[package]` table of a recipe says: config files are merged, users own files, conflicts are kept apart.
+#[test]
+fn the_package_table_of_a_recipe_counts() {
+    let table = "[package]\nconfig = [\"/etc/runner.conf\"]\nconflicts = [\"rival\"]\n\
+                 [[package.group]]\nname = \"runner\"\n[[package.user]]\nname = \"runner\"\ngroup = \"runner\"\n\
+                 [package.owners]\n7 = \"runner\"\n";
+    let script = |port: u32| {
+        format!(
+            "mkdir -p /etc /var/lib/runner\nprintf 'name = x\\n\\n\\n\\nport = {port}\\n' > /etc/runner.conf\n\
+             chown 7:7 /var/lib/runner\n"
+        )
+    };
+    let mut recipes = Recipes::new();
+    recipes.step_with("runner", &[], &[("install", &script(1))], table);
+    recipes.step("rival", &[], &[]);
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    pack(&mut daemon, &["demo/runner", "demo/rival"]);
+    change(&mut daemon, install(&["runner"]));
+    let owner = fs::metadata(current(&root).join("var/lib/runner")).unwrap().uid();
+    assert!((100..1000).contains(&owner), "a number of the system's own: {owner}");
+    let refused = propose(&mut daemon, install(&["rival"])).unwrap_err();
+    assert!(refused.what.contains("conflict"), "{refused}");
+
+    // The user edits one end of the file, the next version changes the other.
+    let conf = current(&root).join("etc/runner.conf");
+    let text = fs::read_to_string(&conf).unwrap();
+    fs::write(&conf, text.replace("name = x", "name = mine")).unwrap();
+    drop(daemon);
+    recipes.step_with("runner", &[], &[("install", &script(2))], table);
+    let toml = fs::read_to_string(recipes.file("runner", "recipe.toml")).unwrap();
+    recipes.write("demo/runner/recipe.toml", &toml.replace("\"1.0\"", "\"1.1\""));
+    let mut daemon = root.start();
+    pack(&mut daemon, &["demo/runner"]);
+    let applied = change(&mut daemon, Wish { upgrade: true, ..Wish::default() });
+    assert_eq!(column(&applied, "config", "file"), ["/etc/runner.conf"]);
+    let merged = fs::read_to_string(current(&root).join("etc/runner.conf")).unwrap();
+    assert_eq!(merged, "name = mine\n\n\n\nport = 2\n");
+    let same = fs::metadata(current(&root).join("var/lib/runner")).unwrap().uid();
+    assert_eq!(same, owner);
 }
 
 /// Packages of somebody else are taken only when the key is trusted, and only as they were signed.

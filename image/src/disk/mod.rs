@@ -49,9 +49,9 @@ pub fn make(layout: &Layout, request: &Request, progress: &dyn Progress) -> Resu
     let esp = layout.out("esp.img");
     esp::make(&efi, &esp)?;
 
-    let fresh = cache::sibling(&disk, "new");
-    write(request, &esp, &fresh, progress)?;
-    fs::rename(&fresh, &disk).map_err(Error::io("rename to", &disk))?;
+    let fresh = cache::Fresh::of(&disk);
+    write(request, &esp, fresh.path(), progress)?;
+    fresh.place()?;
     fs::remove_file(&esp).map_err(Error::io("remove", &esp))?;
     Ok(vec![
         Artefact::of("unified kernel image", &efi, How::Made)?,

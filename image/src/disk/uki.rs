@@ -50,10 +50,10 @@ pub fn make(request: &Request, efi: &Path) -> Result<()> {
         run = run.arg("--change-section-vma").arg(format!("{name}={address:#x}"));
         address = (address + bytes).next_multiple_of(PAGE);
     }
-    let fresh = cache::sibling(efi, "new");
-    run.arg(&stub).arg(&fresh).output()?;
-    clear_time(&fresh)?;
-    fs::rename(&fresh, efi).map_err(Error::io("rename to", efi))?;
+    let fresh = cache::Fresh::of(efi);
+    run.arg(&stub).arg(fresh.path()).output()?;
+    clear_time(fresh.path())?;
+    fresh.place()?;
     cache::remove_if_there(&cmdline)
 }
 

@@ -275,13 +275,13 @@ impl Names for Asking<'_, '_> {
         let Some(Reply::Sheet(sheet)) = self.ask(&Request::Package(list.clone())) else {
             return Vec::new();
         };
-        let rows = sheet.grids.into_iter().next().map(|grid| grid.rows).unwrap_or_default();
-        let first = |row: Vec<Field>| match row.into_iter().next() {
-            Some(Field::Text(text)) => Some(text),
+        let rows = sheet.grids.first().map_or(&[][..], |grid| &grid.rows);
+        let first = |row: &Vec<Field>| match row.first() {
+            Some(Field::Text(text)) => Some(text.clone()),
             Some(Field::Number(number)) => Some(number.to_string()),
             _ => None,
         };
-        rows.into_iter().filter_map(first).collect()
+        rows.iter().filter_map(first).collect()
     }
 }
 

@@ -198,7 +198,12 @@ impl Given {
     /// # Errors
     /// [`Error::Usage`] when it is none.
     pub fn parse<T: FromStr<Err: Display>>(&self, what: &str, text: &str) -> Result<T, Error> {
-        text.parse().map_err(|e: T::Err| self.wrong(format!("{what} does not take '{text}': {e}")))
+        text.parse().map_err(|e: T::Err| self.not_taken(what, text, &e))
+    }
+
+    /// Not in [`Given::parse`], of which there is one for each type.
+    fn not_taken(&self, what: &str, text: &str, why: &dyn Display) -> Error {
+        self.wrong(format!("{what} does not take '{text}': {why}"))
     }
 
     /// A wrong command line, with the way to the help of this verb.

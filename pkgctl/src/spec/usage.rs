@@ -30,12 +30,13 @@ pub fn usage(spec: &Spec, path: &[&str]) -> String {
         out.push('\n');
         out.push_str(&folded("", spec.more));
     }
-    let words = spec.words.iter().map(|w| (w.name.to_owned(), w.description));
-    section(&mut out, "Positional Arguments:", words);
-    let help = ("--help, help".to_owned(), "display usage information");
-    let flags = spec.flags.iter().map(|f| (names(f), f.description)).chain([help]);
-    section(&mut out, "Options:", flags);
-    section(&mut out, "Commands:", spec.verbs.iter().map(|v| (v.name.to_owned(), v.about)));
+    out.push_str(if spec.words.is_empty() { "" } else { "\nPositional Arguments:\n" });
+    spec.words.iter().for_each(|word| row(&mut out, word.name, word.description));
+    out.push_str("\nOptions:\n");
+    spec.flags.iter().for_each(|flag| row(&mut out, &names(flag), flag.description));
+    row(&mut out, "--help, help", "display usage information");
+    out.push_str(if spec.verbs.is_empty() { "" } else { "\nCommands:\n" });
+    spec.verbs.iter().for_each(|verb| row(&mut out, verb.name, verb.about));
     out
 }
 
@@ -45,18 +46,13 @@ fn folded(lead: &str, text: &str) -> String {
     text.trim_start().to_owned()
 }
 
-fn section(out: &mut String, title: &str, rows: impl Iterator<Item = (String, &'static str)>) {
-    for (n, (name, description)) in rows.enumerate() {
-        if n == 0 {
-            out.push_str(&format!("\n{title}\n"));
-        }
-        let mut label = format!("  {name:<INDENT$}");
-        if name.len() >= INDENT {
-            out.push_str(&format!("  {name}\n"));
-            label = " ".repeat(INDENT + 2);
-        }
-        out.push_str(&labelled(&label, description, WIDTH));
+fn row(out: &mut String, name: &str, description: &str) {
+    let mut label = format!("  {name:<INDENT$}");
+    if name.len() >= INDENT {
+        out.push_str(&format!("  {name}\n"));
+        label = " ".repeat(INDENT + 2);
     }
+    out.push_str(&labelled(&label, description, WIDTH));
 }
 
 fn names(flag: &FlagInfo<'_>) -> String {

@@ -14,6 +14,7 @@ mod build;
 mod cancel;
 mod doctor;
 mod events;
+mod files;
 mod jobs;
 mod log;
 mod packages;
@@ -28,7 +29,7 @@ mod watch;
 use packages::{care, change, look, sources, systems};
 
 /// All verbs, in the order in which `help` lists them.
-static VERBS: [&Spec; 46] = [
+static VERBS: [&Spec; 50] = [
     &status::STATUS,
     &plan::PLAN,
     &build::BUILD,
@@ -70,6 +71,10 @@ static VERBS: [&Spec; 46] = [
     &sources::REPO,
     &sources::KEY,
     &sources::PACK,
+    &files::SKELETON,
+    &files::INSPECT,
+    &files::SIGN,
+    &files::VERIFY_FILE,
     &doctor::DOCTOR,
     &events::EVENTS,
     &poweroff::POWEROFF,

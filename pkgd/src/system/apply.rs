@@ -2,7 +2,6 @@
 
 use std::sync::mpsc::channel;
 use std::thread;
-use std::time::Duration;
 
 use minos_proto::{ErrorReport, Field, Sheet};
 use minos_sandbox::Strength;
@@ -27,14 +26,18 @@ impl Asked<'_> {
         let (sender, told) = channel::<(u64, String)>();
         // The store asks from threads of its own; what it asks for is told from this one.
         let applied: Result<Applied, SystemError> = thread::scope(|scope| {
-            let (plan, by, limits) = (&plan, self.by(), self.trigger_limits());
+            let (plan, by) = (&plan, self.by());
             let service = self.service;
             let work = scope.spawn(move || {
                 let tell = move |done: u64, name: &str| {
                     let _ = sender.send((done, name.to_owned()));
                 };
-                let contents = Contents::new(known, trust, &tell);
-                let mut triggers = Runner::new(service.store.layout(), limits);
+                let contents = Contents::new(&known, trust, &tell);
+                let strength = match service.args.sandbox {
+                    Sandbox::Full => Strength::Full,
+                    Sandbox::Weak => Strength::Weak,
+                };
+                let mut triggers = Runner::new(&service.args.root, Limits::new(strength));
                 system.apply(plan, &contents, &mut triggers, by, &|| service.now_ms())
             });
             for (done, name) in told {
@@ -46,17 +49,6 @@ impl Asked<'_> {
         });
         let applied = applied.map_err(|e| system_error(&e))?;
         Ok(sheet(&applied))
-    }
-
-    /// What each trigger may use. Generous: none of them is known to come near it.
-    fn trigger_limits(&self) -> Limits {
-        let args = &self.service.args;
-        Limits {
-            wall: Duration::from_secs(args.trigger_seconds),
-            memory_bytes: 512 << 20,
-            processes: 64,
-            strength: if args.sandbox == Sandbox::Weak { Strength::Weak } else { Strength::Full },
-        }
     }
 }
 

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use minos_model::Digest;
 use minos_package::keys::TrustStore;
 use minos_store::{ContentSource, Sink};
+use minos_unpack::Unpacker;
 
-use super::repositories::{self, Known};
+use super::repositories::{Known, THRESHOLD};
 
-/// Package files, each opened and verified when it is asked for.
+/// Package files, each checked when it is asked for and unpacked by a worker.
 pub struct Contents<'a> {
-    known: Arc<Known>,
-    trust: TrustStore,
+    unpacker: Unpacker,
     /// Told the number of packages given out so far, and the one that comes.
     tell: &'a (dyn Fn(u64, &str) + Sync),
     given: AtomicU64,
@@ -21,27 +21,15 @@ pub struct Contents<'a> {
 
 impl<'a> Contents<'a> {
     /// The packages of an index.
-    pub fn new(known: Arc<Known>, trust: TrustStore, tell: &'a (dyn Fn(u64, &str) + Sync)) -> Self {
-        Self { known, trust, tell, given: AtomicU64::new(0) }
-    }
-
-    fn open(&self, package: &Digest) -> io::Result<minos_package::Reader<std::fs::File>> {
-        let path = self.known.files.get(package).ok_or_else(|| {
-            let what = format!("no repository has package {} any more", package.short());
-            io::Error::new(io::ErrorKind::NotFound, what)
-        })?;
-        let on = |why: String| io::Error::other(format!("{}: {why}", path.display()));
-        let reader = repositories::open(path, &self.trust).map_err(on)?;
-        if reader.id() != *package {
-            return Err(on("it is another package than at the last 'pkgctl repo sync'".to_owned()));
-        }
-        Ok(reader)
+    pub fn new(known: &Known, trust: TrustStore, tell: &'a (dyn Fn(u64, &str) + Sync)) -> Self {
+        let unpacker = Unpacker::new(Arc::clone(&known.files), trust, THRESHOLD);
+        Self { unpacker, tell, given: AtomicU64::new(0) }
     }
 }
 
 impl ContentSource for Contents<'_> {
     fn manifest(&self, package: &Digest) -> io::Result<Vec<u8>> {
-        Ok(self.open(package)?.manifest_bytes().to_vec())
+        self.unpacker.manifest(package)
     }
 
     fn contents(
@@ -50,13 +38,7 @@ impl ContentSource for Contents<'_> {
         wanted: &dyn Fn(&Digest) -> bool,
         sink: &mut Sink<'_>,
     ) -> io::Result<()> {
-        let mut reader = self.open(package)?;
-        let name = reader.manifest().name.to_string();
-        (self.tell)(self.given.fetch_add(1, Ordering::Relaxed), &name);
-        let mut skip = |digest: &Digest| !wanted(digest);
-        // The store hashes what it writes and compares.
-        let done =
-            reader.for_each_unique_unhashed(&mut skip, &mut |digest, from| sink(&digest, from));
-        done.map(drop).map_err(|e| io::Error::other(format!("package {name}: {e}")))
+        let tell = |name: &str| (self.tell)(self.given.fetch_add(1, Ordering::Relaxed), name);
+        self.unpacker.unpack(package, &tell, wanted, sink)
     }
 }

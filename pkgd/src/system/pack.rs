@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use minos_model::package::{Origin, PackagePath};
+use minos_model::package::{Account, Origin, PackagePath};
 use minos_model::{Digest, Name, Stage, StepId};
 use minos_package::{DirSource, Metadata, Options, SecretKey};
 use minos_plan::Outlook;
@@ -107,9 +107,20 @@ impl Asked<'_> {
 fn metadata(job: &Job<'_>) -> Result<Metadata, String> {
     let recipe = job.recipe;
     let origin = Origin { recipe: recipe.id.clone(), task_key: job.key, output: job.output };
-    let name = package_name(&recipe.id)?;
-    let mut metadata =
-        Metadata::new(name, recipe.version.clone(), &recipe.description, &recipe.license, origin);
+    let own = recipe.package.clone();
+    let name = own.name.map_or_else(|| package_name(&recipe.id), Ok)?;
+    let version = recipe.version.clone();
+    let mut metadata = Metadata::new(name, version, &recipe.description, &recipe.license, origin);
+    metadata.dependencies = own.dependencies;
+    metadata.groups = own.groups;
+    metadata.provides = own.provides;
+    metadata.conflicts = own.conflicts;
+    metadata.replaces = own.replaces;
+    metadata.config = own.config;
+    metadata.ignore = own.ignore;
+    metadata.actions = own.actions;
+    let owner = |(number, name)| (number, Account::Name(name));
+    metadata.owners = own.owners.into_iter().map(owner).collect();
     if recipe.stage == Stage::Cross {
         let path =
             |text: &str| PackagePath::new(text.as_bytes().to_vec()).map_err(|e| e.to_string());

@@ -98,7 +98,7 @@ impl Asked<'_> {
     ) -> Result<Vec<PackageManifest>, ErrorReport> {
         let trust = self.packages.keys.load()?;
         let tell = |_: u64, _: &str| {};
-        let contents = Contents::new(view.known.clone(), trust, &tell);
+        let contents = Contents::new(&view.known, trust, &tell);
         let mut found = Vec::new();
         for (done, package) in (0u64..).zip(packages) {
             let label = view.universe.label(*package);

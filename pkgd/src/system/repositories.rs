@@ -5,14 +5,12 @@
 //! is not signed by a trusted key is not in the index.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use minos_model::{Digest, Name};
 use minos_package::keys::TrustStore;
-use minos_package::{Policy, Reader};
+use minos_package::{Checked, Policy};
 use minos_proto::{ErrorReport, Field, RepositoryChange, Sheet};
 use minos_solve::index::{self, Entry, Repository, Table};
 use serde::{Deserialize, Serialize};
@@ -47,7 +45,7 @@ pub struct Known {
     /// For the solver.
     pub table: Arc<Table>,
     /// The file of each package, by the digest of its manifest.
-    pub files: HashMap<Digest, PathBuf>,
+    pub files: Arc<HashMap<Digest, PathBuf>>,
     /// Digest of the index: it changes with each sync that found something else.
     pub version: Digest,
 }
@@ -200,8 +198,9 @@ impl Repositories {
         let table =
             Table::parse(bytes).map_err(|e| on_file("use", &self.folder.join("index"), &e))?;
         // The first one counts: the repositories' order is that of their list.
-        let files = held.into_iter().rev().map(|held| (held.id, held.path)).collect();
-        Ok(Known { table: Arc::new(table), files, version })
+        let files: HashMap<_, _> =
+            held.into_iter().rev().map(|held| (held.id, held.path)).collect();
+        Ok(Known { table: Arc::new(table), files: Arc::new(files), version })
     }
 }
 
@@ -218,19 +217,13 @@ fn unsealed<'a>(index: &[u8], bytes: &'a [u8]) -> Option<&'a [u8]> {
     (wanted.as_bytes() == sum).then_some(body)
 }
 
-/// Opens a package file; a link in its place is refused.
+/// Opens a package file and checks it up to its manifest; a link in its place is refused.
 ///
 /// # Errors
 /// Why it cannot be used, in words.
-pub fn open(path: &Path, trust: &TrustStore) -> Result<Reader<File>, String> {
-    let mut options = File::options();
-    let file = options.read(true).custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK);
-    let file = file.open(path).map_err(|e| e.to_string())?;
-    if !file.metadata().is_ok_and(|meta| meta.is_file()) {
-        return Err("it is no regular file".to_owned());
-    }
+pub fn open(path: &Path, trust: &TrustStore) -> Result<Checked, String> {
     let policy = Policy::Signed { trust, threshold: THRESHOLD };
-    Reader::open(file, &policy).map_err(|e| e.to_string())
+    Ok(minos_unpack::open(path, &policy)?.1)
 }
 
 impl Found {

@@ -42,7 +42,7 @@ impl Asked<'_> {
         let asks = Asks {
             asked: asked.iter().filter_map(|want| want.parse::<Want>().ok()).collect(),
             pins: pins(&holds),
-            holds: holds.into_iter().map(|(name, _)| name).filter(is_name).collect(),
+            holds: holds.into_iter().map(|(name, _)| name).filter(|name| is_name(name)).collect(),
         };
         let universe = self.universe(generation, &known)?;
         Ok(View { universe, asks, known, generation })
@@ -75,7 +75,7 @@ impl Asked<'_> {
     }
 }
 
-fn is_name(text: &String) -> bool {
+fn is_name(text: &str) -> bool {
     text.parse::<Name>().is_ok()
 }
 

@@ -47,7 +47,7 @@ impl Asked<'_> {
         self.audit(format!("repair {what}"))?;
         let known = packages.repositories.known(|| packages.keys.load())?;
         let tell = |_: u64, _: &str| {};
-        let contents = Contents::new(known, packages.keys.load()?, &tell);
+        let contents = Contents::new(&known, packages.keys.load()?, &tell);
         let done = self.system()?.repair(Some(&contents)).map_err(|e| system_error(&e))?;
         let paths = |list: &[Vec<u8>]| list.iter().map(|path| shown(path)).collect::<Field>();
         let lost = done.lost.iter().map(|(path, package)| {

@@ -10,7 +10,8 @@ use minos_tests::appliance::Appliance;
 use minos_tests::bench::{Figure, median, size};
 use minos_tests::boot::{self, Boot};
 use minos_tests::overhead::overhead;
-use minos_tests::{Recipes, Root, artefacts};
+use minos_tests::peers::{self, Bench};
+use minos_tests::{Recipes, Root, artefacts, meter};
 
 /// Measures MinOS on this machine.
 #[derive(FromArgs)]
@@ -31,6 +32,10 @@ struct Args {
     #[argh(switch)]
     boot: bool,
 
+    /// only the package manager beside its peers, in this empty folder on the disk to be measured
+    #[argh(option)]
+    packages: Option<PathBuf>,
+
     /// how often each comparison is made
     #[argh(option, default = "3")]
     rounds: usize,
@@ -44,6 +49,9 @@ struct Args {
 const EMPTY_STEPS: usize = 20;
 
 fn main() -> ExitCode {
+    if std::env::args().nth(1).is_some_and(|word| word == meter::FLAG) {
+        return meter::child(std::env::args().skip(2));
+    }
     let args: Args = argh::from_env();
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
@@ -58,11 +66,11 @@ fn run(args: &Args) -> Result<(), String> {
     let print = |figure: &Figure| {
         if args.json { println!("{}", figure.json()) } else { println!("{}", figure.line()) }
     };
+    if let Some(dir) = &args.packages {
+        return package_manager(dir, args);
+    }
     if !args.json {
-        println!(
-            "{:<34} {:>12} {:<6} {:>10} {:>10} {:>5}",
-            "name", "value", "unit", "target", "peer", "ratio"
-        );
+        head();
     }
     if let Some(path) = &args.also {
         let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
@@ -82,6 +90,46 @@ fn run(args: &Args) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// The package manager beside its peers: a table of our figures with the best peer, then everybody's.
+fn package_manager(dir: &Path, args: &Args) -> Result<(), String> {
+    let free = nix::sys::statvfs::statvfs(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+    let mut bench = Bench::new(dir, args.rounds)?;
+    for line in bench.about()? {
+        eprintln!("# {line}");
+    }
+    let free = free.blocks_available() * free.fragment_size();
+    let parts = [bench.packages(), bench.universe(), bench.daemon(), bench.growth(free)];
+    // What was measured is shown, whatever another part met.
+    let failed: Vec<String> = parts.into_iter().filter_map(Result::err).collect();
+    let samples = bench.samples();
+    let figures = peers::rows().into_iter().filter_map(|row| samples.figure(&row));
+    if args.json {
+        figures.for_each(|figure| println!("{}", figure.json()));
+    } else {
+        head();
+        figures.for_each(|figure| println!("{}", figure.line()));
+        let (who, cpu, wall) = ("work, who", "CPU ms", "wall ms");
+        println!(
+            "\n{who:<18} {cpu:>12} {wall:>12} {:>12} {:>10} {:>5}",
+            "within ms", "MiB", "runs"
+        );
+    }
+    for work in samples.works() {
+        if !args.json {
+            println!("{work}");
+        }
+        samples.details(work, args.json).iter().for_each(|line| println!("{line}"));
+    }
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
+}
+
+fn head() {
+    println!(
+        "{:<34} {:>12} {:<6} {:>10} {:>10} {:>5}",
+        "name", "value", "unit", "target", "peer", "ratio"
+    );
 }
 
 /// Sizes of what is shipped, in bytes.

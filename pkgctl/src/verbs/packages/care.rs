@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::render::checks;
 use crate::spec::{Given, Spec, maybe, one, option, several, switch};
+use crate::verbs::files::RESTORE;
 
 pub static VERIFY: Spec = Spec {
     more: "Without names: the outputs of builds (whether the files are there, in kind and size), then \
@@ -56,8 +57,10 @@ pub static HISTORY: Spec = Spec {
     ..Spec::new("history", "Tells what was done to the system, newest first.")
 };
 
-pub static DB: Spec =
-    Spec { verbs: &[&BACKUP, &CHECK, &REBUILD], ..Spec::new("db", "Looks after pkgd's database.") };
+pub static DB: Spec = Spec {
+    verbs: &[&BACKUP, &RESTORE, &CHECK, &REBUILD],
+    ..Spec::new("db", "Looks after pkgd's database.")
+};
 
 static BACKUP: Spec = Spec {
     words: &[one("file", "the copy; an absolute path on pkgd's machine, which must not exist")],

@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::spec::{Given, Spec, one, option, several};
+use crate::verbs::files::{self, KEY_EXPORT, KEY_GENERATE};
 
 /// No public key file is longer.
 const LONGEST_KEY: u64 = 4096;
@@ -50,13 +51,14 @@ static REPO_SYNC: Spec = Spec {
 };
 
 pub static KEY: Spec = Spec {
-    verbs: &[&KEY_LIST, &KEY_TRUST, &KEY_REVOKE],
+    verbs: &[&KEY_LIST, &KEY_TRUST, &KEY_REVOKE, &KEY_GENERATE, &KEY_EXPORT],
     run: Some(|_, context| show(context, PackageRequest::Keys(None))),
     ..Spec::new("key", "Lists the keys that packages may be signed with, or changes them.")
 };
 
 static KEY_LIST: Spec = Spec {
-    run: Some(|_, context| show(context, PackageRequest::Keys(None))),
+    flags: &[option("--dir", "dir", "those of this folder instead of pkgd's")],
+    run: Some(key_list),
     ..Spec::new("list", "Lists the keys that are trusted, and those that are revoked.")
 };
 
@@ -75,10 +77,14 @@ static KEY_REVOKE: Spec = Spec {
 };
 
 pub static PACK: Spec = Spec {
-    words: &[one("target", "steps, groups or STAGE/NAME"), several("target", "more of them")],
-    run: Some(|given, context| {
-        show(context, PackageRequest::Pack { targets: given.words.clone() })
-    }),
+    more: "Of a folder (./NAME, /path) with package.toml and root/ it makes NAME-VERSION-RELEASE.ARCH.mpk here, \
+           without pkgd: see 'skeleton --package'.",
+    words: &[
+        one("target", "steps, groups, STAGE/NAME, or a folder"),
+        several("target", "more of them"),
+    ],
+    flags: &files::PACK_FLAGS,
+    run: Some(pack),
     ..Spec::new("pack", "Makes signed packages of what was built, into the machine's repository.")
 };
 
@@ -92,6 +98,24 @@ fn repo_add(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
         context,
         RepositoryChange::Add { name: given.word(0), path: given.word(1), priority },
     )
+}
+
+fn key_list(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    match given.value("--dir") {
+        None => show(context, PackageRequest::Keys(None)),
+        Some(folder) => files::list_keys(context, folder),
+    }
+}
+
+/// Targets never start as paths do: a word that does is a folder of this machine.
+fn pack(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    if given.words.iter().any(|word| files::is_folder(word)) {
+        return files::pack(given, context);
+    }
+    if let Some((option, _)) = given.options.first() {
+        return Err(given.wrong(format!("{option} is for folders, which start with '.' or '/'")));
+    }
+    show(context, PackageRequest::Pack { targets: given.words.clone() })
 }
 
 /// The text of the file goes to pkgd, which may run on another machine.

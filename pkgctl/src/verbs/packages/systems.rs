@@ -56,7 +56,10 @@ pub static UNPIN: Spec = Spec {
 
 pub static SYSROOT: Spec = Spec {
     more: "It is the folder sysroots/NAME below pkgd's state root. Without a name: lists them.",
-    words: &[maybe("name", "its name"), several("package", "packages it is to have")],
+    words: &[
+        maybe("name", "its name; or an absolute path, for a link to it"),
+        several("package", "packages it is to have"),
+    ],
     flags: &[
         switch("--writable", "files of its own instead of links into the store"),
         switch("--remove", "take the sysroot away"),

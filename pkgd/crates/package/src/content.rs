@@ -64,7 +64,7 @@ impl<R: Read + Seek> Stream<R> {
     }
 
     /// The raw bytes from `offset` to the end of their frame. Not empty where the stream has bytes at `offset`.
-    fn at(&mut self, offset: u64) -> Result<&[u8], Error> {
+    pub(crate) fn at(&mut self, offset: u64) -> Result<&[u8], Error> {
         let number =
             self.frames.partition_point(|placed| placed.offset <= offset).saturating_sub(1);
         self.load(number)?;

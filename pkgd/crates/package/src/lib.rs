@@ -6,12 +6,14 @@
 //! Nothing is parsed before it is verified: the header has fixed places, its hashes cover manifest and index, the
 //! index covers every frame, and the signature covers the header. What is not in canonical form is refused.
 //!
-//! [`Reader`] opens a package, [`write`] makes one, [`pack`] makes one of a build's output, [`scan`] finds what a
+//! [`Reader`] opens a package, [`Checked`] only what is signed of it, [`Extract`] only its content, [`write`] makes one, [`pack`] makes one of a build's output, [`scan`] finds what a
 //! tree depends on and provides, [`keys`] holds keys, signatures and trust. The crate knows no clock, no
 //! environment and no place of the host; only [`DirSource`] touches files, below the directory it is given.
 
+pub mod checked;
 pub mod content;
 pub mod error;
+pub mod extract;
 pub mod header;
 pub mod index;
 pub mod keys;
@@ -21,8 +23,10 @@ pub mod scan;
 pub mod sign;
 pub mod writer;
 
+pub use checked::Checked;
 pub use content::Stats;
 pub use error::{Error, Part};
+pub use extract::{Extract, Layout};
 pub use header::Header;
 pub use keys::{KeyId, PublicKey, SecretKey, TrustStore};
 pub use pack::{DirSource, Metadata, pack};

@@ -137,8 +137,10 @@ pub fn pack(
 ) -> Result<(PackageManifest, Findings, Written), Error> {
     let files = files(manifest, &metadata)?;
     let here = |file: &&PackageFile| !metadata.foreign.iter().any(|f| is_below(&file.path, f));
-    let scanned: Vec<PackageFile> = files.iter().filter(here).cloned().collect();
-    let findings = scan(&scanned, source)?;
+    let (here, foreign): (Vec<_>, Vec<_>) = files.iter().cloned().partition(|file| here(&file));
+    let mut findings = scan(&here, source)?;
+    // Which machine they run on counts all the same.
+    findings.machines.extend(scan(&foreign, source)?.machines);
     let manifest = PackageManifest::new(fields(metadata, files, &findings)?)?;
     let written = write(&manifest, source, keys, options, out)?;
     Ok((manifest, findings, written))

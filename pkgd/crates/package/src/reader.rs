@@ -1,14 +1,15 @@
 //! Opens a package: verify, then parse, then give out contents.
 
 use std::collections::HashMap;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, Write};
 
 use minos_model::package::{PackageFields, PackageManifest};
 use minos_model::{Digest, Hasher};
 
+use crate::checked::{Checked, read_part};
 use crate::content::{Content, Stats, Stream};
 use crate::error::{Error, Part};
-use crate::header::{HEADER_LEN, Header};
+use crate::header::Header;
 use crate::index::{self, Frame, Unique};
 use crate::keys::{KeyId, TrustStore};
 use crate::sign;
@@ -47,22 +48,13 @@ impl<R: Read + Seek> Reader<R> {
     /// # Errors
     /// I/O; not a package; damaged, cut off or extended; not signed as `policy` wants; not in canonical form.
     pub fn open(mut file: R, policy: &Policy<'_>) -> Result<Self, Error> {
-        let found = file.seek(SeekFrom::End(0)).map_err(Error::io("read the package"))?;
-        file.seek(SeekFrom::Start(0)).map_err(Error::io("read the package"))?;
-        let header = read_header(&mut file, found)?;
-        if header.total() != found {
-            return Err(Error::Length { told: header.total(), found });
-        }
-        let block = read_part(&mut file, u64::from(header.signatures), "read the signatures")?;
-        let signatures = sign::parse(&block)?;
-        let signers = check_signatures(&header, &signatures, policy)?;
-        let manifest_bytes = read_part(&mut file, header.manifest, "read the manifest")?;
-        let manifest = decode_manifest(&manifest_bytes, header.manifest_digest)?;
+        let checked = Checked::open(&mut file, policy)?;
+        let uniques = checked.uniques()?;
+        let Checked { header, signatures, signers, manifest_bytes, manifest } = checked;
         let index_bytes = read_part(&mut file, header.index, "read the index")?;
         if Digest::of(&index_bytes) != header.index_digest {
             return Err(Error::Damaged(Part::Index));
         }
-        let uniques = index::uniques(&manifest)?;
         let raw = uniques.iter().map(|unique| unique.size).sum();
         let frames = index::parse(&index_bytes, header.content, raw)?;
         let stream = Stream::new(file, header.content_offset(), &frames)?;
@@ -239,41 +231,6 @@ impl<R: Read + Seek> Read for Hashing<'_, R> {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the content has another hash"));
         }
         Ok(0)
-    }
-}
-
-fn read_header(file: &mut impl Read, found: u64) -> Result<Header, Error> {
-    let mut bytes = [0; HEADER_LEN];
-    match file.read_exact(&mut bytes) {
-        Ok(()) => Header::parse(&bytes),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && found < HEADER_LEN as u64 => {
-            Err(Error::NotAPackage)
-        }
-        Err(error) => Err(Error::io("read the header")(error)),
-    }
-}
-
-/// Reads `length` bytes; memory grows with what is there, not with what is told.
-fn read_part(file: &mut impl Read, length: u64, doing: &'static str) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
-    let found = file.take(length).read_to_end(&mut bytes).map_err(Error::io(doing))? as u64;
-    if found < length {
-        return Err(Error::Length { told: length, found });
-    }
-    Ok(bytes)
-}
-
-fn check_signatures(
-    header: &Header,
-    signatures: &[sign::Entry],
-    policy: &Policy<'_>,
-) -> Result<Vec<KeyId>, Error> {
-    match policy {
-        Policy::Unverified => Ok(Vec::new()),
-        Policy::Signed { trust, threshold } => {
-            let entries = signatures.iter().map(|entry| (entry.key, &entry.signature));
-            Ok(trust.check(&sign::message(header), entries, *threshold)?)
-        }
     }
 }
 

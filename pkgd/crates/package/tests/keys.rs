@@ -7,6 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use common::{ids, key, trust};
 use minos_package::keys::trust::TrustError;
 use minos_package::keys::{Detached, KeyError};
@@ -167,10 +169,37 @@ fn a_secret_key_with_password_says_what_to_do() {
     let plain = key.to_signify();
     let rounds = plain.replace("RWRCSwAAAAA", "RWRCSwAAACo");
     assert_ne!(plain, rounds);
-    assert_eq!(SecretKey::from_file(&rounds).err(), Some(KeyError::Encrypted));
+    assert_eq!(SecretKey::from_file(&rounds).err(), Some(KeyError::EncryptedSignify));
+    assert!(KeyError::EncryptedSignify.to_string().contains("signify -G -n"));
     let scrypt = key.to_minisign().replace("RWQAAEIy", "RWRTY0Iy");
     assert_eq!(SecretKey::from_file(&scrypt).err(), Some(KeyError::Encrypted));
-    assert!(KeyError::Encrypted.to_string().contains("minisign -G -W"));
+    // A file may not make us work harder than minisign does: 2^26 operations instead of 2^25.
+    let dear = key.to_protected_minisign("open sesame", [7; 32]).expect("a file");
+    let (head, body) = dear.split_once('\n').expect("two lines");
+    let mut bytes = STANDARD.decode(body.trim()).expect("base64");
+    bytes[41] = 4;
+    let dear = format!("{head}\n{}\n", STANDARD.encode(bytes));
+    let error = SecretKey::from_protected_file(&dear, Some("open sesame")).err();
+    assert_eq!(error, Some(KeyError::Format("its password costs more than minisign's")));
+}
+
+/// One test for all of it, since each password takes a gigabyte.
+#[test]
+fn passwords_of_minisign_are_ours_and_the_other_way_round() {
+    let (room, key) = (Room::new(), key(1));
+    room.write("password", "open sesame\nopen sesame\n");
+    room.write("password.sh", "exec minisign -G -p key.pub -s key.sec < password\n");
+    // minisign reads from a pipe where there is no terminal.
+    room.run("setsid", "--wait sh password.sh");
+    let theirs = room.read("key.sec");
+    assert_eq!(SecretKey::from_file(&theirs).err(), Some(KeyError::Encrypted));
+    let wrong = SecretKey::from_protected_file(&theirs, Some("open barley")).err();
+    assert_eq!(wrong, Some(KeyError::WrongPassword));
+    let read = SecretKey::from_protected_file(&theirs, Some("open sesame")).expect("the key");
+    assert_eq!(read.public().to_file().lines().nth(1), room.read("key.pub").lines().nth(1));
+    let ours = key.to_protected_minisign("open sesame", [7; 32]).expect("a file");
+    let read = SecretKey::from_protected_file(&ours, Some("open sesame")).expect("the key");
+    assert_eq!(read.public(), key.public());
 }
 
 /// Replaces the character at `index` of the second line by another one of base64.

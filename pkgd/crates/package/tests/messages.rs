@@ -132,7 +132,7 @@ fn of_keys_that_cannot_be_used() {
             SecretKey::from_file(&key.to_minisign().replace("RWQAAEIy", "RWRTY0Iy"))
                 .expect_err("password")
         ),
-        "the secret key has a password: make a key without one (minisign -G -W, signify -G -n)"
+        "the secret key has a password: give it, or make a key without one (minisign -G -W, signify -G -n)"
     );
 }
 

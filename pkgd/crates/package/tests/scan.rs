@@ -262,6 +262,34 @@ fn output() -> (tempfile::TempDir, Manifest) {
     (room, manifest)
 }
 
+/// Cross tools run on the machine that builds: what they need there, the system they go into does not have to
+/// provide. A package of them was called `noarch`.
+#[test]
+fn foreign_folders_need_nothing_but_have_a_machine() {
+    let room = tempfile::tempdir().expect("a folder");
+    let bytes = fs::read("/bin/cat").expect("a program that needs libc");
+    let at = room.path().join("tools/bin");
+    fs::create_dir_all(&at).expect("folders");
+    fs::write(at.join("ld"), &bytes).expect("a program");
+    let kind = Kind::File { size: bytes.len() as u64, digest: Digest::of(&bytes) };
+    let manifest = Manifest::new(vec![
+        line("tools", Kind::Directory, 0o755),
+        line("tools/bin", Kind::Directory, 0o755),
+        line("tools/bin/ld", kind, 0o755),
+    ]);
+    let source = DirSource::new(room.path());
+    let packed = |foreign| {
+        let meta = Metadata { foreign, ..metadata() };
+        let mut out = Cursor::new(Vec::new());
+        let mut open = |file: &PackageFile| source.open(file);
+        pack(&manifest, &mut open, meta, &[], &Options::default(), &mut out).expect("packs").0
+    };
+    let (own, foreign) = (packed(Vec::new()), packed(vec![path("tools")]));
+    assert!(!own.dependencies.is_empty());
+    assert!(foreign.dependencies.is_empty() && foreign.provides.is_empty());
+    assert_eq!((own.arch.as_str(), foreign.arch.as_str()), ("x86_64", "x86_64"));
+}
+
 #[test]
 fn an_output_becomes_a_package() {
     let (room, manifest) = output();

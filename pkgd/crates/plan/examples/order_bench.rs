@@ -1,4 +1,6 @@
-//! Build order of 10,000 recipes: `cargo run --release -p minos-plan --example order_bench`.
+//! Build order of 10,000 recipes: `cargo run --release -p minos-plan --example order_bench [-- --json] [--edges FILE]`.
+//!
+//! `--edges` also writes the graph as pairs for tsort(1), so that `tests/bench --packages` can compare.
 //!
 //! Prints the least and the median wall time of `Plan::new` over several runs, for a graph of the shape of a
 //! distribution: each recipe needs up to eight of those before it, the basic ones often.
@@ -36,6 +38,16 @@ fn recipes() -> RecipeSet {
     common::set(list)
 }
 
+/// One line for each dependency, what is needed first; a recipe without any stands beside itself.
+fn write_edges(set: &RecipeSet, path: &str) -> std::io::Result<()> {
+    let mut text = String::new();
+    for recipe in set.iter() {
+        text.push_str(&format!("{0} {0}\n", recipe.id));
+        recipe.build.iter().for_each(|need| text.push_str(&format!("{need} {}\n", recipe.id)));
+    }
+    std::fs::write(path, text)
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let set = recipes();
     let wanted: Vec<_> = set.iter().map(|recipe| recipe.id.clone()).collect();
@@ -48,6 +60,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         edges = plan.edges().count();
     }
     times.sort();
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(at) = words.iter().position(|word| word == "--edges") {
+        write_edges(&set, words.get(at + 1).ok_or("--edges takes a file")?)?;
+    }
+    if words.iter().any(|word| word == "--json") {
+        let median = times[RUNS / 2].as_secs_f64() * 1e3;
+        println!("{{\"work\":\"order\",\"wall_ms\":{median:.4}}}");
+        return Ok(());
+    }
     println!(
         "{RECIPES} recipes, {edges} edges: least {:?}, median {:?}",
         times[0],

@@ -4,7 +4,7 @@
 //! each; so pkgd says what there is to see, and pkgctl lays it out: as text in 80 columns, or as JSON with
 //! the same names. What a program has to act upon is never in a sheet alone.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A field of a sheet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,8 +25,40 @@ pub enum Field {
     Duration(u64),
     /// Yes or no.
     Flag(bool),
-    /// Several of them: shown with commas between.
-    List(Vec<Field>),
+    /// Several of them: shown with commas between. No lists: a field that came from outside has no depth.
+    List(#[serde(deserialize_with = "flat")] Vec<Field>),
+}
+
+/// A field that is no list, numbered as in [`Field`].
+#[derive(Deserialize)]
+enum Flat {
+    None,
+    Text(String),
+    Number(i64),
+    Bytes(u64),
+    Change(i64),
+    Time(u64),
+    Duration(u64),
+    Flag(bool),
+}
+
+impl From<Flat> for Field {
+    fn from(flat: Flat) -> Self {
+        match flat {
+            Flat::None => Self::None,
+            Flat::Text(text) => Self::Text(text),
+            Flat::Number(number) => Self::Number(number),
+            Flat::Bytes(bytes) => Self::Bytes(bytes),
+            Flat::Change(bytes) => Self::Change(bytes),
+            Flat::Time(at) => Self::Time(at),
+            Flat::Duration(micros) => Self::Duration(micros),
+            Flat::Flag(flag) => Self::Flag(flag),
+        }
+    }
+}
+
+fn flat<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Field>, D::Error> {
+    Ok(Vec::<Flat>::deserialize(from)?.into_iter().map(Field::from).collect())
 }
 
 /// A column of a table.
@@ -141,5 +173,40 @@ impl<T: Into<Self>> From<Option<T>> for Field {
 impl<T: Into<Self>> FromIterator<T> for Field {
     fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
         Self::List(items.into_iter().map(Into::into).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Field;
+
+    fn round(field: &Field) -> Option<Field> {
+        postcard::from_bytes(&postcard::to_allocvec(field).unwrap()).ok()
+    }
+
+    #[test]
+    fn every_field_comes_back() {
+        let plain = [
+            Field::None,
+            Field::from("x"),
+            Field::Number(-1),
+            Field::Bytes(1),
+            Field::Change(-2),
+            Field::Time(3),
+            Field::Duration(4),
+            Field::Flag(true),
+        ];
+        for field in plain.iter().cloned().chain([Field::List(plain.to_vec())]) {
+            assert_eq!(round(&field), Some(field));
+        }
+    }
+
+    /// Each list in a list costs the reader stack: 20 KB of them killed it.
+    #[test]
+    fn lists_in_lists_are_refused() {
+        let nested = Field::List(vec![Field::List(vec![Field::None])]);
+        assert_eq!(round(&nested), None);
+        let deep: Vec<u8> = [8, 1].repeat(100_000);
+        assert!(postcard::from_bytes::<Field>(&deep).is_err());
     }
 }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::error::{self, ParseError};
+use crate::package::DraftPackage;
 use crate::recipe::Role;
 
 /// The file, key by key. Spans are kept where a later check has to name the line.
@@ -43,6 +44,8 @@ pub(crate) struct Draft {
     pub check: Check,
     #[serde(default)]
     pub group: Group,
+    #[serde(default)]
+    pub package: DraftPackage,
 }
 
 /// The phases a recipe may give a script for; the assertion has its own place, `[check] assert`.

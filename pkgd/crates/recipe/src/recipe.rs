@@ -6,6 +6,7 @@ use minos_model::{Digest, Name, Phase, Stage, StepId, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::SCHEMA;
+use crate::package::Package;
 
 /// What a source is to the step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -115,6 +116,8 @@ pub struct Recipe {
     pub install: Install,
     /// A failing check phase fails the step. A failing assertion always does.
     pub check_fatal: bool,
+    /// What the package made of its output says.
+    pub package: Package,
     /// Groups it belongs to, without the leading `lfs/`.
     pub groups: Vec<Name>,
     /// Its folder below the recipes' folder.
@@ -173,7 +176,7 @@ impl Recipe {
     /// field that can change the result. `docs/formats/task-key.md` has it field by field.
     ///
     /// Scripts, source digests and inputs enter the key beside this, so that a change can be named.
-    /// Comments and layout of `recipe.toml` are in neither, nor are description, licence, order,
+    /// Comments and layout of `recipe.toml` are in neither, nor are description, licence, order, package,
     /// groups, deadlines and expected cost: none of them can change what comes out.
     pub fn canonical(&self) -> Vec<u8> {
         // Writing to memory with derived encoders: postcard has no way to fail here.

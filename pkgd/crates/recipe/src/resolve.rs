@@ -9,6 +9,7 @@ use crate::draft::{Draft, DraftInstall, DraftNeeds, DraftSource};
 use crate::error::line_of;
 use crate::lint::{Lint, Rule};
 use crate::lock::SourcesLock;
+use crate::package::Package;
 use crate::recipe::{Install, Limits, Needs, Recipe, Role, Script, Source};
 use crate::suggest::nearest;
 
@@ -64,6 +65,11 @@ impl Resolver<'_> {
         let needs = self.needs(&draft);
         let install = self.install(&draft);
         self.licence(&draft);
+        let package = draft.package.package().unwrap_or_else(|message| {
+            let hint = "the numbers are those that files have in the step's output";
+            self.say::<()>(Rule::BadValue, None, message, hint);
+            Package::default()
+        });
         if self.errors() > before {
             return None;
         }
@@ -85,6 +91,7 @@ impl Resolver<'_> {
             },
             install,
             check_fatal: draft.check.fatal,
+            package,
             groups: draft.group.names,
             folder: folder.to_owned(),
             text: self.text.to_owned(),

@@ -20,7 +20,8 @@ mod probe;
 mod spec;
 mod sys;
 pub mod tree;
-mod wire;
+pub mod wire;
+mod worker;
 
 /// Removes what boxes of a killed pkgd left in the cgroup tree; to be called once at start. Boxes that
 /// still run are not touched.
@@ -39,3 +40,4 @@ pub use helper::run_if_helper;
 pub use meter::Usage;
 pub use probe::{Bounds, Refusal, Report, probe};
 pub use spec::{Bind, Build, IdRange, Limits, MAX_LAYERS, Network, Spec, Strength, Upper};
+pub use worker::{Reach, SEALED_ID, seal, shut_in};

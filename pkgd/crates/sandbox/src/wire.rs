@@ -1,4 +1,4 @@
-//! Frames between pkgd, the helper and the first process of the box: a length (u32, little endian), then
+//! Frames between pkgd, its helpers and workers, and the first process of a box: a length (u32, little endian), then
 //! postcard. Descriptors travel with the first byte. All three ends are the same binary, so there is no
 //! version.
 

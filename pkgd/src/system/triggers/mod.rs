@@ -1,116 +1,104 @@
-//! Triggers: caches and indices that are made from the files of several packages (`ldconfig` and its like).
+//! Triggers: programs of the new system that bring up to date what is made of many packages' files.
 //!
-//! They are a table of ours, never a package's script. Each runs once in a transaction, in a box whose root is an
-//! overlay over the staged root; what lands in the overlay becomes part of the generation. One that fails,
-//! hangs or leaves what is not its to make takes the transaction back.
+//! They are a table of this program, not of packages. Each runs in a box on the root that is put together: reading
+//! all of it, writing in one folder of an overlay. What it leaves there becomes part of the generation, after a look
+//! at each path. A root that does not have the program is not in need of it.
 
-mod boxed;
-mod made;
+mod gather;
+mod run;
 mod table;
 
-use std::collections::BTreeMap;
-use std::fs::DirBuilder;
+use std::fs;
+use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use minos_sandbox::Upper;
-use minos_sandbox::tree::{Dir, Kind};
-use minos_store::{Layout, Made, MadeNode, Staged, Triggers};
+use minos_sandbox::Strength;
+use minos_sandbox::tree::Dir;
+use minos_store::{Made, Staged, Triggers};
 
-pub use boxed::Limits;
-use boxed::Places;
-use table::{TRIGGERS, Trigger};
+use table::{Call, TABLE};
 
-/// Runs triggers below a state root.
-pub struct Runner<'a> {
-    layout: &'a Layout,
+/// How much a trigger may use.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Until it is killed.
+    pub time: Duration,
+    /// Bytes of memory, where there are cgroups.
+    pub memory: u64,
+    /// Whether a kernel without the required Landlock will do.
+    pub strength: Strength,
+}
+
+impl Limits {
+    /// A minute and a gigabyte.
+    pub const fn new(strength: Strength) -> Self {
+        Self { time: Duration::from_secs(60), memory: 1 << 30, strength }
+    }
+}
+
+/// Runs triggers in boxes. At most one at a time for a state: all use the same scratch folder.
+#[derive(Debug)]
+pub struct Runner {
+    state_root: PathBuf,
     limits: Limits,
 }
 
-impl<'a> Runner<'a> {
-    /// A runner with its scratch in the state of `layout`.
-    pub fn new(layout: &'a Layout, limits: Limits) -> Self {
-        Self { layout, limits }
+impl Runner {
+    /// For the state at `state_root`, an absolute path.
+    pub fn new(state_root: &Path, limits: Limits) -> Self {
+        Self { state_root: state_root.to_owned(), limits }
     }
 
-    fn run_all(
-        &self,
-        called: &[(&Trigger, &str)],
-        root: PathBuf,
-        scratch: &Path,
-    ) -> Result<Vec<Made>, String> {
-        let mut layers = vec![root];
-        // Later ones override; a parent sorts before what is in it.
-        let mut all: BTreeMap<Vec<u8>, MadeNode> = BTreeMap::new();
-        for (index, (trigger, program)) in called.iter().enumerate() {
-            let upper = private(scratch, &format!("{index}-root"))?;
-            let build = private(scratch, &format!("{index}-build"))?;
-            let tree = upper.tree();
-            boxed::run(
-                trigger,
-                program,
-                Places { layers: layers.clone(), upper, build },
-                &self.limits,
-            )?;
-            let made = made::collect(trigger, &tree, &layers)?;
-            all.extend(made.into_iter().map(|made| (made.path, made.node)));
-            layers.insert(0, tree);
+    fn scratch(&self) -> PathBuf {
+        self.state_root.join("scratch").join("triggers")
+    }
+
+    /// Runs the calls in their order, each on what those before have left.
+    fn run_all(&self, root: &Path, calls: &[Call]) -> Result<Vec<Made>, String> {
+        let mut layers = vec![root.to_owned()];
+        let mut made = Vec::new();
+        for (number, call) in calls.iter().enumerate() {
+            let failed = |why: String| format!("trigger {}: {why}", call.name);
+            let scratch = self.scratch().join(number.to_string());
+            let place = run::Place::make(&scratch).map_err(|e| failed(e.to_string()))?;
+            run::run(call, &layers, &place, &self.limits).map_err(failed)?;
+            let io = |e: io::Error| failed(e.to_string());
+            let (lower, upper) =
+                (Dir::open(root).map_err(io)?, Dir::open(&place.tree()).map_err(io)?);
+            made.extend(gather::gather(call, &lower, &upper).map_err(failed)?);
+            layers.insert(0, place.tree());
         }
-        Ok(all.into_iter().map(|(path, node)| Made { path, node }).collect())
+        Ok(made)
     }
 }
 
-impl Triggers for Runner<'_> {
+impl Triggers for Runner {
     fn run(&mut self, staged: &Staged<'_>) -> Result<Vec<Made>, String> {
-        let root = self.layout.root().join(staged.root);
-        let called = called_for(&root, staged.changed)?;
-        if called.is_empty() {
+        let root = self.state_root.join(staged.root);
+        let on_root = |e: io::Error| format!("{}: {e}", root.display());
+        let calls = table::calls(TABLE, &Dir::open(&root).map_err(on_root)?, staged.changed);
+        if calls.is_empty() {
             return Ok(Vec::new());
         }
-        // A kill leaves it behind; the next start sweeps it, as it does with the scratch of steps.
-        let scratch = self.layout.scratch().join("triggers");
-        self.layout.discard(&scratch).map_err(|e| e.to_string())?;
-        let made = make_private(&scratch).and_then(|()| self.run_all(&called, root, &scratch));
-        let cleared = self.layout.discard(&scratch).map_err(|e| e.to_string());
-        let made = made?;
-        cleared.map(|()| made)
+        let scratch = self.scratch();
+        let on_scratch = |e: io::Error| format!("{}: {e}", scratch.display());
+        // What a killed pkgd left: its box is dead, since it dies with pkgd.
+        clear(&scratch).map_err(on_scratch)?;
+        fs::DirBuilder::new().mode(0o700).recursive(true).create(&scratch).map_err(on_scratch)?;
+        let made = self.run_all(&root, &calls);
+        clear(&scratch).map_err(on_scratch)?;
+        made
     }
 }
 
-/// The triggers that the changed paths call for and whose program is in the root, each once, in order.
-fn called_for(
-    root: &Path,
-    changed: &[Vec<u8>],
-) -> Result<Vec<(&'static Trigger, &'static str)>, String> {
-    let dir = Dir::open(root).map_err(|e| format!("{}: {e}", root.display()))?;
-    let wanted = TRIGGERS.iter().filter(|t| changed.iter().any(|path| t.wants(path)));
-    let program = |trigger: &'static Trigger| {
-        let there = trigger.programs.iter().find(|path| is_program(&dir, path));
-        there.map(|program| (trigger, *program))
-    };
-    Ok(wanted.filter_map(program).collect())
-}
-
-fn is_program(root: &Dir, path: &str) -> bool {
-    let path = Path::new(path);
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return false };
-    let stat = root.open_dir(parent).and_then(|dir| dir.stat(name));
-    stat.is_ok_and(|stat| match stat.kind {
-        Kind::File => stat.mode & 0o111 != 0,
-        // It is followed in the box, where it cannot lead out of the root.
-        Kind::Link => true,
-        _ => false,
-    })
-}
-
-fn private(scratch: &Path, name: &str) -> Result<Upper, String> {
-    let dir = scratch.join(name);
-    make_private(&dir)?;
-    Ok(Upper { dir })
-}
-
-/// Files in it belong to their real owners: nobody else may look.
-fn make_private(path: &Path) -> Result<(), String> {
-    let made = DirBuilder::new().mode(0o700).create(path);
-    made.map_err(|e| format!("cannot create {}: {e}", path.display()))
+/// Removes a folder that programs have written in.
+fn clear(path: &Path) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+    match Dir::open(parent) {
+        Ok(parent) => parent.remove_tree(name),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(e),
+    }
 }

@@ -1,168 +1,284 @@
-//! Which triggers there are, and which of them a change calls for.
+//! Which programs bring what is made of many packages' files up to date.
 
-/// Something to be made anew from the files of several packages. Paths are relative to the root.
-#[derive(Debug)]
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
+use minos_sandbox::tree::{Dir, Kind};
+
+/// One kind of trigger. All paths are relative to the root; `{}` stands for the folder that [`Trigger::each`] found.
 pub struct Trigger {
-    /// For people.
-    pub name: &'static str,
-    /// Where its program may stand; the first that is there is run. No program, no trigger: a root that has none
-    /// (a toolchain's, say) needs nothing made.
-    pub programs: &'static [&'static str],
-    /// Its arguments.
-    pub arguments: &'static [&'static str],
-    /// What it looks at.
-    pub watches: Watch,
-    /// The directories that are open for writing in its box.
-    pub writable: &'static [&'static str],
-    /// What it may leave there: these paths and what is below them.
-    pub makes: &'static [&'static str],
+    /// The program's name, which is also the trigger's.
+    pub program: &'static str,
+    /// Arguments.
+    pub args: &'static [&'static str],
+    /// It is called for if a changed path is below one of these...
+    pub below: &'static [&'static str],
+    /// ... and its file name has this in it.
+    pub part: &'static str,
+    /// Run once for every folder directly below the ones watched that has changed; otherwise once.
+    pub each: bool,
+    /// Folder that is writable in its box.
+    pub folder: &'static str,
+    /// What it may make, change and delete in there: names, or starts of names that end in `*`.
+    pub writes: &'static [&'static str],
 }
 
-/// Changed paths that call for a trigger. A change of its program always does.
-#[derive(Debug)]
-pub enum Watch {
-    /// Shared libraries anywhere (`/etc/ld.so.conf` may name any directory), and that file.
-    Libraries,
-    /// What is below these directories.
-    Below(&'static [&'static str]),
-}
-
-/// All triggers, in the order in which they run. The first one lets the programs of the others find their
-/// libraries.
-pub const TRIGGERS: &[Trigger] = &[
+/// In the order in which they run: programs of later ones may need libraries that the first one makes findable.
+pub const TABLE: &[Trigger] = &[
     Trigger {
-        name: "ldconfig",
-        programs: &["usr/sbin/ldconfig", "usr/bin/ldconfig", "sbin/ldconfig"],
-        // -X: links between libraries are the packages' own affair.
-        arguments: &["-X"],
-        watches: Watch::Libraries,
-        writable: &["etc"],
-        makes: &["etc/ld.so.cache"],
+        program: "ldconfig",
+        // Links of libraries come with their packages.
+        args: &["-X"],
+        below: &["lib", "lib64", "usr/lib", "usr/lib64", "usr/local/lib", "etc/ld.so.conf.d"],
+        part: ".so",
+        each: false,
+        folder: "etc",
+        writes: &["ld.so.cache"],
     },
     Trigger {
-        name: "gdk-pixbuf loaders",
-        programs: &["usr/bin/gdk-pixbuf-query-loaders"],
-        arguments: &["--update-cache"],
-        watches: Watch::Below(&["usr/lib/gdk-pixbuf-2.0"]),
-        writable: &["usr/lib/gdk-pixbuf-2.0"],
-        makes: &["usr/lib/gdk-pixbuf-2.0/2.10.0/loaders.cache"],
+        program: "ldconfig",
+        args: &["-X"],
+        below: &["etc"],
+        part: "ld.so.conf",
+        each: false,
+        folder: "etc",
+        writes: &["ld.so.cache"],
     },
     Trigger {
-        name: "glib schemas",
-        programs: &["usr/bin/glib-compile-schemas"],
-        arguments: &["/usr/share/glib-2.0/schemas"],
-        watches: Watch::Below(&["usr/share/glib-2.0/schemas"]),
-        writable: &["usr/share/glib-2.0/schemas"],
-        makes: &["usr/share/glib-2.0/schemas/gschemas.compiled"],
+        program: "depmod",
+        args: &["-a", "{}"],
+        below: &["usr/lib/modules"],
+        part: ".ko",
+        each: true,
+        folder: "usr/lib/modules/{}",
+        writes: &["modules.*"],
     },
     Trigger {
-        name: "MIME types",
-        programs: &["usr/bin/update-mime-database"],
-        arguments: &["/usr/share/mime"],
-        watches: Watch::Below(&["usr/share/mime/packages"]),
-        writable: &["usr/share/mime"],
-        makes: &["usr/share/mime"],
+        program: "depmod",
+        args: &["-a", "{}"],
+        below: &["lib/modules"],
+        part: ".ko",
+        each: true,
+        folder: "lib/modules/{}",
+        writes: &["modules.*"],
     },
     Trigger {
-        name: "desktop files",
-        programs: &["usr/bin/update-desktop-database"],
-        arguments: &["/usr/share/applications"],
-        watches: Watch::Below(&["usr/share/applications"]),
-        writable: &["usr/share/applications"],
-        makes: &["usr/share/applications/mimeinfo.cache"],
+        program: "glib-compile-schemas",
+        args: &["/usr/share/glib-2.0/schemas"],
+        below: &["usr/share/glib-2.0/schemas"],
+        part: "",
+        each: false,
+        folder: "usr/share/glib-2.0/schemas",
+        writes: &["gschemas.compiled"],
     },
     Trigger {
-        name: "icon cache",
-        programs: &["usr/bin/gtk-update-icon-cache"],
-        arguments: &["-f", "-t", "/usr/share/icons/hicolor"],
-        watches: Watch::Below(&["usr/share/icons/hicolor"]),
-        writable: &["usr/share/icons/hicolor"],
-        makes: &["usr/share/icons/hicolor/icon-theme.cache"],
+        program: "update-desktop-database",
+        args: &["-q", "/usr/share/applications"],
+        below: &["usr/share/applications"],
+        part: ".desktop",
+        each: false,
+        folder: "usr/share/applications",
+        writes: &["mimeinfo.cache"],
     },
     Trigger {
-        name: "font cache",
-        programs: &["usr/bin/fc-cache"],
-        arguments: &["-s"],
-        watches: Watch::Below(&["usr/share/fonts", "etc/fonts"]),
-        writable: &["var/cache/fontconfig"],
-        makes: &["var/cache/fontconfig"],
+        program: "gtk-update-icon-cache",
+        args: &["-q", "-t", "-f", "/usr/share/icons/{}"],
+        below: &["usr/share/icons"],
+        part: "",
+        each: true,
+        folder: "usr/share/icons/{}",
+        writes: &["icon-theme.cache"],
     },
     Trigger {
-        name: "manual pages",
-        programs: &["usr/bin/mandb"],
-        arguments: &["--quiet"],
-        watches: Watch::Below(&["usr/share/man"]),
-        writable: &["var/cache/man"],
-        makes: &["var/cache/man"],
+        program: "fc-cache",
+        args: &["-s"],
+        below: &["usr/share/fonts"],
+        part: "",
+        each: false,
+        folder: "var/cache/fontconfig",
+        writes: &["*"],
     },
 ];
 
-impl Trigger {
-    /// Whether a change of `path` calls for it.
-    pub fn wants(&self, path: &[u8]) -> bool {
-        let program = self.programs.iter().any(|program| program.as_bytes() == path);
-        program
-            || match self.watches {
-                Watch::Libraries => is_library(path),
-                Watch::Below(directories) => directories.iter().any(|d| is_below(path, d)),
+/// Where programs of triggers are looked for.
+const PLACES: [&str; 4] = ["usr/sbin", "usr/bin", "sbin", "bin"];
+
+/// A trigger that is called for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Call {
+    /// The program's name.
+    pub name: &'static str,
+    /// Program and arguments, as the box sees them.
+    pub argv: Vec<String>,
+    /// The folder it may write in.
+    pub folder: String,
+    /// What it may write there.
+    pub writes: &'static [&'static str],
+}
+
+/// What `changed` calls for in `root`, in the order of `table`, nothing twice.
+pub fn calls(table: &[Trigger], root: &Dir, changed: &[Vec<u8>]) -> Vec<Call> {
+    let mut list: Vec<Call> = Vec::new();
+    for trigger in table {
+        let Some(program) = find(root, trigger.program) else { continue };
+        let renewed = changed.iter().any(|path| *path == program.as_bytes());
+        for folder in trigger.folders(root, changed, renewed) {
+            let call = trigger.call(&program, &folder);
+            if !list.contains(&call) {
+                list.push(call);
             }
+        }
+    }
+    list
+}
+
+/// Where in `root` a program stands. Links are not followed: a package may lead them anywhere.
+fn find(root: &Dir, program: &str) -> Option<String> {
+    let is_program = |dir: &Dir| {
+        let stat = dir.stat(OsStr::new(program)).ok();
+        stat.is_some_and(|stat| stat.kind == Kind::File && stat.mode & 0o111 != 0)
+    };
+    let place = PLACES.iter().find(|place| root.open_dir(place).is_ok_and(|dir| is_program(&dir)));
+    place.map(|place| format!("{place}/{program}"))
+}
+
+impl Trigger {
+    /// What `{}` is to stand for in each run; one empty text where it is run once, nothing if it is not called for.
+    fn folders(&self, root: &Dir, changed: &[Vec<u8>], renewed: bool) -> BTreeSet<String> {
+        let watched = changed.iter().filter_map(|path| self.watched(path));
+        if self.each {
+            let there = |(below, name): &(&str, &str)| {
+                root.has_dir(format!("{below}/{name}")).unwrap_or(false)
+            };
+            return watched.filter(there).map(|(_, name)| name.to_owned()).collect();
+        }
+        let called = renewed || watched.count() > 0;
+        called.then(String::new).into_iter().collect()
     }
 
-    /// Whether it may leave something at `path`.
-    pub fn may_make(&self, path: &[u8]) -> bool {
-        self.makes.iter().any(|made| made.as_bytes() == path || is_below(path, made))
+    /// If a path is watched: the folder watched, and the first component below it.
+    fn watched<'a>(&self, path: &'a [u8]) -> Option<(&'static str, &'a str)> {
+        let name = path.rsplit(|byte| *byte == b'/').next()?;
+        let part = self.part.as_bytes();
+        if !part.is_empty() && !name.windows(part.len()).any(|window| window == part) {
+            return None;
+        }
+        self.below.iter().find_map(|below| {
+            let rest = path.strip_prefix(below.as_bytes())?.strip_prefix(b"/")?;
+            let first = rest.split(|byte| *byte == b'/').next()?;
+            // Arguments are text; a name that begins with a dash would be an option.
+            let first = str::from_utf8(first).ok().filter(|name| !name.starts_with('-'))?;
+            Some((*below, first))
+        })
+    }
+
+    fn call(&self, program: &str, folder: &str) -> Call {
+        let with = |text: &&str| text.replace("{}", folder);
+        let argv = std::iter::once(format!("/{program}")).chain(self.args.iter().map(with));
+        Call {
+            name: self.program,
+            argv: argv.collect(),
+            folder: with(&self.folder),
+            writes: self.writes,
+        }
     }
 }
 
-fn is_library(path: &[u8]) -> bool {
-    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
-    name.ends_with(b".so")
-        || name.windows(4).any(|part| part == b".so.")
-        || path == b"etc/ld.so.conf"
-        || is_below(path, "etc/ld.so.conf.d")
-}
+impl Call {
+    /// Whether the program may make, change or delete this path.
+    pub fn may_write(&self, path: &[u8]) -> bool {
+        let rest = path.strip_prefix(self.folder.as_bytes());
+        let Some(rest) = rest.and_then(|rest| rest.strip_prefix(b"/")) else { return false };
+        self.writes.iter().any(|allowed| match allowed.strip_suffix('*') {
+            Some(start) => rest.starts_with(start.as_bytes()),
+            None => rest == allowed.as_bytes(),
+        })
+    }
 
-/// Whether `path` is strictly below `directory`.
-pub fn is_below(path: &[u8], directory: &str) -> bool {
-    path.strip_prefix(directory.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'/'))
+    /// Whether something that the program may write lies below this folder.
+    pub fn leads_to(&self, folder: &[u8]) -> bool {
+        let own = OsStr::new(&self.folder).as_bytes();
+        own.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{TRIGGERS, Watch, is_below};
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
 
-    fn called(path: &str) -> Vec<&'static str> {
-        let called = TRIGGERS.iter().filter(|trigger| trigger.wants(path.as_bytes()));
-        called.map(|trigger| trigger.name).collect()
+    use minos_sandbox::tree::Dir;
+
+    use super::{Call, TABLE, calls};
+
+    /// A root with these programs.
+    fn root(programs: &[&str]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for program in programs {
+            let path = root.path().join(program);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        root
+    }
+
+    fn called(root: &tempfile::TempDir, changed: &[&str]) -> Vec<Call> {
+        let changed: Vec<Vec<u8>> = changed.iter().map(|path| path.as_bytes().to_vec()).collect();
+        calls(TABLE, &Dir::open(root.path()).unwrap(), &changed)
     }
 
     #[test]
-    fn a_path_calls_for_the_triggers_that_watch_it() {
+    fn many_libraries_call_for_one_run() {
+        let root = root(&["usr/sbin/ldconfig"]);
+        let libraries = ["usr/lib/liba.so.1", "usr/lib/libb.so", "etc/ld.so.conf"];
+        let list = called(&root, &libraries);
+        assert_eq!(list.len(), 1);
+        assert_eq!(list[0].argv, ["/usr/sbin/ldconfig", "-X"]);
+        assert_eq!(called(&root, &["usr/share/doc/a.so.txt", "usr/lib/readme", "usr/lib"]), []);
+        assert_eq!(called(&root, &["usr/sbin/ldconfig"]).len(), 1, "a new program runs once");
+    }
+
+    #[test]
+    fn a_root_without_the_program_needs_no_trigger() {
+        assert_eq!(called(&root(&["lfs/usr/sbin/ldconfig"]), &["usr/lib/liba.so"]), []);
+        let linked = root(&["elsewhere/ldconfig"]);
+        fs::create_dir(linked.path().join("usr")).unwrap();
+        symlink("../elsewhere", linked.path().join("usr/sbin")).unwrap();
+        assert_eq!(called(&linked, &["usr/lib/liba.so"]), [], "links are not followed");
+    }
+
+    #[test]
+    fn each_folder_that_is_there_has_its_own_run() {
+        let root = root(&["usr/sbin/depmod"]);
+        for version in ["6.12.1", "6.13.0"] {
+            fs::create_dir_all(root.path().join("usr/lib/modules").join(version)).unwrap();
+        }
+        let changed = [
+            "usr/lib/modules/6.12.1/a.ko",
+            "usr/lib/modules/6.12.1/b.ko.zst",
+            "usr/lib/modules/6.13.0/a.ko",
+            "usr/lib/modules/5.0.0/gone.ko",
+            "usr/lib/modules/--option/a.ko",
+        ];
+        let argv: Vec<_> = called(&root, &changed).into_iter().map(|call| call.argv).collect();
+        let expected = ["6.12.1", "6.13.0"].map(|v| ["/usr/sbin/depmod", "-a", v]);
+        assert_eq!(argv, expected);
+    }
+
+    #[test]
+    fn a_call_may_write_what_the_table_says_and_no_more() {
+        let root = root(&["usr/sbin/depmod"]);
+        fs::create_dir_all(root.path().join("usr/lib/modules/6.1")).unwrap();
+        let list = called(&root, &["usr/lib/modules/6.1/a.ko"]);
+        let may = |path: &str| list[0].may_write(path.as_bytes());
+        assert!(may("usr/lib/modules/6.1/modules.dep"));
         for path in
-            ["usr/lib/libz.so", "opt/x/lib/libx.so.1.2", "etc/ld.so.conf", "usr/sbin/ldconfig"]
+            ["usr/lib/modules/6.1/a.ko", "usr/lib/modules/6.1", "usr/lib/modules/6.10/modules.dep"]
         {
-            assert_eq!(called(path), ["ldconfig"], "{path}");
+            assert!(!may(path), "{path}");
         }
-        assert_eq!(called("etc/ld.so.conf.d/x.conf"), ["ldconfig"]);
-        assert_eq!(called("usr/share/man/man1/x.1"), ["manual pages"]);
-        for path in ["usr/lib/libz.a", "usr/lib/x.sonnet", "usr/share/manual", "etc/ld.so.cache"] {
-            assert!(called(path).is_empty(), "{path}");
-        }
-    }
-
-    /// Else a trigger would fail on a machine that has its program, and nobody would know before.
-    #[test]
-    fn what_a_trigger_makes_is_where_it_can_write_and_calls_for_no_trigger() {
-        for trigger in TRIGGERS {
-            assert!(!trigger.programs.is_empty(), "{}", trigger.name);
-            for made in trigger.makes {
-                let open = |d: &&str| d == made || is_below(made.as_bytes(), d);
-                assert!(trigger.writable.iter().any(open), "{made}");
-                assert!(trigger.may_make(made.as_bytes()), "{made}");
-            }
-            if let Watch::Below(directories) = trigger.watches {
-                assert!(!directories.is_empty(), "{}", trigger.name);
-            }
-        }
+        assert!(list[0].leads_to(b"usr/lib") && !list[0].leads_to(b"usr/li"));
     }
 }

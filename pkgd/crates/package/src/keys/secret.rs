@@ -1,4 +1,4 @@
-//! Secret keys: files without password, of minisign and signify.
+//! Secret keys: files of minisign, with password or without, and of signify without.
 
 use blake2::Blake2b256;
 use blake2::Digest as _;
@@ -7,6 +7,7 @@ use sha2::Sha512;
 
 use super::KeyError;
 use super::boxes::{self, take};
+use super::password::{Cost, HIDDEN};
 use super::public::{ED25519, PublicKey};
 
 /// Key derivation of a signify file.
@@ -48,31 +49,53 @@ impl SecretKey {
     /// # Errors
     /// It is none, has a password, or is damaged.
     pub fn from_file(text: &str) -> Result<Self, KeyError> {
+        Self::from_protected_file(text, None)
+    }
+
+    /// Reads a secret key file of minisign, with its password if it has one, or of signify. A password takes
+    /// 1 GiB of memory and some seconds, so that guessing does too.
+    ///
+    /// # Errors
+    /// It is none, is damaged, has a password and none was given, or another one.
+    pub fn from_protected_file(text: &str, password: Option<&str>) -> Result<Self, KeyError> {
         let lines = boxes::lines(text)?;
         let comment = boxes::comment(lines.first())?;
         match boxes::decode::<158>(lines.get(1)) {
-            Ok(bytes) => Self::from_minisign(&bytes, &comment),
+            Ok(bytes) => Self::from_minisign(&bytes, &comment, password),
             Err(_) => Self::from_signify(&boxes::decode(lines.get(1))?, &comment),
         }
     }
 
-    fn from_minisign(bytes: &[u8; 158], comment: &str) -> Result<Self, KeyError> {
+    fn from_minisign(
+        bytes: &[u8; 158],
+        comment: &str,
+        password: Option<&str>,
+    ) -> Result<Self, KeyError> {
         let mut rest = &bytes[..];
         let (algorithm, kdf, sum) = (take(&mut rest), take(&mut rest), take::<2>(&mut rest));
         if algorithm != ED25519 || sum != MINISIGN_CHECKSUM {
             return Err(KeyError::Format("its algorithm is not Ed25519"));
         }
-        match kdf {
-            MINISIGN_PLAIN => {}
-            MINISIGN_SCRYPT => return Err(KeyError::Encrypted),
+        let salt = take(&mut rest);
+        let [operations, memory] = [take(&mut rest), take(&mut rest)].map(u64::from_le_bytes);
+        let mut secret: [u8; HIDDEN] = take(&mut rest);
+        match (kdf, password) {
+            (MINISIGN_PLAIN, _) => {}
+            (MINISIGN_SCRYPT, None) => return Err(KeyError::Encrypted),
+            (MINISIGN_SCRYPT, Some(password)) => {
+                Cost { salt, operations, memory }.cover(password, &mut secret)?;
+            }
             _ => return Err(KeyError::Format("its key derivation is not known")),
         }
-        let _salt_and_limits: [u8; 48] = take(&mut rest);
+        let mut rest = &secret[..];
         let (number, pair, told) =
             (take::<8>(&mut rest), take::<64>(&mut rest), take::<32>(&mut rest));
         // minisign 0.11 leaves the checksum of a key without password empty; others fill it in.
-        let sum = Blake2b256::new().chain_update(algorithm).chain_update(number).chain_update(pair);
-        if told != [0; 32] && sum.finalize()[..] != told {
+        let fits = told == checksum(&number, &pair);
+        if kdf == MINISIGN_SCRYPT && !fits {
+            return Err(KeyError::WrongPassword);
+        }
+        if !fits && told != [0; 32] {
             return Err(KeyError::Corrupt);
         }
         Self::from_pair(&pair, number, comment)
@@ -84,7 +107,7 @@ impl SecretKey {
             return Err(KeyError::Format("its algorithm is not Ed25519"));
         }
         if take::<4>(&mut rest) != [0; 4] {
-            return Err(KeyError::Encrypted);
+            return Err(KeyError::EncryptedSignify);
         }
         let _salt: [u8; 16] = take(&mut rest);
         let (sum, number, pair) = (take::<8>(&mut rest), take(&mut rest), take::<64>(&mut rest));
@@ -105,6 +128,25 @@ impl SecretKey {
         let head = [&ED25519[..], &MINISIGN_PLAIN, &MINISIGN_CHECKSUM, &[0; 48]].concat();
         let bytes = [&head[..], &self.public.number(), &pair, &[0; 32]].concat();
         self.file(&bytes)
+    }
+
+    /// A secret key file as `minisign -G` writes it, under a password. `salt` is random. As dear as reading it.
+    ///
+    /// # Errors
+    /// None that a salt could bring about; scrypt's are passed on.
+    pub fn to_protected_minisign(
+        &self,
+        password: &str,
+        salt: [u8; 32],
+    ) -> Result<String, KeyError> {
+        let (number, pair) = (self.public.number(), self.key.to_keypair_bytes());
+        let plain = [&number[..], &pair, &checksum(&number, &pair)].concat();
+        let mut secret = take(&mut &plain[..]);
+        let cost = Cost::usual(salt);
+        cost.cover(password, &mut secret)?;
+        let head = [&ED25519[..], &MINISIGN_SCRYPT, &MINISIGN_CHECKSUM, &salt].concat();
+        let limits = [cost.operations.to_le_bytes(), cost.memory.to_le_bytes()].concat();
+        Ok(self.file(&[head, limits, secret.to_vec()].concat()))
     }
 
     /// A secret key file as `signify -G -n` writes it.
@@ -128,4 +170,10 @@ impl SecretKey {
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.key.sign(message).to_bytes()
     }
+}
+
+/// minisign's checksum over the number and the key pair.
+fn checksum(number: &[u8; 8], pair: &[u8; 64]) -> [u8; 32] {
+    let sum = Blake2b256::new().chain_update(ED25519).chain_update(number).chain_update(pair);
+    sum.finalize().into()
 }

@@ -128,6 +128,12 @@ pub fn close_on_exec_from(first: u32) -> io::Result<()> {
         .map(drop)
 }
 
+/// Closes every descriptor from `first` on. Only for a process that has just been started and owns none of them yet.
+pub fn close_from(first: u32) -> io::Result<()> {
+    // SAFETY: the caller is a fresh process, in which no owner of such a descriptor exists.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) }).map(drop)
+}
+
 /// Gives every signal its default action and unblocks all. Rust's start-up code ignores SIGPIPE, and
 /// what pkgd ignores must not leak into a build.
 pub fn reset_signals() -> io::Result<()> {

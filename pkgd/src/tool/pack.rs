@@ -1,0 +1,178 @@
+//! Packs a folder: `package.toml`, and the files in `root/`.
+
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use argh::FromArgs;
+use minos_model::package::{Arch, Dependency, DependencyKind, Origin, PackagePath};
+use minos_model::{Capability, Digest, Name, Requirement, StepId, Upstream, Version};
+use minos_package::{DirSource, Metadata, Options};
+use minos_proto::{ErrorReport, Field, Sheet};
+use minos_sandbox::Reach;
+use serde::Deserialize;
+
+use super::answer::{bad_file, shut_in};
+use super::{key, open, passphrase, tree};
+
+/// The file that says what the package is.
+const DESCRIPTION: &str = "package.toml";
+/// The folder of its files.
+const ROOT: &str = "root";
+
+/// Makes a package of a folder.
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "pack")]
+pub struct Pack {
+    /// the folder
+    #[argh(positional)]
+    folder: PathBuf,
+    /// the secret key file to sign with
+    #[argh(option)]
+    key: Option<PathBuf>,
+    /// where to put the package (default: here)
+    #[argh(option, default = "PathBuf::from(\".\")")]
+    output: PathBuf,
+    /// the password is the first line of this file
+    #[argh(option)]
+    passphrase_file: Option<PathBuf>,
+}
+
+/// `package.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Draft {
+    schema: u32,
+    name: String,
+    version: String,
+    #[serde(default = "one")]
+    release: u32,
+    #[serde(default)]
+    epoch: u32,
+    description: String,
+    license: String,
+    arch: Option<String>,
+    #[serde(default)]
+    depends: Vec<String>,
+    #[serde(default)]
+    provides: Vec<String>,
+    #[serde(default)]
+    ignore: Vec<String>,
+    #[serde(default)]
+    conflicts: Vec<String>,
+    #[serde(default)]
+    replaces: Vec<String>,
+    #[serde(default)]
+    config: Vec<String>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+impl Pack {
+    pub fn run(self) -> Result<Sheet, ErrorReport> {
+        let description = self.folder.join(DESCRIPTION);
+        let root = self.folder.join(ROOT);
+        let text = open::text(&description)?;
+        let from = passphrase::From::option(self.passphrase_file.clone());
+        let key = self.key.as_deref().map(|path| key::secret(path, &from)).transpose()?;
+        shut_in(&Reach { read: &[&root], write: &[&self.output], any_owner: true })?;
+        let manifest = tree::manifest(&root)?;
+        let metadata = metadata(&text, manifest.digest())
+            .map_err(|what| bad_file(&description, &what, "see docs/PKGCTL.md"))?;
+        let source = DirSource::new(&root);
+        let next = self.output.join(format!("{}.mpk", metadata.name));
+        let keys: Vec<_> = key.into_iter().collect();
+        let (package, findings, written) = open::replace(&next, |out| {
+            let packed = minos_package::pack(
+                &manifest,
+                &mut |file| source.open(file),
+                metadata,
+                &keys,
+                &Options::default(),
+                out,
+            );
+            packed.map_err(|e| bad_file(&self.folder, &e, "change the folder, then pack again"))
+        })?;
+        // The machine it is for, and so its name, is known only now.
+        let path = self.output.join(package.file_name());
+        std::fs::rename(&next, &path).map_err(|e| super::answer::on_file("write", &path, &e))?;
+        let notes = findings.notes.iter();
+        let notes = notes.map(|(path, why)| vec![format!("/{path}").into(), why.clone().into()]);
+        let sheet = Sheet::new("packed")
+            .fact("file", path.display().to_string())
+            .fact("id", written.id.to_string())
+            .fact("size", Field::Bytes(written.length))
+            .fact("content", Field::Bytes(written.raw))
+            .fact("paths", package.files.len())
+            .fact("signed_by", keys.first().map(|key| key.public().id().to_string()))
+            .grid("notes_on_files", &["path", "note"], notes.collect());
+        Ok(if keys.is_empty() {
+            sheet.note("It is not signed: pkgd will not install it. 'pkgctl sign' signs it.")
+        } else {
+            sheet
+        })
+    }
+}
+
+/// What `package.toml` says; `output` is the digest of the files' manifest.
+fn metadata(text: &str, output: Digest) -> Result<Metadata, String> {
+    let draft: Draft = toml::from_str(text).map_err(|e| e.to_string())?;
+    if draft.schema != 1 {
+        return Err(format!("schema {} is not known: this program knows 1", draft.schema));
+    }
+    let name: Name = value("name", &draft.name)?;
+    let upstream: Upstream = value("version", &draft.version)?;
+    let version =
+        Version::new(draft.epoch, upstream, draft.release).map_err(|e| format!("version: {e}"))?;
+    let recipe = StepId::new(name.clone(), None);
+    let origin = Origin { recipe, task_key: Digest::of(text.as_bytes()), output };
+    let run =
+        |requirement| Dependency { kind: DependencyKind::Runtime, requirement, condition: None };
+    let depends: Vec<Requirement> = values("depends", &draft.depends)?;
+    let arch = draft.arch.as_deref().map(|arch| value::<Arch>("arch", arch)).transpose()?;
+    Ok(Metadata {
+        arch,
+        dependencies: depends.into_iter().map(run).collect(),
+        provides: values::<Capability>("provides", &draft.provides)?,
+        ignore: values("ignore", &draft.ignore)?,
+        conflicts: values("conflicts", &draft.conflicts)?,
+        replaces: values("replaces", &draft.replaces)?,
+        config: values::<PackagePath>("config", &draft.config)?,
+        ..Metadata::new(name, version, &draft.description, &draft.license, origin)
+    })
+}
+
+fn value<T: FromStr<Err: Display>>(key: &str, text: &str) -> Result<T, String> {
+    text.parse().map_err(|e: T::Err| format!("{key}: '{text}': {e}"))
+}
+
+fn values<T: FromStr<Err: Display>>(key: &str, texts: &[String]) -> Result<Vec<T>, String> {
+    texts.iter().map(|text| value(key, text)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use minos_model::Digest;
+
+    use super::metadata;
+
+    const DRAFT: &str = "schema = 1\nname = \"hello\"\nversion = \"1.0\"\ndescription = \"x\"\n\
+                         license = \"MIT\"\n";
+
+    fn wrong(more: &str) -> String {
+        metadata(&format!("{DRAFT}{more}"), Digest::of(b"")).map(|_| ()).unwrap_err()
+    }
+
+    #[test]
+    fn the_key_that_is_wrong_is_named() {
+        assert!(wrong("depends = [\"zlib>=\"]\n").starts_with("depends: 'zlib>=': "));
+        assert!(wrong("config = [\"/etc/x\"]\n").starts_with("config: '/etc/x': "));
+        assert!(wrong("depens = []\n").contains("depens"));
+        assert!(wrong("arch = \"x 86\"\n").starts_with("arch: "));
+        assert!(metadata(DRAFT, Digest::of(b"")).is_ok());
+        let newer = DRAFT.replace("schema = 1", "schema = 2");
+        assert!(metadata(&newer, Digest::of(b"")).unwrap_err().contains("schema 2"));
+    }
+}

@@ -1,0 +1,322 @@
+//! Packages, keys and signatures as files: the real pkgctl, the pkgd beside it, `minisign` and `signify`.
+//!
+//! Both programs must be installed (`minisign`, `signify-openbsd` in Debian); a test without them fails and says so.
+#![cfg(feature = "system")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use minos_tests::artefacts::binary;
+use minos_tests::{Recipes, Root};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder to work in.
+struct Room(TempDir);
+
+impl Room {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a folder"))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.path(name), content).expect("a file");
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).expect("a file")
+    }
+
+    fn run(&self, program: &Path, words: &str) -> Output {
+        let mut command = Command::new(program);
+        command.args(words.split_whitespace()).current_dir(self.0.path()).stdin(Stdio::null());
+        command
+            .output()
+            .unwrap_or_else(|e| panic!("install {} for this test: {e}", program.display()))
+    }
+
+    /// pkgctl with these words, without a terminal. Blanks separate.
+    fn pkgctl(&self, words: &str) -> Output {
+        // No terminal at all, so that nobody is asked for a password.
+        self.run(Path::new("setsid"), &format!("--wait {} {words}", binary("pkgctl").display()))
+    }
+
+    /// What it answers in JSON.
+    #[track_caller]
+    fn json(&self, words: &str) -> Value {
+        let output = self.pkgctl(&format!("--json {words}"));
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{words}: {text} {output:?}");
+        serde_json::from_str::<Value>(&text).expect("one object")["data"].clone()
+    }
+
+    /// That it refuses, with this exit status; what it says.
+    #[track_caller]
+    fn refused(&self, words: &str, code: i32) -> String {
+        let output = self.pkgctl(words);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{words}: {said}");
+        said.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    #[track_caller]
+    fn other(&self, program: &str, words: &str) {
+        let output = self.run(Path::new(program), words);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{program} {words}: {said}");
+    }
+
+    /// A key without password: `NAME.key` and `NAME.pub`. Its id.
+    fn key(&self, name: &str) -> String {
+        text(&self.json(&format!("key generate {name} --no-passphrase"))["id"])
+    }
+
+    /// A folder to be packed, with one script.
+    fn package(&self, name: &str) {
+        self.json(&format!("skeleton {name} --package"));
+        let toml = self.read(&format!("{name}/package.toml"));
+        let toml = toml.replacen("\"TODO\"", "\"1.0\"", 1).replace("\"TODO\"", "\"MIT\"");
+        self.write(&format!("{name}/package.toml"), toml);
+        fs::create_dir_all(self.path(&format!("{name}/root/usr/bin"))).expect("folders");
+        let script = format!("{name}/root/usr/bin/{name}");
+        self.write(&script, "#!/bin/sh\necho hello\n");
+        fs::set_permissions(self.path(&script), fs::Permissions::from_mode(0o755)).expect("mode");
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn signify() -> &'static str {
+    if Path::new("/usr/bin/signify-openbsd").exists() { "signify-openbsd" } else { "signify" }
+}
+
+#[test]
+fn keys_are_made_listed_and_exported() {
+    let room = Room::new();
+    let id = room.key("ann");
+    let mode = fs::metadata(room.path("ann.key")).expect("a key").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "a secret key is its owner's alone");
+    let listed = room.json("key list --dir .");
+    assert_eq!(listed["keys"][0]["id"], id.as_str());
+    assert_eq!(listed["keys"][0]["comment"], "ann");
+    let exported = room.json("key export ann.key --output again.pub");
+    assert_eq!(exported["id"], id.as_str());
+    assert_eq!(room.read("again.pub"), room.read("ann.pub"));
+    // Nothing is overwritten, and half a pair is none.
+    let said = room.refused("key generate ann --no-passphrase", 11);
+    assert!(said.contains("File exists"), "{said}");
+    room.refused("key export ann.key --output ann.pub", 11);
+    room.refused("key generate ../ann --no-passphrase", 2);
+    room.refused("key export nothing.key", 3);
+    let said = room.refused("key generate bob", 2);
+    assert!(said.contains("there is no terminal") && !room.path("bob.key").exists(), "{said}");
+}
+
+#[test]
+fn minisign_and_signify_take_what_we_sign_and_we_what_they_sign() {
+    let room = Room::new();
+    room.key("ann");
+    room.json("key generate joe --signify --no-passphrase");
+    room.write("text", "what is signed\n");
+    room.json("sign text --key ann.key --comment by-ann");
+    room.other("minisign", "-V -p ann.pub -m text");
+    room.json("sign text --key joe.key --signify");
+    room.other(signify(), "-V -p joe.pub -m text");
+    let verified = room.json("verify-file text --key ann.pub");
+    assert_eq!(verified["trusted_comment"], "by-ann");
+    room.json("verify-file text --key joe.pub --signature text.sig");
+    // And the other way round.
+    room.other("minisign", "-G -W -p mini.pub -s mini.key");
+    room.other(signify(), "-G -n -p sig.pub -s sig.sec");
+    room.write("other", "another text\n");
+    room.other("minisign", "-S -s mini.key -m other");
+    room.json("verify-file other --key mini.pub");
+    fs::remove_file(room.path("other.minisig")).expect("it is there");
+    room.other(signify(), "-S -s sig.sec -m other");
+    room.json("verify-file other --key sig.pub");
+    room.json("sign other --key mini.key");
+    room.other("minisign", "-V -p mini.pub -m other");
+}
+
+#[test]
+fn a_signature_by_another_or_of_another_text_is_refused() {
+    let room = Room::new();
+    room.key("ann");
+    room.key("eve");
+    room.write("text", "what is signed\n");
+    room.json("sign text --key ann.key");
+    let said = room.refused("verify-file text --key eve.pub", 2);
+    assert!(said.contains("the signature is by key"), "{said}");
+    room.write("text", "what was changed\n");
+    let said = room.refused("verify-file text --key ann.pub", 2);
+    assert!(said.contains("it was changed"), "{said}");
+    assert!(room.refused("verify-file text", 2).contains("no key to check with"));
+    room.refused("verify-file text --key ann.pub --signature nothing", 3);
+    room.refused("sign text", 2);
+}
+
+/// minisign's scrypt takes a gigabyte: one test for all of it.
+#[test]
+fn a_key_with_a_password_is_minisigns_and_ours() {
+    let room = Room::new();
+    room.write("password", "open sesame\n");
+    room.write("wrong", "open barley\n");
+    room.write("text", "what is signed\n");
+    room.json("key generate ann --passphrase-file password");
+    let said = room.refused("sign text --key ann.key --passphrase-file wrong", 2);
+    assert!(said.contains("that is not the password"), "{said}");
+    room.json("sign text --key ann.key --passphrase-file password");
+    room.other("minisign", "-V -p ann.pub -m text");
+    // minisign reads the password from a pipe where there is no terminal.
+    let signs = "minisign -S -s ann.key -m text -x by-minisign < password";
+    let mut shell = Command::new("setsid");
+    let shell = shell.args(["--wait", "sh", "-c", signs]).current_dir(room.0.path()).output();
+    assert!(shell.as_ref().is_ok_and(|o| o.status.success()), "{shell:?}");
+    room.json("verify-file text --key ann.pub --signature by-minisign");
+    let said = room.refused("sign text --key ann.key", 2);
+    assert!(said.contains("there is no terminal"), "{said}");
+}
+
+#[test]
+fn a_folder_becomes_a_package_that_tells_all_about_itself() {
+    let room = Room::new();
+    let id = room.key("ann");
+    room.package("hello");
+    let packed = room.json("pack ./hello --key ann.key");
+    assert_eq!(
+        (&packed["file"], &packed["signed_by"]),
+        (&"./hello-1.0-1.noarch.mpk".into(), &id.as_str().into())
+    );
+    let seen = room.json("inspect hello-1.0-1.noarch.mpk --files --keys .");
+    assert_eq!((&seen["name"], &seen["version"]), (&"hello".into(), &"1.0-1".into()));
+    assert_eq!(seen["signatures"][0]["state"], "trusted");
+    assert_eq!(seen["provides"][0]["capability"], "cmd:hello");
+    let paths: Vec<String> =
+        seen["files"].as_array().unwrap().iter().map(|f| text(&f["path"])).collect();
+    assert_eq!(paths, ["/usr/", "/usr/bin/", "/usr/bin/hello"]);
+    assert_eq!(seen["files"][2]["owner"], "0:0", "root's, whoever packed it");
+    // The same folder gives the same package.
+    fs::create_dir(room.path("again")).expect("a folder");
+    room.json("pack ./hello --key ann.key --output again");
+    let bytes = |name: &str| fs::read(room.path(name)).expect("a package");
+    assert_eq!(bytes("hello-1.0-1.noarch.mpk"), bytes("again/hello-1.0-1.noarch.mpk"));
+    // Another signature is added, and does not change what the package is.
+    room.key("eve");
+    room.json("sign hello-1.0-1.noarch.mpk --key eve.key");
+    let both = room.json("inspect hello-1.0-1.noarch.mpk");
+    assert_eq!((both["signatures"].as_array().unwrap().len(), &both["id"]), (2, &seen["id"]));
+    let verified = room.json("verify-file hello-1.0-1.noarch.mpk --key eve.pub");
+    assert_eq!(verified["package"], "hello 1.0-1");
+    let unsigned = room.json("pack ./hello --output again");
+    assert_eq!(unsigned["signed_by"], Value::Null);
+    assert!(text(&unsigned["notes"][0]).contains("not signed"));
+    assert!(
+        fs::read_dir(room.0.path())
+            .unwrap()
+            .all(|e| !text(&e.unwrap().file_name().to_string_lossy().into()).ends_with(".next"))
+    );
+}
+
+#[test]
+fn a_broken_package_is_refused_with_the_part_and_its_place() {
+    let room = Room::new();
+    room.key("ann");
+    room.package("hello");
+    room.json("pack ./hello --key ann.key");
+    let good = fs::read(room.path("hello-1.0-1.noarch.mpk")).expect("a package");
+    let damaged = |at: usize| {
+        let mut bytes = good.clone();
+        bytes[at] ^= 1;
+        room.write("bad.mpk", bytes);
+    };
+    // The manifest stands behind the header of 104 bytes and one signature of 80.
+    damaged(190);
+    let said = room.refused("inspect bad.mpk", 2);
+    assert!(said.contains("manifest:") && said.contains("(at byte 184)"), "{said}");
+    damaged(good.len() - 1);
+    room.json("inspect bad.mpk");
+    let said = room.refused("verify-file bad.mpk --key ann.pub", 2);
+    assert!(said.contains("frame 0:") && said.contains("at byte"), "{said}");
+    room.refused("sign bad.mpk --key ann.key", 2);
+    damaged(120);
+    let said = room.refused("verify-file bad.mpk --key ann.pub", 2);
+    assert!(said.contains("the signature of trusted key"), "{said}");
+    room.write("bad.mpk", &good[..good.len() - 5]);
+    assert!(room.refused("inspect bad.mpk", 2).contains("cut off or extended"));
+    room.write("bad.mpk", "#!/bin/sh\n");
+    assert!(room.refused("inspect bad.mpk", 2).contains("not a package"));
+}
+
+#[test]
+fn what_cannot_be_a_package_is_named() {
+    let room = Room::new();
+    room.package("hello");
+    let made = Command::new("mkfifo").arg(room.path("hello/root/pipe")).status().expect("mkfifo");
+    assert!(made.success());
+    let said = room.refused("pack ./hello", 2);
+    assert!(said.contains("hello/root/pipe' is no file, folder or link"), "{said}");
+    fs::remove_file(room.path("hello/root/pipe")).expect("it is there");
+    let toml = room.read("hello/package.toml");
+    room.write("hello/package.toml", toml.replace("depends = []", "depends = [\"zlib>>1\"]"));
+    let said = room.refused("pack ./hello", 2);
+    assert!(said.contains("package.toml': depends: 'zlib>>1'"), "{said}");
+    room.refused("pack ./nothing", 3);
+    room.refused("pack ./hello ./hello", 2);
+    room.refused("pack hello --key x", 2);
+}
+
+/// A package made by hand, from its skeleton to the installed file, and a database from its backup.
+#[test]
+fn a_package_made_by_hand_is_installed_and_the_database_comes_back() {
+    let room = Room::new();
+    room.key("ann");
+    room.package("hello");
+    // No package of this test brings a shell.
+    let toml = room.read("hello/package.toml").replace("ignore = []", "ignore = [\"cmd:sh\"]");
+    room.write("hello/package.toml", toml);
+    fs::create_dir(room.path("site")).expect("a folder");
+    room.json("pack ./hello --key ann.key --output site");
+    let recipes = Recipes::new();
+    let root = Root::new(recipes.path());
+    let daemon = root.start();
+    let at = format!("--root {}", root.path().display());
+    let site = room.path("site").display().to_string();
+    // Nobody is trusted yet: the package is named, and not offered.
+    let added = room.pkgctl(&format!("{at} repo add site {site}"));
+    assert_eq!(added.status.code(), Some(9), "{added:?}");
+    assert!(String::from_utf8_lossy(&added.stdout).contains("hello-1.0-1.noarch.mpk"));
+    let said = room.refused(&format!("{at} install hello -y"), 13);
+    assert!(said.contains("hello"), "{said}");
+    room.json(&format!("{at} key trust ann.pub"));
+    room.json(&format!("{at} repo sync"));
+    let done = room.pkgctl(&format!("{at} install hello --yes"));
+    assert!(done.status.success(), "{done:?}");
+    assert!(root.path().join("current/usr/bin/hello").exists());
+    assert_eq!(
+        room.json(&format!("{at} owner usr/bin/hello"))["paths"][0]["path"],
+        "/usr/bin/hello"
+    );
+    let backup = room.path("backup").display().to_string();
+    room.json(&format!("{at} db backup {backup}"));
+    let said = room.refused(&format!("{at} db restore {backup}"), 9);
+    assert!(said.contains("there is a database already"), "{said}");
+    assert!(daemon.stop().success());
+    for file in ["state.redb", "state.log"] {
+        fs::rename(root.path().join(file), room.path(file)).expect("moved aside");
+    }
+    room.json(&format!("{at} db restore {backup}"));
+    let daemon = root.start();
+    let list = room.json(&format!("{at} list"));
+    assert_eq!(list["packages"][0]["package"], "hello");
+    room.json(&format!("{at} db verify"));
+    assert!(daemon.stop().success());
+    assert!(room.refused(&format!("db restore {backup}"), 2).contains("--root DIR names"));
+}
