@@ -10,7 +10,7 @@ use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use minos_model::package::{Account, DirectoryAction, LinkAction, PackagePath};
+use minos_model::package::{Account, DirectoryAction, LinkAction};
 use minos_model::{Digest, Name, PackageManifest};
 use minos_store::fs::Attributes;
 use minos_store::{Accounts, Made, MadeNode, Plan, Staged, SystemError, Triggers};
@@ -144,7 +144,7 @@ impl Work {
             Account::Id(id) => u32::from(*id),
             Account::Name(name) => number(list, &name.to_string()),
         };
-        let mut attributes = Attributes::root(action.mode.into());
+        let mut attributes = Attributes::root(action.mode);
         attributes.uid = id(&action.user, &accounts.users);
         attributes.gid = id(&action.group, &accounts.groups);
         self.new.insert(path.to_vec());
