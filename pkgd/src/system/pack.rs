@@ -3,8 +3,8 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use minos_model::package::{Account, Origin, PackagePath};
 use minos_model::Digest;
+use minos_model::package::{Account, Origin, PackagePath};
 use minos_package::{DirSource, Metadata, Options, SecretKey};
 use minos_plan::Outlook;
 use minos_proto::{BuildOptions, ErrorReport, Field, Sheet};
