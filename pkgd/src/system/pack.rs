@@ -3,8 +3,8 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use minos_model::Digest;
 use minos_model::package::{Account, Origin, PackagePath};
-use minos_model::{Digest, Name, Stage, StepId};
 use minos_package::{DirSource, Metadata, Options, SecretKey};
 use minos_plan::Outlook;
 use minos_proto::{BuildOptions, ErrorReport, Field, Sheet};
@@ -108,7 +108,7 @@ fn metadata(job: &Job<'_>) -> Result<Metadata, String> {
     let recipe = job.recipe;
     let origin = Origin { recipe: recipe.id.clone(), task_key: job.key, output: job.output };
     let own = recipe.package.clone();
-    let name = own.name.map_or_else(|| package_name(&recipe.id), Ok)?;
+    let name = recipe.package_name().map_err(|e| e.to_string())?;
     let version = recipe.version.clone();
     let mut metadata = Metadata::new(name, version, &recipe.description, &recipe.license, origin);
     metadata.dependencies = own.dependencies;
@@ -121,17 +121,14 @@ fn metadata(job: &Job<'_>) -> Result<Metadata, String> {
     metadata.actions = own.actions;
     let owner = |(number, name)| (number, Account::Name(name));
     metadata.owners = own.owners.into_iter().map(owner).collect();
-    if recipe.stage == Stage::Cross {
+    // What is built into `/lfs` has the new system's root there.
+    let root = recipe.stage.prefix().trim_matches('/');
+    if !root.is_empty() {
         let path =
             |text: &str| PackagePath::new(text.as_bytes().to_vec()).map_err(|e| e.to_string());
-        // The new system's root is below `/lfs`; the cross tools in it run on the seed and need its libraries.
-        metadata.prefix = Some(path("lfs")?);
+        metadata.prefix = Some(path(root)?);
+        // The cross tools run on the seed and need its libraries.
         metadata.foreign = vec![path("tools")?];
     }
     Ok(metadata)
-}
-
-/// `gcc:pass1` becomes `gcc-pass1`: each pass is a package of its own.
-fn package_name(step: &StepId) -> Result<Name, String> {
-    step.to_string().replace(':', "-").parse::<Name>().map_err(|e| e.to_string())
 }

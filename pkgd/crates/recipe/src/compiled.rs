@@ -3,7 +3,7 @@
 //! | offset | bytes | content |
 //! | --- | --- | --- |
 //! | 0 | 8 | magic `MINOSRX\0` |
-//! | 8 | 4 | format, little-endian: 2 |
+//! | 8 | 4 | format, little-endian: 3 |
 //! | 12 | 8 | length of the body in bytes, little-endian |
 //! | 20 | n | body: postcard of (list of recipes sorted by step, lock) |
 //! | 20 + n | 32 | SHA-256 of everything before |

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use minos_model::{Digest, Name, Phase, Stage, StepId, Version};
+use minos_model::{Digest, Name, NameError, Phase, Stage, StepId, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::SCHEMA;
@@ -142,6 +142,15 @@ struct Keyed<'a> {
 }
 
 impl Recipe {
+    /// The name of the package made of its output: the table's, else the step's, where `gcc:pass1` becomes
+    /// `gcc-pass1`: each pass is a package of its own.
+    ///
+    /// # Errors
+    /// The step's name is longer than one of a package may be.
+    pub fn package_name(&self) -> Result<Name, NameError> {
+        self.package.name.clone().map_or_else(|| self.id.file_stem().parse(), Ok)
+    }
+
     /// The script of each phase the step has, in running order: its own, or for `unpack` the one
     /// made from its sources. Without sources and script there is no unpack phase.
     pub fn phases(&self) -> Vec<(Phase, String)> {

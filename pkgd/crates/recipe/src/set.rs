@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minos_model::{Stage, StepId};
 
-use crate::lint::{Lint, Rule, graph, script};
+use crate::lint::{Lint, Rule, graph, package, script};
 use crate::lock::SourcesLock;
 use crate::recipe::Recipe;
 use crate::resolve::{Resolver, Scripts};
@@ -236,7 +236,10 @@ fn read_recipe(
     let recipe = recipe?;
     lints.extend(check_folder(&recipe));
     lints.extend(check_scripts(&recipe, &scripts));
-    Some(recipe)
+    let wrong = package::check(&recipe);
+    let good = wrong.is_empty();
+    lints.extend(wrong);
+    good.then_some(recipe)
 }
 
 /// The files beside a `recipe.toml`, by name.

@@ -79,3 +79,72 @@ fn it_is_no_part_of_the_task_key() {
     assert_ne!(bare, with);
     assert_eq!(bare.canonical(), with.canonical());
 }
+
+/// What could not be packed is told when the recipe is read, at the line that says it.
+#[test]
+fn what_no_package_can_be_is_found_by_the_linter() {
+    for (table, line, words) in [
+        (
+            "[package]\nconfig = [\"/usr/share/x\"]\n[install]\nprefix = \"/etc\"\n",
+            11,
+            "config file '/usr/share/x' is outside",
+        ),
+        (
+            "[package.owners]\n7 = \"mail\"\n[[package.user]]\nname = \"web\"\ngroup = \"web\"\n\
+             [[package.group]]\nname = \"web\"\n",
+            11,
+            "owner 7 = 'mail' is no user or group",
+        ),
+        ("[[package.user]]\nname = \"web\"\ngroup = \"www\"\n", 10, "its group is not among"),
+        (
+            "[[package.directory]]\npath = \"/var/x\"\nuser = \"web\"\n",
+            10,
+            "its owner is not among",
+        ),
+        ("[[package.directory]]\npath = \"/var/x\"\nmode = 0o17777\n", 10, "above 7777"),
+        ("[package.sysctl]\n\"net/ipv4\" = \"1\"\n", 10, "a key or value"),
+        ("[[package.link]]\npath = \"/usr/bin/cc\"\ntarget = \"\"\n", 10, "1 to 4095 bytes"),
+        (
+            "[[package.service]]\nname = \"x\"\n[[package.service]]\nname = \"x\"\nenable = true\n",
+            10,
+            "an entry stands twice",
+        ),
+        ("[package.optional.docs]\nreason = \"\"\ndepends = []\n", 10, "one line"),
+        ("[package]\nprovides = [\"cap:a\", \"cap:a=1\"]\n", 10, "an entry stands twice"),
+    ] {
+        let (recipe, lints) = read(table);
+        assert!(recipe.is_none(), "{table}");
+        let told = lints.iter().any(|lint| {
+            lint.rule == Rule::BadValue && lint.line == Some(line) && lint.message.contains(words)
+        });
+        assert!(told, "{table}: {lints:?}");
+    }
+}
+
+/// Paths are those of the installed system, which lies below `/lfs` while it is built.
+#[test]
+fn config_files_of_the_new_system_are_named_without_lfs() {
+    let cross = |config: &str| {
+        let toml = format!(
+            "schema = 1\nname = \"x\"\nversion = \"1\"\nstage = \"cross\"\norder = 1\ndescription = \"x\"\n\
+             license = \"MIT\"\n[phases]\ninstall = \"install.sh\"\n[package]\nconfig = [\"{config}\"]\n\
+             [install]\nprefix = \"/lfs/etc\"\n"
+        );
+        let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        files.insert("sources.lock".into(), b"schema = 1\n".to_vec());
+        files.insert("cross/x/recipe.toml".into(), toml.into_bytes());
+        files.insert("cross/x/install.sh".into(), b"true\n".to_vec());
+        RecipeSet::from_files(&files).1
+    };
+    assert_eq!(cross("/etc/x.conf"), []);
+    for wrong in ["/lfs/etc/x.conf", "/etcetera", "/etc", "/usr/x"] {
+        assert!(cross(wrong)[0].message.contains("outside"), "{wrong}");
+    }
+}
+
+#[test]
+fn the_name_is_the_steps_unless_the_table_gives_one() {
+    let name = |recipe: Option<Recipe>| recipe.unwrap().package_name().unwrap().to_string();
+    assert_eq!(name(read("").0), "x");
+    assert_eq!(name(read("[package]\nname = \"libx\"\n").0), "libx");
+}

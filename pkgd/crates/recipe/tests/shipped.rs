@@ -25,6 +25,26 @@ fn toolchain_is_the_five_steps_of_chapter_5() {
     assert_eq!(steps, want);
 }
 
+/// Their order in the graph may differ; `order` is that of the book.
+#[test]
+fn temporary_tools_are_the_steps_of_chapter_6() {
+    let set = shipped();
+    let mut steps: Vec<_> =
+        set.resolve("lfs/temporary").unwrap().iter().filter_map(|id| set.get(id)).collect();
+    steps.sort_by_key(|recipe| recipe.order);
+    let names: Vec<_> = steps.iter().map(|recipe| recipe.id.to_string()).collect();
+    let tools =
+        "m4 ncurses bash coreutils diffutils file findutils gawk grep gzip make patch sed tar xz";
+    let mut want: Vec<_> = tools.split(' ').map(|tool| format!("{tool}:temporary")).collect();
+    want.extend(["binutils:pass2", "gcc:pass2"].map(str::to_owned));
+    assert_eq!(names, want);
+    for (section, recipe) in (602..).zip(steps) {
+        assert_eq!(recipe.order, section, "{}", recipe.id);
+        let section = format!("(LFS 6.{})", section - 600);
+        assert!(recipe.description.ends_with(&section), "{}: {}", recipe.id, recipe.description);
+    }
+}
+
 #[test]
 fn every_recipe_has_what_a_reader_expects() {
     for recipe in shipped().iter() {

@@ -5,6 +5,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 pub(crate) mod graph;
+pub(crate) mod package;
 pub(crate) mod script;
 
 /// How bad a finding is.

@@ -1,0 +1,3 @@
+make -C build DESTDIR="$LFS" install
+# The book: archives of libtool do harm when cross-compiling, and static libraries are not needed.
+rm "$LFS"/usr/lib/lib{bfd,ctf,ctf-nobfd,opcodes,sframe}.{a,la}

@@ -1,0 +1,10 @@
+# What was installed, by the loader and library that were built here, since /lib64 belongs to the seed.
+loader="$LFS/usr/lib/ld-linux-x86-64.so.2"
+run() { "$loader" --library-path "$LFS/usr/lib" "$LFS/usr/bin/$1" "${@:2}"; }
+cd "$(mktemp -d)"
+echo one > a
+echo two > b
+{ run diff -u a b || test $? = 1; } > found
+grep -Fx -e '-one' found
+grep -Fx -e '+two' found
+run cmp a a

@@ -1,0 +1,2 @@
+make -C native
+make FILE_COMPILE="$PWD/native/src/file"

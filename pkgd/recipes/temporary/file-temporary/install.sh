@@ -1,0 +1,3 @@
+make DESTDIR="$LFS" install
+# The book: libtool archives do harm when cross-compiling.
+rm "$LFS/usr/lib/libmagic.la"

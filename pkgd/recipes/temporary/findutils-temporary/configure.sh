@@ -1,0 +1,4 @@
+./configure --prefix=/usr                       \
+            --host="$LFS_TGT"                   \
+            --build="$(build-aux/config.guess)" \
+            --localstatedir=/var/lib/locate

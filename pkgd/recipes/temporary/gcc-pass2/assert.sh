@@ -1,0 +1,6 @@
+# What was installed, by the loader and library that were built here, since /lib64 belongs to the seed.
+loader="$LFS/usr/lib/ld-linux-x86-64.so.2"
+run() { "$loader" --library-path "$LFS/usr/lib" "$LFS/usr/bin/$1" "${@:2}"; }
+test "$(readlink "$LFS/usr/bin/cc")" = gcc
+test "$(run gcc -dumpmachine)" = "$LFS_TGT"
+test -f "$LFS/usr/lib/libstdc++.so.6"

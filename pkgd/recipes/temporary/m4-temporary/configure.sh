@@ -1,0 +1,3 @@
+./configure --prefix=/usr                       \
+            --host="$LFS_TGT"                   \
+            --build="$(build-aux/config.guess)"

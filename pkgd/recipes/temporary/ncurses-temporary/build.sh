@@ -1,0 +1,3 @@
+make -C native/include
+make -C native/progs tic
+make

@@ -1,0 +1,18 @@
+# The database is compiled with the tic of this version; it has to run on the machine that builds.
+mkdir native
+cd native
+../configure AWK=gawk
+cd ..
+# The book's switches.
+./configure --prefix=/usr                \
+            --host="$LFS_TGT"            \
+            --build="$(./config.guess)"  \
+            --mandir=/usr/share/man      \
+            --with-manpage-format=normal \
+            --with-shared                \
+            --without-normal             \
+            --with-cxx-shared            \
+            --without-debug              \
+            --without-ada                \
+            --disable-stripping          \
+            AWK=gawk
