@@ -215,7 +215,10 @@ fn a_sysroot_has_what_was_asked_for_and_goes_again() {
 fn the_package_table_of_a_recipe_counts() {
     let table = "[package]\nconfig = [\"/etc/runner.conf\"]\nconflicts = [\"rival\"]\n\
                  [[package.group]]\nname = \"runner\"\n[[package.user]]\nname = \"runner\"\ngroup = \"runner\"\n\
-                 [package.owners]\n7 = \"runner\"\n";
+                 [package.owners]\n7 = \"runner\"\n[package.sysctl]\n\"kernel.panic\" = \"9\"\n\
+                 [[package.directory]]\npath = \"/var/cache/runner\"\nmode = 0o700\nuser = \"runner\"\n\
+                 [[package.link]]\npath = \"/usr/bin/run\"\ntarget = \"runner\"\n\
+                 [[package.service]]\nname = \"runner\"\nenable = true\n";
     let script = |port: u32| {
         format!(
             "mkdir -p /etc /var/lib/runner\nprintf 'name = x\\n\\n\\n\\nport = {port}\\n' > /etc/runner.conf\n\
@@ -231,6 +234,16 @@ fn the_package_table_of_a_recipe_counts() {
     change(&mut daemon, install(&["runner"]));
     let owner = fs::metadata(current(&root).join("var/lib/runner")).unwrap().uid();
     assert!((100..1000).contains(&owner), "a number of the system's own: {owner}");
+    let read = |path: &str| fs::read_to_string(current(&root).join(path)).unwrap();
+    let passwd = format!("runner:x:{owner}:");
+    assert!(read("etc/passwd").starts_with(&passwd) && read("etc/group").starts_with("runner:x:"));
+    assert_eq!(read("etc/sysctl.d/50-runner.conf"), "kernel.panic = 9\n");
+    assert_eq!(read("etc/minos/services.d/runner"), "runner enabled\n");
+    let cache = fs::metadata(current(&root).join("var/cache/runner")).unwrap();
+    assert_eq!((cache.uid(), cache.mode() & 0o7777), (owner, 0o700));
+    let link = fs::read_link(current(&root).join("usr/bin/run")).unwrap();
+    assert_eq!(link, Path::new("runner"));
+    assert!(!verify(&mut daemon, false).alarm);
     let refused = propose(&mut daemon, install(&["rival"])).unwrap_err();
     assert!(refused.what.contains("conflict"), "{refused}");
 
@@ -250,6 +263,15 @@ fn the_package_table_of_a_recipe_counts() {
     assert_eq!(merged, "name = mine\n\n\n\nport = 2\n");
     let same = fs::metadata(current(&root).join("var/lib/runner")).unwrap().uid();
     assert_eq!(same, owner);
+    let once = |text: String| text.lines().filter(|line| line.starts_with("runner:")).count();
+    assert_eq!(once(fs::read_to_string(current(&root).join("etc/passwd")).unwrap()), 1);
+
+    // Its two lists go with it; a user and a directory with somebody's work in it do not.
+    change(&mut daemon, Wish { remove: vec!["runner".into()], ..Wish::default() });
+    let there = |path: &str| current(&root).join(path).symlink_metadata().is_ok();
+    assert!(!there("etc/sysctl.d/50-runner.conf") && !there("etc/minos/services.d/runner"));
+    assert!(there("etc/passwd") && there("var/cache/runner"));
+    assert!(!verify(&mut daemon, false).alarm);
 }
 
 /// A changed `[package]` table is no reason to build: packing again is enough.

@@ -86,6 +86,9 @@ fn libraries_are_found_as_they_come_and_go() {
     change(&mut daemon, Wish { remove: vec!["other".to_owned()], ..Wish::default() });
     let one = cache(&root);
     assert!(has(&one, "/usr/lib/libc.so.6") && !has(&one, "/usr/lib/libm.so.6"));
+
+    ask(&mut daemon, PackageRequest::Rollback { steps: 1 }).expect("gone back");
+    assert_eq!(cache(&root), both, "it goes back with its generation");
 }
 
 #[test]
@@ -107,6 +110,13 @@ fn a_trigger_cannot_write_elsewhere() {
 fn what_a_trigger_may_not_make_takes_the_change_back() {
     let error = refused("echo x > /etc/shadow\n");
     assert!(error.what.contains("/etc/shadow"), "{error}");
+}
+
+#[test]
+fn a_trigger_cannot_fill_the_disk() {
+    let double = "s=x\nfor n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do s=$s$s; done\n";
+    let error = refused(&format!("{double}while echo $s; do :; done > /etc/ld.so.cache\n"));
+    assert!(error.what.contains("signal 25"), "the size of a file is bounded (SIGXFSZ): {error}");
 }
 
 #[test]

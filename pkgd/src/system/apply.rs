@@ -8,6 +8,7 @@ use minos_sandbox::Strength;
 use minos_store::{Applied, ConfigOutcome, SystemError};
 
 use super::Asked;
+use super::actions::{self, Actions};
 use super::contents::Contents;
 use super::errors::system_error;
 use super::triggers::{Limits, Runner};
@@ -37,8 +38,11 @@ impl Asked<'_> {
                     Sandbox::Full => Strength::Full,
                     Sandbox::Weak => Strength::Weak,
                 };
-                let mut triggers = Runner::new(&service.args.root, Limits::new(strength));
-                system.apply(plan, &contents, &mut triggers, by, &|| service.now_ms())
+                let root = &service.args.root;
+                let then = Runner::new(root, Limits::new(strength));
+                let (coming, going) = actions::of_plan(plan, |digest| contents.decoded(digest))?;
+                let mut actions = Actions { state_root: root.clone(), coming, going, then };
+                system.apply(plan, &contents, &mut actions, by, &|| service.now_ms())
             });
             for (done, name) in told {
                 self.progress("unpacking", Some(name), done, total);

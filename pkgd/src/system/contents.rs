@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use minos_model::Digest;
+use minos_model::{Digest, PackageManifest};
 use minos_package::keys::TrustStore;
 use minos_store::{ContentSource, Sink};
 use minos_unpack::Unpacker;
@@ -24,6 +24,15 @@ impl<'a> Contents<'a> {
     pub fn new(known: &Known, trust: TrustStore, tell: &'a (dyn Fn(u64, &str) + Sync)) -> Self {
         let unpacker = Unpacker::new(Arc::clone(&known.files), trust, THRESHOLD);
         Self { unpacker, tell, given: AtomicU64::new(0) }
+    }
+
+    /// The manifest of a package.
+    ///
+    /// # Errors
+    /// Its file is gone, or is not what it was; in words.
+    pub fn decoded(&self, package: &Digest) -> Result<PackageManifest, String> {
+        let bytes = self.unpacker.manifest(package).map_err(|e| e.to_string())?;
+        minos_package::reader::decode_manifest(&bytes, *package).map_err(|e| e.to_string())
     }
 }
 

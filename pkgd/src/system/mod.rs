@@ -5,6 +5,7 @@
 //! that is written goes through [`minos_store::System`], so a kill leaves the system of before or of after.
 
 mod accounts;
+mod actions;
 mod apply;
 mod contents;
 mod database;

@@ -12,6 +12,8 @@ use super::table::Call;
 
 /// The largest file that a trigger may make, in bytes; it is held in memory on its way into the store.
 pub const MAX_FILE: u64 = 64 << 20;
+/// The most bytes in all files of a trigger together: they are in memory at the same time.
+const MAX_BYTES: u64 = 256 << 20;
 /// How many files and folders a trigger may leave.
 const MAX_MADE: usize = 10_000;
 /// How deep a trigger may nest folders.
@@ -25,7 +27,7 @@ const OVERLAY: &[u8] = b"user.overlay.";
 /// # Errors
 /// Something that `call` may not write, or that no generation can hold; I/O. In words.
 pub fn gather(call: &Call, lower: &Dir, upper: &Dir) -> Result<Vec<Made>, String> {
-    let mut walk = Walk { call, lower, made: Vec::new() };
+    let mut walk = Walk { call, lower, made: Vec::new(), bytes: 0 };
     walk.folder(upper, &[], 0)?;
     Ok(walk.made)
 }
@@ -34,24 +36,36 @@ struct Walk<'a> {
     call: &'a Call,
     lower: &'a Dir,
     made: Vec<Made>,
+    /// Of all files so far.
+    bytes: u64,
 }
 
 impl Walk<'_> {
     fn folder(&mut self, dir: &Dir, at: &[u8], depth: usize) -> Result<(), String> {
-        if depth > MAX_DEPTH || self.made.len() > MAX_MADE {
-            return Err("it made more files, or deeper folders, than a trigger may".to_owned());
-        }
         for entry in dir.entries().map_err(|e| on(at, &e))? {
+            if depth > MAX_DEPTH || self.made.len() >= MAX_MADE {
+                return Err("it made more files, or deeper folders, than a trigger may".to_owned());
+            }
             let path = join(at, entry.name.as_bytes());
             let stat = dir.stat(&entry.name).map_err(|e| on(&path, &e))?;
             if stat.kind == Kind::Dir {
                 self.directory(dir, &entry.name, &stat, path, depth)?;
             } else if self.call.may_write(&path) {
+                self.count(&stat)?;
                 let node = node(dir, &entry.name, &stat).map_err(|e| on(&path, &e))?;
                 self.made.push(Made { path, node });
             } else {
                 return Err(outside(&path));
             }
+        }
+        Ok(())
+    }
+
+    /// Adds a file to the bytes that are held, before it is read.
+    fn count(&mut self, stat: &Stat) -> Result<(), String> {
+        self.bytes = self.bytes.saturating_add(stat.size);
+        if self.bytes > MAX_BYTES {
+            return Err(format!("it made files of more than {} MiB together", MAX_BYTES >> 20));
         }
         Ok(())
     }
@@ -215,5 +229,24 @@ mod tests {
             fs::create_dir_all(folder(upper).join("d/".repeat(super::MAX_DEPTH))).unwrap();
         });
         assert!(deep.unwrap_err().contains("deeper"));
+    }
+
+    /// The bound was only looked at when a folder was entered: one flat folder had as many files as it liked. And
+    /// each file had a bound of its own, but not all of them together.
+    #[test]
+    fn what_is_held_in_memory_is_bounded() {
+        let many = gathered(|upper| {
+            let folder = folder(upper);
+            (0..=super::MAX_MADE)
+                .for_each(|n| drop(fs::File::create(folder.join(n.to_string())).unwrap()));
+        });
+        assert!(many.unwrap_err().contains("more files"));
+        let large = gathered(|upper| {
+            for n in 0..=super::MAX_BYTES / super::MAX_FILE {
+                let file = fs::File::create(folder(upper).join(n.to_string())).unwrap();
+                file.set_len(super::MAX_FILE).unwrap();
+            }
+        });
+        assert!(large.unwrap_err().contains("256 MiB together"));
     }
 }

@@ -1,5 +1,6 @@
 //! Carrying a plan out.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::SystemError;
@@ -15,7 +16,7 @@ use crate::generations::{
     self, ConfigMap, ConfigOutcome, Copies, GenerationRow, IntentRow, Left, Outcome, Own, OwnKind,
     Stage, TransactionKind, changed_files, compare, remove_tree, root_path, staging_path,
 };
-use crate::packages::{Delta, PathRow, Trees};
+use crate::packages::{Delta, Node, PathRow, Trees};
 
 /// What a transaction did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +104,7 @@ impl System<'_> {
         let (own, outcomes) = generations::merge(self.fs, &left, &config)?;
         let mut making = Making { intent, old_config, old_own: (recorded, edited), config, own };
         self.drop_shadowed(&mut making, prepared)?;
+        self.keep_folders(&mut making, prepared)?;
         let copies = Copies { own: &making.own, config: &making.config };
         self.realise(intent.to, &numbers, &mut prepared.trees, &prepared.delta, copies)?;
         if let Some(root) = &from_root {
@@ -145,6 +147,26 @@ impl System<'_> {
             }
         }
         shadowed.iter().for_each(|path| making.own.remove(path));
+        Ok(())
+    }
+
+    /// What a trigger made stays where its folder came from a package that goes: the folder stays with it.
+    fn keep_folders(
+        &self,
+        making: &mut Making<'_>,
+        prepared: &Prepared<'_>,
+    ) -> Result<(), SystemError> {
+        let mut folders: BTreeSet<Vec<u8>> = BTreeSet::new();
+        for (path, ..) in making.own.iter().filter(|(_, kind, _)| *kind == OwnKind::Trigger) {
+            let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+            folders.extend(ends.filter_map(|(end, _)| path.get(..end)).map(<[u8]>::to_vec));
+        }
+        for folder in folders {
+            if making.own.get(&folder).is_none() && self.view(&prepared.delta, &folder)?.is_none() {
+                let node = Node::Directory(Attributes::root(0o755));
+                making.own.set(&folder, OwnKind::Trigger, Some(node));
+            }
+        }
         Ok(())
     }
 

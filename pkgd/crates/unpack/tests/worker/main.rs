@@ -19,6 +19,7 @@ fn main() -> ExitCode {
     minos_unpack::run_if_worker();
     let name = std::env::args_os().next().unwrap_or_default();
     match name.to_str() {
+        Some(work::PARENT) => work::dying_parent(),
         Some(escape::ARGV0) => return escape::main(),
         Some(lie) if lie.starts_with(hostile::ARGV0) => return hostile::main(lie),
         _ => {}

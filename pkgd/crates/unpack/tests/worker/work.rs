@@ -3,6 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process;
 use std::thread;
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub const TESTS: &[Test] = &[
     ("an_error_of_the_sink_ends_it", an_error_of_the_sink_ends_it),
     ("threads_ask_for_different_packages", threads_ask_for_different_packages),
     ("a_worker_has_no_rights", a_worker_has_no_rights),
+    ("a_worker_ends_with_its_parent", a_worker_ends_with_its_parent),
     ("a_file_changed_after_its_check_is_refused", a_file_changed_after_its_check_is_refused),
     ("a_file_cut_after_its_check_is_refused", a_file_cut_after_its_check_is_refused),
     ("a_bomb_takes_no_more_memory_than_two_frames", a_bomb_takes_no_more_memory_than_two_frames),
@@ -153,6 +155,34 @@ fn a_worker_has_no_rights() {
     }
     assert_eq!(field(&status, "NoNewPrivs"), "1");
     assert_eq!(field(&status, "Seccomp"), "2");
+}
+
+/// The name of the program that has a worker, tells its number, and dies without a word to it.
+pub const PARENT: &str = "dying-parent";
+
+pub fn dying_parent() -> ! {
+    let mut made = Made::new();
+    let package = made.package("parent", &contents(), 4096);
+    let unpacker = made.unpacker();
+    take(&unpacker, &package, &|_| true).unwrap();
+    println!("{}", field(&status_of_worker(), "Pid"));
+    process::abort()
+}
+
+fn a_worker_ends_with_its_parent() {
+    let mut parent = process::Command::new("/proc/self/exe");
+    let told = parent.arg0(PARENT).output().unwrap();
+    assert_eq!(told.status.signal(), Some(6), "{told:?}");
+    let worker = String::from_utf8(told.stdout).unwrap();
+    let cmdline = format!("/proc/{}/cmdline", worker.trim());
+    let alive = || fs::read(&cmdline).is_ok_and(|c| c.starts_with(minos_unpack::ARGV0.as_bytes()));
+    for _ in 0..1000 {
+        if !alive() {
+            return;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    panic!("worker {worker} lives on");
 }
 
 /// The answer when `act` is done to the file between its check and the worker's look at it.
