@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use minos_model::JobState;
+use minos_model::{JobState, StepState};
 use minos_proto::{Field, PackageRequest, RepositoryChange, Request, Sheet, Wish};
 use minos_tests::packages::{ask, change, column, install, installed, propose, verify};
 use minos_tests::{Daemon, Recipes, Root};
@@ -272,6 +272,28 @@ fn the_package_table_of_a_recipe_counts() {
     assert!(!there("etc/sysctl.d/50-runner.conf") && !there("etc/minos/services.d/runner"));
     assert!(there("etc/passwd") && there("var/cache/runner"));
     assert!(!verify(&mut daemon, false).alarm);
+}
+
+/// A changed `[package]` table is no reason to build: packing again is enough.
+#[test]
+fn a_changed_table_builds_nothing_and_makes_another_package() {
+    let mut recipes = Recipes::new();
+    recipes.step("mailer", &[], &[]);
+    recipes.step_with("sender", &[], &[], "[package]\ndepends = [\"cap:mail\"]\n");
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    let before = pack(&mut daemon, &["mailer", "sender"]);
+    propose(&mut daemon, install(&["sender"])).expect_err("nobody provides cap:mail yet");
+    drop(daemon);
+    recipes.step_with("mailer", &[], &[], "[package]\nprovides = [\"cap:mail\"]\n");
+    let mut daemon = root.start();
+    let built = daemon.build("mailer");
+    assert_eq!(built.steps[0].state, StepState::Cached, "{:?}", built.steps);
+    let after = pack(&mut daemon, &["mailer"]);
+    let files = |sheet: &Sheet| column(sheet, "packages", "file");
+    assert_eq!(files(&before)[0], files(&after)[0], "the same name and release");
+    change(&mut daemon, install(&["sender"]));
+    assert_eq!(installed(&mut daemon), ["mailer 1.0-1", "sender 1.0-1"]);
 }
 
 /// Packages of somebody else are taken only when the key is trusted, and only as they were signed.

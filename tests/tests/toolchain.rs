@@ -1,4 +1,5 @@
-//! The whole LFS chapter 5 cross toolchain, in host mode. Takes an hour or more of CPU time.
+//! The whole LFS chapter 5 cross toolchain and what chapter 6 builds with it, in host mode. Takes two hours or more of
+//! CPU time.
 #![cfg(feature = "full")]
 
 use std::fs;
@@ -11,7 +12,7 @@ use minos_proto::{
     StepReport, Wish,
 };
 use minos_tests::packages::{ask, change, column, install, installed, verify};
-use minos_tests::{Daemon, Root, artefacts};
+use minos_tests::{Daemon, Recipes, Root, artefacts};
 
 /// The steps of chapter 5, in the book's order, after the folders they install into.
 const STEPS: [&str; 6] =
@@ -74,6 +75,16 @@ fn pack(daemon: &mut Daemon, targets: &[&str]) -> Vec<String> {
     column(&packed.expect("packed"), "packages", "file")
 }
 
+/// Adds the repository of another root, and its key.
+fn trust_packages_of(daemon: &mut Daemon, other: &Root) {
+    let key = other.list("keys").into_iter().find(|name| name.ends_with(".pub")).expect("a key");
+    let text = fs::read_to_string(other.path().join("keys").join(key)).unwrap();
+    ask(daemon, PackageRequest::Keys(Some(KeyChange::Trust { text }))).expect("trusted");
+    let path = other.path().join("packages").display().to_string();
+    let add = RepositoryChange::Add { name: "built".into(), path, priority: 0 };
+    assert!(!ask(daemon, PackageRequest::Repositories(Some(add))).expect("added").alarm);
+}
+
 /// What was built is packed, installed from scratch into another root, updated, broken, mended and taken back.
 #[test]
 fn the_toolchain_becomes_a_system_that_can_go_back() {
@@ -84,18 +95,13 @@ fn the_toolchain_becomes_a_system_that_can_go_back() {
     built(&built_in, "lfs/toolchain");
     let mut builder = built_in.start();
     assert_eq!(pack(&mut builder, &["skeleton", "lfs/toolchain"]).len(), PACKAGES.len());
-    let key = built_in.list("keys").into_iter().find(|name| name.ends_with(".pub")).expect("a key");
-    let text = fs::read_to_string(built_in.path().join("keys").join(key)).unwrap();
     drop(builder);
 
     let recipes = tempfile::tempdir().unwrap();
     next_headers(recipes.path());
     let root = Root::new(recipes.path()).with(&sources);
     let mut daemon = root.start();
-    ask(&mut daemon, PackageRequest::Keys(Some(KeyChange::Trust { text }))).expect("trusted");
-    let path = built_in.path().join("packages").display().to_string();
-    let add = RepositoryChange::Add { name: "built".into(), path, priority: 0 };
-    assert!(!ask(&mut daemon, PackageRequest::Repositories(Some(add))).expect("added").alarm);
+    trust_packages_of(&mut daemon, &built_in);
     change(&mut daemon, install(&PACKAGES));
     let first = installed(&mut daemon);
     assert_eq!(first.len(), PACKAGES.len(), "{first:?}");
@@ -124,4 +130,61 @@ fn the_toolchain_becomes_a_system_that_can_go_back() {
     assert_eq!(column(&history, "transactions", "number").len(), 4, "{history:?}");
     let clean = ask(&mut daemon, PackageRequest::Database(DatabaseTask::Verify)).unwrap();
     assert!(!clean.alarm, "{clean:?}");
+}
+
+/// The steps of chapter 6 whose packages make a system that works without a compiler.
+const TOOLS: [&str; 16] = [
+    "m4:temporary",
+    "ncurses:temporary",
+    "bash:temporary",
+    "coreutils:temporary",
+    "diffutils:temporary",
+    "file:temporary",
+    "findutils:temporary",
+    "gawk:temporary",
+    "grep:temporary",
+    "gzip:temporary",
+    "make:temporary",
+    "patch:temporary",
+    "sed:temporary",
+    "tar:temporary",
+    "xz:temporary",
+    "binutils:pass2",
+];
+
+/// One use of many of them, with nothing around: no file of the machine that built them is in reach.
+const WORK: &str = "set -eo pipefail; cd /work; printf '.globl _start\\n_start: mov $60,%%eax; mov $7,%%edi; syscall\\n' | as -o a.o; \
+    ld a.o -o a; code=0; ./a || code=$?; printf 'all: ; @echo $(words a b)\\n' > Makefile; words=$(make); \
+    tar -cf - a.o | xz | xz -d | tar -tf - | sed s/a/b/ > name; gawk '{ print $1 }' name > name2; cmp name name2; \
+    find . -name 'a.o' | grep -c o > found; file -b a | grep -o ELF > kind; \
+    echo $code $words $(cat name) $(cat found) $(cat kind) $(echo 'len(lfs)' | m4 -Dx=y)";
+
+/// The packages of chapter 6 and what they need are installed into an empty root; chroot into it, and they work.
+#[test]
+fn the_temporary_tools_are_a_system_of_their_own() {
+    let sources = artefacts::sources();
+    let sources = ["--sources", sources.to_str().expect("text")];
+    let built_in =
+        Root::at(&artefacts::top().join("out/host"), &artefacts::recipes()).with(&sources);
+    for tool in TOOLS {
+        built(&built_in, tool);
+    }
+    let mut builder = built_in.start();
+    pack(&mut builder, &TOOLS);
+    pack(&mut builder, &STEPS);
+    drop(builder);
+
+    let recipes = Recipes::new();
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    trust_packages_of(&mut daemon, &built_in);
+    let names = TOOLS.map(|tool| tool.replace(':', "-"));
+    change(&mut daemon, install(&names.each_ref().map(String::as_str)));
+    let system = root.path().join("current");
+    fs::create_dir(system.join("work")).unwrap();
+    let mut shell = Command::new("chroot");
+    let shell = shell.arg(&system).args(["/usr/bin/bash", "-c", WORK]);
+    let output = shell.env_clear().env("PATH", "/usr/bin:/usr/sbin").output().expect("chroot runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(said.trim(), "7 2 b.o 1 ELF 3", "{output:?}");
 }
