@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Cursor, Read};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use minos_model::Digest;
 use minos_model::package::PackageFile;
-use minos_package::{Options, Policy, Reader, SecretKey, TrustStore, write};
-use minos_store::{Accounts, ContentSource, Incoming, Reason, Sink};
+use minos_package::{Options, Policy, SecretKey, TrustStore, write};
+use minos_store::{Accounts, Incoming, Reason};
+use minos_unpack::Unpacker;
 
 use crate::Done;
 use crate::content::{Contents, update};
@@ -69,56 +70,20 @@ fn pack(package: &Package, keys: &[SecretKey], path: &Path) -> Done {
     Ok(())
 }
 
-/// Package files of a folder; each is opened, and so verified, whenever something of it is asked for, as pkgd
-/// does it.
-pub struct Files {
-    paths: HashMap<Digest, PathBuf>,
-    trust: TrustStore,
-}
-
-impl Files {
-    /// Opens all packages of `dir/mpk/VERSION`.
-    pub fn open(dir: &Path, version: u64) -> Done<(Self, Vec<Incoming>)> {
-        let mut trust = TrustStore::default();
-        trust.trust(key()?.public().clone())?;
-        let mut files = Self { paths: HashMap::new(), trust };
-        let mut incoming = Vec::new();
-        for entry in fs::read_dir(dir.join(format!("mpk/{version}")))? {
-            let path = entry?.path();
-            let reader = files.reader(&path)?;
-            let (manifest, accounts) = (reader.manifest().clone(), Accounts::default());
-            incoming.push(Incoming { manifest, accounts, reason: Reason::Asked });
-            files.paths.insert(reader.id(), path);
-        }
-        Ok((files, incoming))
+/// Package files of a folder, checked and unpacked as pkgd does it: by the worker.
+///
+/// Opens all packages of `dir/mpk/VERSION`.
+pub fn files(dir: &Path, version: u64) -> Done<(Unpacker, Vec<Incoming>)> {
+    let mut trust = TrustStore::default();
+    trust.trust(key()?.public().clone())?;
+    let (mut paths, mut incoming) = (HashMap::new(), Vec::new());
+    for entry in fs::read_dir(dir.join(format!("mpk/{version}")))? {
+        let path = entry?.path();
+        let policy = Policy::Signed { trust: &trust, threshold: 1 };
+        let (_, checked) = minos_unpack::open(&path, &policy)?;
+        let (manifest, accounts) = (checked.manifest().clone(), Accounts::default());
+        incoming.push(Incoming { manifest, accounts, reason: Reason::Asked });
+        paths.insert(checked.id(), path);
     }
-
-    fn reader(&self, path: &Path) -> io::Result<Reader<File>> {
-        let policy = Policy::Signed { trust: &self.trust, threshold: 1 };
-        let on = |why: String| io::Error::other(format!("{}: {why}", path.display()));
-        Reader::open(File::open(path)?, &policy).map_err(|e| on(e.to_string()))
-    }
-
-    fn of(&self, package: &Digest) -> io::Result<Reader<File>> {
-        self.reader(self.paths.get(package).ok_or(io::ErrorKind::NotFound)?)
-    }
-}
-
-impl ContentSource for Files {
-    fn manifest(&self, package: &Digest) -> io::Result<Vec<u8>> {
-        Ok(self.of(package)?.manifest_bytes().to_vec())
-    }
-
-    fn contents(
-        &self,
-        package: &Digest,
-        wanted: &dyn Fn(&Digest) -> bool,
-        sink: &mut Sink<'_>,
-    ) -> io::Result<()> {
-        let mut skip = |digest: &Digest| !wanted(digest);
-        // The store hashes what it writes and compares.
-        let mut each = |digest: Digest, from: &mut dyn Read| sink(&digest, from);
-        let done = self.of(package)?.for_each_unique_unhashed(&mut skip, &mut each);
-        done.map(drop).map_err(|e| io::Error::other(e.to_string()))
-    }
+    Ok((Unpacker::new(paths, trust, 1), incoming))
 }

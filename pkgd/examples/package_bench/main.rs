@@ -33,6 +33,7 @@ use minos_store::Depth;
 type Done<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Done {
+    minos_unpack::run_if_worker();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let at = Path::new;

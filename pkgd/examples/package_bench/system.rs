@@ -12,7 +12,7 @@ use minos_store::{
 };
 
 use crate::Done;
-use crate::disk::Files;
+use crate::disk::files;
 use crate::meter::measure;
 use crate::universe::Universe;
 
@@ -55,7 +55,7 @@ fn apply(system: &System<'_>, install: Vec<Incoming>, source: &dyn ContentSource
 pub fn install(state: &Path, dir: &Path, version: u64) -> Done {
     measure("install", 1, || {
         let place = Place::open(state)?;
-        let (files, incoming) = Files::open(dir, version)?;
+        let (files, incoming) = files(dir, version)?;
         apply(&place.system()?, incoming, &files)
     })
     .map(drop)
