@@ -100,6 +100,13 @@ impl Asked<'_> {
         let path = folder.join(&name);
         let placed = out.sync_all().and_then(|()| fs::rename(&next, &path));
         placed.map_err(|e| on_file("write", &path, &e))?;
+        // The same version packed earlier for another machine is not another offer of it.
+        let same = format!("{}-{}.", package.name, package.version.with_release());
+        let earlier = files::names(folder)?.into_iter();
+        for other in earlier.filter(|other| other.starts_with(&same) && *other != name) {
+            let other = folder.join(other);
+            fs::remove_file(&other).map_err(|e| on_file("delete", &other, &e))?;
+        }
         Ok((name, written.length, findings.notes.len()))
     }
 }
