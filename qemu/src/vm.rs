@@ -71,8 +71,22 @@ struct Running {
     process: Process,
     qmp: Qmp,
     serial: Serial,
-    disks: Vec<(String, Served)>,
+    // Behind `process`: fields are dropped in order, and disks close when QEMU is dead.
+    disks: Disks,
     readers: Vec<JoinHandle<()>>,
+}
+
+/// The volatile disks of a machine, by serial number. The threads that serve them end in their own time;
+/// the images are free when this is dropped.
+#[derive(Debug)]
+struct Disks(Vec<(String, Served)>);
+
+impl Drop for Disks {
+    fn drop(&mut self) {
+        for (_, disk) in &self.0 {
+            disk.disk().close();
+        }
+    }
 }
 
 /// Ends a machine's run from another thread.
@@ -283,7 +297,7 @@ impl Vm {
     /// [`Error::Io`] when a survivor cannot be written to the image.
     pub fn cut_power(&mut self, survivors: Survivors) -> Result<u64, Error> {
         let mut lost = 0;
-        for (serial, disk) in &self.running.disks {
+        for (serial, disk) in &self.running.disks.0 {
             let path = self.dir.paths().disk(serial);
             lost += disk.disk().cut(survivors).map_err(Error::io("cut the power of", &path))?;
         }
@@ -294,7 +308,7 @@ impl Vm {
 
     /// A volatile disk, for planning a cut or a fault; `None` when there is none of that name.
     pub fn volatile(&self, serial: &str) -> Option<&Served> {
-        self.running.disks.iter().find(|(s, _)| s == serial).map(|(_, d)| d)
+        self.running.disks.0.iter().find(|(s, _)| s == serial).map(|(_, d)| d)
     }
 
     /// Pulls a disk out, without asking the guest: from now on its requests fail with `EIO`.
@@ -356,7 +370,7 @@ fn serve_disks(
     machine: &Machine,
     paths: &Paths,
     tell: &Sender<Observation>,
-) -> Result<Vec<(String, Served)>, Error> {
+) -> Result<Disks, Error> {
     let volatile = machine.disks.iter().filter(|d| d.volatile);
     let serve = |disk: &crate::machine::Disk| {
         let tell = tell.clone();
@@ -364,7 +378,7 @@ fn serve_disks(
         let served = Served::start(Volatile::open(&disk.path)?, &paths.disk(&disk.serial), on_cut)?;
         Ok((disk.serial.clone(), served))
     };
-    volatile.map(serve).collect()
+    volatile.map(serve).collect::<Result<_, _>>().map(Disks)
 }
 
 /// Takes hold of every channel of a QEMU that has just been started, then lets its CPUs go.

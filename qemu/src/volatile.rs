@@ -163,6 +163,19 @@ impl Volatile {
         Ok(((before - kept) * SECTOR) as u64)
     }
 
+    /// Ends the disk with its machine, once QEMU is dead: what it wrote reaches the image unless the power
+    /// was cut, and the image is free for the next machine, whatever still holds this one.
+    pub fn close(&mut self) {
+        if !self.off {
+            // There is nobody left to tell: the next machine reads what is there.
+            let _ = self.write_back();
+        }
+        self.off = true;
+        self.dirty.clear();
+        // An image that cannot be unlocked stays "in use", which its next opener says.
+        let _ = self.image.unlock();
+    }
+
     /// Reads `into.len()` bytes.
     ///
     /// # Errors
@@ -344,6 +357,21 @@ mod tests {
         assert_eq!(image[..SECTOR], [1; SECTOR]);
         assert_eq!(image[SECTOR..2 * SECTOR], [3; SECTOR], "FUA");
         assert!(matches!(disk.read(0, &mut seen), Err(Denied::PowerOff)));
+    }
+
+    /// A machine started right after a power cut found its disk in use: the thread that had served it to
+    /// the machine before had not been scheduled again yet, and held it.
+    #[test]
+    fn a_closed_disk_is_free_for_the_next_machine_and_keeps_what_was_written() {
+        let (file, mut disk) = disk();
+        assert!(Volatile::open(file.path()).is_err(), "one machine at a time");
+        disk.write(0, &[1; SECTOR], false).unwrap();
+        disk.close();
+        let next = Volatile::open(file.path()).unwrap();
+        assert!(matches!(disk.write(0, &[2; SECTOR], true), Err(Denied::PowerOff)));
+        let mut seen = [0; SECTOR];
+        next.read(0, &mut seen).unwrap();
+        assert_eq!(seen, [1; SECTOR]);
     }
 
     #[test]
