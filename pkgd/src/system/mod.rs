@@ -7,6 +7,7 @@
 mod accounts;
 mod actions;
 mod apply;
+mod boot;
 mod contents;
 mod database;
 mod errors;

@@ -18,7 +18,7 @@ use crate::write::Write;
 
 /// Files that follow the machine and not the generation, where the caller says nothing else. What is not
 /// a handful of small files (`/home`, `/root`, `/var`) belongs on a file system of its own.
-pub const DEFAULT_KEEP: [&str; 15] = [
+pub const DEFAULT_KEEP: [&str; 16] = [
     "etc/passwd",
     "etc/shadow",
     "etc/group",
@@ -28,6 +28,7 @@ pub const DEFAULT_KEEP: [&str; 15] = [
     "etc/machine-id",
     "etc/hostname",
     "etc/adjtime",
+    "etc/minos/checks/",
     "etc/ssh/ssh_host_ecdsa_key",
     "etc/ssh/ssh_host_ecdsa_key.pub",
     "etc/ssh/ssh_host_ed25519_key",
