@@ -14,7 +14,7 @@
 //! configuration but the kernel command line and the table of two services.
 
 pub mod args;
-pub mod bootrec;
+pub use minos_proto::bootrec;
 pub mod channels;
 pub mod cmdline;
 pub mod console;

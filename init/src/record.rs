@@ -89,7 +89,7 @@ mod tests {
     fn no_write_goes_over_the_newest_slot() {
         let mut book = Book::default();
         assert_eq!(book.job(0), None, "no record, nothing to write");
-        book.open(Record::next_boot(None));
+        book.open(Record::next_boot(None, None));
         let mut last = None;
         for n in 0..10 {
             book.ending(if n % 2 == 0 { Reason::BootFailed } else { Reason::InProgress });
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn only_changes_are_written_and_by_one_helper_at_a_time() {
         let mut book = Book::default();
-        book.open(Record::next_boot(None));
+        book.open(Record::next_boot(None, None));
         book.reached(BootPhase::Ready);
         assert!(book.is_due());
         assert!(book.job(1).is_some());

@@ -143,14 +143,15 @@ impl<S: Sys> Runtime<S> {
         let found = choose(&slots);
         let level = if found.damaged > 0 { LogLevel::Quiet } else { LogLevel::Debug };
         self.say(level, format_args!("{found}"));
+        let next = Record::next_boot(found.record, None);
         if let Some(last) = found.record {
-            let text = last.sentence();
+            let text = last.sentence(&next);
             self.say(LogLevel::Normal, format_args!("{text}"));
             let now = self.sys.now_ms();
             self.journal.event(now, &BootEvent::LastBoot { text: text.clone() });
             self.last_boot = Some(text);
         }
-        self.book.open(Record::next_boot(found.record));
+        self.book.open(next);
         self.write_record(Step::Record)
     }
 

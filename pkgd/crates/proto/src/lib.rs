@@ -11,6 +11,7 @@
 pub mod boot;
 pub mod bootnext;
 pub mod bootplan;
+pub mod bootrec;
 pub mod control;
 pub mod event;
 pub mod frame;
