@@ -73,7 +73,7 @@ fn run(mut args: Args) -> Result<(), String> {
     };
     let mount_point = args.seed_mount();
     let store = Arc::new(store);
-    let packages = system::Packages::open(Arc::clone(&store), &now_ms)?;
+    let packages = system::Packages::open(Arc::clone(&store), &args, now_ms)?;
     let service = Arc::new(Service {
         store,
         packages,

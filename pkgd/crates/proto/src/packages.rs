@@ -235,6 +235,13 @@ pub enum PackageRequest {
         /// Steps, groups or `STAGE/NAME`, as for a build.
         targets: Vec<String>,
     },
+    /// Boots a generation next time, whichever is current. On an appliance only.
+    Boot {
+        /// Its number; 0 is the initramfs itself.
+        generation: u64,
+        /// How often it may be tried when it is not proven; 0 is the usual number.
+        tries: u8,
+    },
 }
 
 impl PackageRequest {
@@ -244,6 +251,7 @@ impl PackageRequest {
             Self::Apply { .. }
             | Self::Switch { .. }
             | Self::Rollback { .. }
+            | Self::Boot { .. }
             | Self::Pin { .. }
             | Self::Keys(Some(_))
             | Self::Repositories(Some(_))

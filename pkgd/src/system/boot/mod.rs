@@ -4,6 +4,7 @@
 //! somebody does.
 
 mod compile;
+mod machine;
 mod order;
 mod program;
 mod root;
@@ -16,6 +17,7 @@ use minos_proto::bootplan::{self, BootPlan};
 use minos_store::fs::Attributes;
 use minos_store::{Made, MadeNode};
 
+pub use machine::Machine;
 use root::Root;
 
 /// Directories that init mounts on, and the user's own of checks; with the mode of those that no package brings.
