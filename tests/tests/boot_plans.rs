@@ -119,12 +119,13 @@ fn with_library(name: &str, options: &str) -> String {
         "mkdir -p /opt/{name} /usr/sbin\necho 'int own(void) {{ return 0; }}' > own.c\n\
          echo 'int own(void); void _start(void) {{ own(); for (;;); }}' > main.c\n\
          gcc -shared -fPIC -nostdlib own.c -o /opt/{name}/libown.so\n\
-         gcc -nostdlib main.c -o /usr/sbin/{name} -L/opt/{name} -lown {options}\n"
+         gcc -nostdlib main.c -o /usr/sbin/{name} -L/opt/{name} -lown \
+         -Wl,--dynamic-linker=/opt/ld.so {options}\n"
     ) + &unit("services", name, &text)
 }
 
-/// A copy of the seed's loader, where programs ask for it.
-const LOADER: &str = "mkdir -p /lib64\ncp -L /usr/lib64/ld-linux-x86-64.so.2 /lib64/\n";
+/// A copy of the seed's loader, where the programs of these tests ask for it.
+const LOADER: &str = "mkdir -p /opt\ncp -L /usr/lib64/ld-linux-x86-64.so.2 /opt/ld.so\n";
 
 /// What would not start is refused before anything changes, by the names of service and package.
 #[test]
@@ -151,12 +152,12 @@ fn a_generation_that_could_not_boot_is_refused() {
                 + "mkdir -p /opt\nprintf '#!/opt/shell -e\\n' > /opt/run\nchmod 755 /opt/run\n",
             "/opt/run is run by /opt/shell: /opt/shell is not in the root",
         ),
-        ("dir", toml("exec = [\"/usr/sbin\"]"), "/usr/sbin: it is no regular file"),
+        ("dir", toml("exec = [\"/usr/lib\"]"), "/usr/lib: it is no regular file"),
         ("lost", with_library("it", "") + LOADER, "/usr/sbin/it needs libown.so, which is not in"),
         (
             "unloaded",
             with_library("it", "-Wl,-rpath,/opt/it"),
-            "/usr/sbin/it is loaded by /lib64/ld-linux-x86-64.so.2: ",
+            "/usr/sbin/it is loaded by /opt/ld.so: ",
         ),
         (
             "twice",
