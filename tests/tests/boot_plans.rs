@@ -101,8 +101,12 @@ fn a_generation_has_the_plan_of_its_services_and_checks() {
     assert_eq!((&second.checks[3].what, second.checks[5].deadline_ms), (&What::ServiceUp(1), 9000));
     let sum: u32 = second.checks.iter().map(|check| check.deadline_ms).sum();
     assert_eq!(second.gate_ms, sum);
+    // What the running system writes into /etc is no damage: the check of the root must pass.
+    fs::write(current(&root).join("etc/resolv.conf"), "nameserver 192.0.2.1\n").unwrap();
     let found = verify(&mut daemon, false);
     assert!(!found.alarm, "{found:?}");
+    let added = found.find("added").map(minos_tests::packages::text);
+    assert_eq!(added.as_deref(), Some("/etc/resolv.conf"));
 
     ask(&mut daemon, PackageRequest::Rollback { steps: 1 }).expect("back");
     assert_eq!(plan(&root), first);

@@ -31,6 +31,15 @@ pub static ROLLBACK: Spec = Spec {
     ..Spec::new("rollback", "Goes back to the generation before the current one. Asks first.")
 };
 
+pub static BOOT: Spec = Spec {
+    more: "One that is not proven is tried up to three times; if it does not pass its checks, the machine goes back to \
+           the last proven one. 'switch' asks for its generation as well.",
+    words: &[one("generation", "its number; 0 is the initramfs itself")],
+    flags: &[switch("--once", "try it once only")],
+    run: Some(boot),
+    ..Spec::new("boot", "Boots a generation next time, whichever is current.")
+};
+
 pub static DIFF: Spec = Spec {
     words: &[
         maybe("generation", "the older one (default: the one before the current)"),
@@ -82,6 +91,11 @@ fn rollback(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
         n => format!("Go back {n} generations?"),
     };
     confirm(context, None, &question, consent(given), PackageRequest::Rollback { steps })
+}
+
+fn boot(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let tries = u8::from(given.has("--once"));
+    show(context, PackageRequest::Boot { generation: given.needed(0)?, tries })
 }
 
 fn diff(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {

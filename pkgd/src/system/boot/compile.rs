@@ -34,7 +34,7 @@ const ROOT_MS: u32 = 300_000;
 const CONSOLE_MS: u32 = 60_000;
 /// Looks at kind, size, owner and mode of all that the generation has; of the initramfs, since no generation has to
 /// bring it.
-const VERIFY: [&str; 3] = ["/run/initramfs/bin/pkgctl", "verify", "--quick"];
+const VERIFY: [&str; 4] = ["/run/initramfs/bin/pkgctl", "verify", "--system", "--quick"];
 
 /// A service with the name and the package it has.
 struct Enabled {
