@@ -238,6 +238,16 @@ fn verbs_that_ask_first_do_it_with_yes() {
         ("apply 12345678 -y", vec![plan(), Ask::Apply { plan: "12345678".into() }]),
         ("switch 3 -y", vec![Ask::Switch { generation: 3 }]),
         ("rollback -y", vec![Ask::Rollback { steps: 1 }]),
+        (
+            "image build --generation 3 --disk /dev/vdb --serial abc --efi /k.efi --size 2",
+            vec![Ask::Image(minos_proto::ImageWish {
+                generation: 3,
+                disk: "/dev/vdb".into(),
+                serial: Some("abc".into()),
+                bytes: 2 << 20,
+                efi: Some("/k.efi".into()),
+            })],
+        ),
         ("boot 3", vec![Ask::Boot { generation: 3, tries: 0 }]),
         ("boot 0 --once", vec![Ask::Boot { generation: 0, tries: 1 }]),
         ("rollback 2 --yes", vec![Ask::Rollback { steps: 2 }]),

@@ -21,9 +21,10 @@ const ALLOWED: &[(&str, &str)] = &[
     ("minos-sandbox", "caps landlock libc nix postcard serde"),
     ("minos-unpack", "minos-model minos-package minos-sandbox minos-store nix serde"),
     ("minos-exec", "minos-model minos-sandbox nix"),
+    ("minos-disk", "gpt libc nix sha2 uuid"),
     (
         "minos-pkgd",
-        "minos-exec minos-model minos-package minos-plan minos-proto minos-recipe minos-sandbox minos-solve minos-store \
+        "minos-disk minos-exec minos-model minos-package minos-plan minos-proto minos-recipe minos-sandbox minos-solve minos-store \
          minos-unpack argh nix postcard serde toml",
     ),
     ("minos-pkgctl", "minos-model minos-proto argh nix serde serde_json"),

@@ -29,7 +29,7 @@ mod watch;
 use packages::{care, change, look, sources, systems};
 
 /// All verbs, in the order in which `help` lists them.
-static VERBS: [&Spec; 51] = [
+static VERBS: [&Spec; 52] = [
     &status::STATUS,
     &plan::PLAN,
     &build::BUILD,
@@ -69,6 +69,7 @@ static VERBS: [&Spec; 51] = [
     &systems::PIN,
     &systems::UNPIN,
     &systems::SYSROOT,
+    &systems::IMAGE,
     &sources::REPO,
     &sources::KEY,
     &sources::PACK,

@@ -91,7 +91,7 @@ impl Asked<'_> {
         self.row(number.ok_or_else(none)?)
     }
 
-    fn row(&self, number: u64) -> Result<GenerationRow, ErrorReport> {
+    pub(super) fn row(&self, number: u64) -> Result<GenerationRow, ErrorReport> {
         let read = self.packages.store.read().map_err(|e| state_error(&e))?;
         let row = read.generation(number).map_err(|e| state_error(&e))?;
         let none = || {

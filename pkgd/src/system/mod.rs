@@ -14,6 +14,7 @@ mod database;
 mod errors;
 mod files;
 mod generations;
+mod image;
 mod keys;
 mod look;
 mod pack;
@@ -184,6 +185,7 @@ impl<'a> Asked<'a> {
             R::Database(task) => self.database(&task),
             R::Pack { targets } => self.pack(&targets),
             R::Boot { generation, tries } => self.boot(generation, tries),
+            R::Image(wish) => self.image(&wish),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Verbs about generations and sysroots.
 
 use argh::FlagInfo;
-use minos_proto::PackageRequest;
+use minos_proto::{ImageWish, PackageRequest};
 
 use super::change::{YES, consent};
 use super::flow::{confirm, show};
@@ -38,6 +38,27 @@ pub static BOOT: Spec = Spec {
     flags: &[switch("--once", "try it once only")],
     run: Some(boot),
     ..Spec::new("boot", "Boots a generation next time, whichever is current.")
+};
+
+pub static IMAGE: Spec =
+    Spec { verbs: &[&IMAGE_BUILD], ..Spec::new("image", "Makes disks that boot a generation.") };
+
+static IMAGE_BUILD: Spec = Spec {
+    more: "A file must not be there yet. A disk must not be in use, and is confirmed by its serial number, or by its name \
+           where it has none: all that is on it is lost.",
+    flags: &[
+        option("--generation", "n", "which generation"),
+        option("--disk", "path", "a new file, or a whole disk"),
+        option("--serial", "text", "the disk's serial number"),
+        option("--size", "mib", "length of a new file (default: what is needed)"),
+        option(
+            "--efi",
+            "file",
+            "a unified kernel image (default: /boot/minos.efi of the generation)",
+        ),
+    ],
+    run: Some(image),
+    ..Spec::new("build", "Makes a disk: kernel, and a state with that generation alone.")
 };
 
 pub static DIFF: Spec = Spec {
@@ -96,6 +117,28 @@ fn rollback(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
 fn boot(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
     let tries = u8::from(given.has("--once"));
     show(context, PackageRequest::Boot { generation: given.needed(0)?, tries })
+}
+
+fn image(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let need = |option: &str| {
+        given
+            .value(option)
+            .ok_or_else(|| given.wrong(["option '", option, "' is missing"].concat()))
+    };
+    let generation = given.parse("option '--generation'", need("--generation")?)?;
+    let wish = ImageWish {
+        generation,
+        disk: absolute(need("--disk")?),
+        serial: given.value("--serial").map(str::to_owned),
+        bytes: given.parsed::<u32>("--size")?.map_or(0, |mib| u64::from(mib) << 20),
+        efi: given.value("--efi").map(absolute),
+    };
+    show(context, PackageRequest::Image(wish))
+}
+
+/// A path as pkgd takes it, which knows nothing of where pkgctl was started.
+fn absolute(path: &str) -> String {
+    std::path::absolute(path).map_or_else(|_| path.to_owned(), |path| path.display().to_string())
 }
 
 fn diff(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {

@@ -2,14 +2,11 @@
 //!
 //! The boot record is init's alone and only read here. What pkgd wants goes into `boot/next`, which init obeys once.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use minos_proto::bootrec::{self, Record};
 use minos_proto::{BootNext, ErrorKind, ErrorReport, bootnext};
 
-use crate::system::errors::on_file;
 use crate::system::files;
 
 /// The generation that was asked for last because it became the current one, as text.
@@ -81,11 +78,7 @@ impl Machine {
             ));
         }
         files::folder(&self.path("boot"))?;
-        let source = Path::new("/dev/urandom");
-        let mut id = [0; 8];
-        let random = File::open(source).and_then(|mut file| file.read_exact(&mut id));
-        random.map_err(|e| on_file("read", source, &e))?;
-        let next = BootNext { generation, proven, tries: tries.max(1), id };
+        let next = BootNext { generation, proven, tries: tries.max(1), id: files::random()? };
         files::replace(&self.path(bootnext::PATH), &next.encode(), 0o600)
     }
 
