@@ -126,6 +126,10 @@ fn serve(service: &Arc<Service>, inbox: std::sync::mpsc::Receiver<Command>) -> R
         eprintln!("pkgd: will not build: {refusal}");
     }
     host::tell_ready();
+    if service.args.appliance {
+        let root = service.args.root.clone();
+        thread::spawn(move || host::grow_state(&root));
+    }
     engine.unattended(control);
     engine.run();
     let _ = std::fs::remove_file(socket);
