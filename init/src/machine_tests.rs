@@ -64,7 +64,7 @@ impl Model {
         }
         assert_eq!(model.machine.name(), "running");
         model.started();
-        model.feed(Event::Ready);
+        model.feed(Event::Ready(Service::Pkgd));
         model.started();
         model
     }
@@ -93,7 +93,7 @@ fn nth(model: &mut Model, n: usize) {
         6 => model.started(),
         7 => model.feed(Event::Ended(Service::Pkgd, KILLED)),
         8 => model.feed(Event::Ended(Service::Console, Exit::Exited(0))),
-        9 => model.feed(Event::Ready),
+        9 => model.feed(Event::Ready(Service::Pkgd)),
         10 => model.feed(Event::NoChildren),
         11 => model.feed(Event::Wish(Wish::Retry)),
         _ => model.feed(ASKED),
@@ -201,7 +201,7 @@ fn the_console_comes_with_readiness_or_after_its_wait() {
         model
     };
     let mut ready = boot();
-    ready.feed(Event::Ready);
+    ready.feed(Event::Ready(Service::Pkgd));
     assert_eq!(ready.starting, Some(Service::Console));
     let mut late = boot();
     late.wait(CONSOLE_WAIT_MS - 1);
@@ -216,19 +216,19 @@ fn a_pkgd_that_never_gets_ready_is_killed_and_counts_as_failed() {
     BOOT.iter().for_each(|_| model.answer(Outcome::Done));
     model.started();
     model.wait(READY_MS);
-    assert!(model.did(|a| matches!(a, Action::NotReady)));
+    assert!(model.did(|a| matches!(a, Action::NotReady(_))));
     let mut ready = Model::booted(Policy::default());
     ready.wait(READY_MS * 2);
-    assert!(!ready.did(|a| matches!(a, Action::NotReady)), "it was ready");
+    assert!(!ready.did(|a| matches!(a, Action::NotReady(_))), "it was ready");
 }
 
 #[test]
 fn readiness_counts_once_and_only_from_a_living_pkgd() {
     let mut model = Model::booted(Policy::default());
-    model.feed(Event::Ready);
+    model.feed(Event::Ready(Service::Pkgd));
     assert!(model.last.is_empty());
     model.feed(Event::Ended(Service::Pkgd, KILLED));
-    model.feed(Event::Ready);
+    model.feed(Event::Ready(Service::Pkgd));
     assert!(model.last.is_empty(), "a byte left in the pipe of a dead pkgd is not readiness");
 }
 
