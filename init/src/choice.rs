@@ -7,6 +7,7 @@ use heapless::{String, Vec};
 
 use crate::cmdline::LogLevel;
 use crate::console::LINE;
+use crate::disks::put_in_order;
 use crate::kernel::{Fd, Open, Sys};
 use crate::machine::{Ms, Outcome};
 use crate::rescue::INPUT;
@@ -81,12 +82,11 @@ impl<S: Sys> Runtime<S> {
         // No such directory: a machine without generations.
         let _ = self.sys.list(ROOTS, &mut |name| {
             // Roots over the limit, and those that are being put together, are not offered.
-            let _ = name.parse().map(|n| roots.push(n));
+            let _ = name.parse().map(|n| put_in_order(&mut roots, n));
         });
         if roots.is_empty() {
             return false;
         }
-        roots.sort_unstable();
         let terminal = self.terminal.clone();
         let fd = self.checked(&terminal, |sys| sys.open(&terminal, Open::ReadWrite));
         if let Some(fd) = fd {

@@ -61,6 +61,8 @@ pub struct World {
     pub fed: Vec<(u64, u8)>,
     pub pkgd: Behaviour,
     pub shell: Behaviour,
+    /// Programs that behave in a way of their own.
+    pub programs: BTreeMap<&'static str, Behaviour>,
     pub hangs: fn(&Job) -> bool,
     pub mounted: Vec<String>,
     pub busy: BTreeSet<String>,
@@ -124,6 +126,7 @@ impl Fake {
             fed: vec![],
             pkgd: Behaviour::default(),
             shell: Behaviour::default(),
+            programs: BTreeMap::new(),
             hangs: |_| false,
             mounted: vec![],
             busy: BTreeSet::new(),
@@ -180,6 +183,17 @@ impl World {
 
     pub fn open_fds(&self) -> usize {
         self.fds.len()
+    }
+
+    /// The power goes: only files are left.
+    pub fn cut_power(&mut self) {
+        self.children.clear();
+        self.fds.clear();
+        self.mounted.clear();
+        self.read_only.clear();
+        self.signals.clear();
+        self.at.clear();
+        self.now += 1_000;
     }
 
     pub fn orphan(&mut self, ends_in: u64, exit: Exit) {
@@ -379,7 +393,10 @@ impl Sys for Fake {
     fn spawn(&mut self, program: &Program) -> Result<u32> {
         let argv: Vec<String> = program.argv.iter().map(str::to_owned).collect();
         let mut w = self.call(&format!("spawn {}", argv[0]))?;
-        let how = if argv[0] == "/bin/pkgd" { w.pkgd } else { w.shell };
+        let how = match argv[0].as_str() {
+            "/bin/pkgd" | "/run/initramfs/bin/pkgd" => w.pkgd,
+            program => w.programs.get(program).copied().unwrap_or(w.shell),
+        };
         let now = w.now;
         w.spawned.push((now, argv));
         if let (Some(end), Some(after)) = (program.ready, how.ready_after) {
@@ -453,7 +470,7 @@ impl Sys for Fake {
         let mut w = self.call(&format!("enter {path}"))?;
         w.rebase(path, "/");
         let plan = format!("{path}/{}", minos_proto::bootplan::PATH);
-        if let Some(bytes) = w.files.remove(&plan) {
+        if let Some(bytes) = w.files.get(&plan).cloned() {
             w.files.insert(format!("/{}", minos_proto::bootplan::PATH), bytes);
         }
         Ok(())

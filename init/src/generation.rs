@@ -215,7 +215,7 @@ impl<S: Sys> Runtime<S> {
             LogLevel::Quiet,
             format_args!("the root of generation {number}: {what} {}", name.as_str()),
         );
-        if !self.machine.is_on_trial() {
+        if !self.book.record().is_some_and(|r| r.is_trial()) {
             self.say(LogLevel::Quiet, format_args!("going on without it: this is the initramfs"));
         }
     }
@@ -318,3 +318,7 @@ impl<S: Sys> Runtime<S> {
         self.tell(Standing::Failed);
     }
 }
+
+#[cfg(test)]
+#[path = "generation_tests.rs"]
+mod tests;

@@ -148,7 +148,6 @@ pub struct Mount {
 
 /// What may block, done by a forked helper with a deadline.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "a box would be a heap call")]
 pub enum Job {
     /// Mount it.
     Mount(Mount),

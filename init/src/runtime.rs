@@ -314,7 +314,7 @@ impl<S: Sys> Runtime<S> {
     /// An event that is to be taken after the current one.
     pub(crate) fn later(&mut self, event: Event) {
         if self.queue.push_back(event).is_err() {
-            self.say(LogLevel::Quiet, format_args!("an event was lost: {event:?}"));
+            self.say(LogLevel::Quiet, format_args!("an event was lost"));
         }
     }
 
@@ -474,4 +474,4 @@ const fn why_ending(reason: Reason) -> &'static str {
 
 #[cfg(test)]
 #[path = "runtime_tests.rs"]
-mod tests;
+pub(crate) mod tests;

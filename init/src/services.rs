@@ -84,11 +84,9 @@ fn environment(ready: bool, generation: u64) -> Strings {
 
 /// Appends the arguments of the built-in pkgd; false when they do not fit. `place` is where the initramfs is.
 fn push_built_in(argv: &mut Strings, place: &str) -> bool {
-    let pairs = PKGD_ARGUMENTS.iter();
-    let mut push = |(key, value, ours): &(&str, &str, bool)| {
+    let fits = PKGD_ARGUMENTS.iter().all(|(key, value, ours)| {
         argv.push(key) && argv.push_joined(if *ours { place } else { "" }, value)
-    };
-    let fits = pairs.fold(true, |fits, pair| fits && push(pair));
+    });
     fits && argv.push("--appliance")
 }
 
