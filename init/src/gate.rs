@@ -112,11 +112,6 @@ impl Gate {
         self.until = now.saturating_add(self.limit_ms);
     }
 
-    /// What the current check looks at.
-    pub fn look(&self) -> Option<Look> {
-        self.checks.get(self.at).map(|c| c.look)
-    }
-
     /// The pid of the current check's command.
     pub const fn pid(&self) -> Option<u32> {
         if let Run::Up(pid) = self.run { Some(pid) } else { None }
@@ -139,23 +134,28 @@ impl Gate {
         }
     }
 
-    /// When to ask again at the latest. `fact` is about what [`Gate::look`] says.
-    pub fn deadline(&self, fact: Fact) -> Option<Ms> {
-        let check = self.checks.get(self.at)?;
-        let end = self.since.saturating_add(check.deadline_ms).min(self.until);
-        let own = if let Fact::Open(Some(at)) = fact { Some(at) } else { None };
-        Some(own.map_or(end, |at| at.min(end)))
+    /// When to ask again at the latest. `fact` tells how that stands which a check looks at.
+    pub fn deadline(&self, fact: &dyn Fn(Look) -> Fact) -> Ms {
+        let end = match self.checks.get(self.at) {
+            Some(check) => self.since.saturating_add(check.deadline_ms).min(self.until),
+            None => self.until,
+        };
+        let later = |check: &Check| match fact(check.look) {
+            Fact::Open(at) => at,
+            Fact::Good | Fact::Lost => None,
+        };
+        self.checks.iter().filter_map(later).min().map_or(end, |at| at.min(end))
     }
 
-    /// What to do now. `fact` is about what [`Gate::look`] says; ignored for commands.
-    pub fn next(&mut self, now: Ms, fact: Fact) -> Next {
-        let Some(check) = self.checks.get(self.at) else { return Next::Good };
+    /// What to do now. `fact` tells how that stands which a check looks at; it is not asked about commands.
+    pub fn next(&mut self, now: Ms, fact: &dyn Fn(Look) -> Fact) -> Next {
+        let Some(check) = self.checks.get(self.at) else { return self.last_look(now, fact) };
         let index = self.at as u8;
         let state = match (check.look, self.run) {
             (Look::Command, Run::Ended(true)) => Fact::Good,
             (Look::Command, Run::Ended(false)) => Fact::Lost,
             (Look::Command, _) => Fact::Open(None),
-            _ => fact,
+            (look, _) => fact(look),
         };
         match state {
             Fact::Good => {
@@ -176,6 +176,16 @@ impl Gate {
             Fact::Open(_) => Next::Wait,
         }
     }
+
+    /// All checks were passed, one after the other; what they looked at must be good together.
+    fn last_look(&self, now: Ms, fact: &dyn Fn(Look) -> Fact) -> Next {
+        let bad = |check: &Check| check.look != Look::Command && fact(check.look) != Fact::Good;
+        match self.checks.iter().position(bad) {
+            None => Next::Good,
+            Some(at) if now >= self.until => Next::Bad(Reason::GateOverran, Blame::Check(at as u8)),
+            Some(_) => Next::Wait,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -184,7 +194,9 @@ mod tests {
 
     use super::{Blame, Check, Exit, Fact, Gate, Look, Next, Reason, Service};
 
-    const OPEN: Fact = Fact::Open(None);
+    const OPEN: &dyn Fn(Look) -> Fact = &|_| Fact::Open(None);
+    const GOOD: &dyn Fn(Look) -> Fact = &|_| Fact::Good;
+    const LOST: &dyn Fn(Look) -> Fact = &|_| Fact::Lost;
 
     fn gate(looks: &[Look]) -> Gate {
         let mut gate =
@@ -197,21 +209,36 @@ mod tests {
     fn checks_are_made_in_turn_and_the_last_one_makes_it_good() {
         let mut g = gate(&[Look::Good(Service::Pkgd), Look::Command]);
         assert_eq!(g.next(1_000, OPEN), Next::Wait);
-        assert_eq!(g.next(1_050, Fact::Good), Next::Passed(0));
+        assert_eq!(g.next(1_050, GOOD), Next::Passed(0));
         assert_eq!(g.next(1_050, OPEN), Next::Run(1));
         assert_eq!(g.next(1_051, OPEN), Next::Wait);
         g.started(Some(9));
         assert_eq!((g.pid(), g.next(1_052, OPEN)), (Some(9), Next::Wait));
         g.ended(Exit::Exited(0));
-        assert_eq!(g.next(1_060, OPEN), Next::Passed(1));
-        assert_eq!((g.next(1_060, OPEN), g.look()), (Next::Good, None));
+        assert_eq!(g.next(1_060, GOOD), Next::Passed(1));
+        assert_eq!(g.next(1_060, GOOD), Next::Good);
+    }
+
+    /// pkgd was ready when it was asked for, and died while the other checks were made.
+    #[test]
+    fn what_was_good_must_be_so_at_the_end() {
+        let mut g = gate(&[Look::Good(Service::Pkgd), Look::Answered]);
+        assert_eq!(g.next(1_010, GOOD), Next::Passed(0));
+        assert_eq!(g.next(1_020, GOOD), Next::Passed(1));
+        let dead: &dyn Fn(Look) -> Fact = &|look| match look {
+            Look::Good(Service::Pkgd) => Fact::Open(None),
+            _ => Fact::Good,
+        };
+        assert_eq!((g.next(1_030, dead), g.deadline(dead)), (Next::Wait, 1_250));
+        assert_eq!(g.clone().next(1_040, GOOD), Next::Good, "it is there again");
+        assert_eq!(g.next(1_250, dead), Next::Bad(Reason::GateOverran, Blame::Check(0)));
     }
 
     #[test]
     fn a_check_that_fails_is_named() {
         let bad = |n| Next::Bad(Reason::CheckFailed, Blame::Check(n));
         let mut g = gate(&[Look::Answered]);
-        assert_eq!(g.next(1_000, Fact::Lost), bad(0));
+        assert_eq!(g.next(1_000, LOST), bad(0));
         for how in [None, Some(Exit::Exited(1)), Some(Exit::Signaled { signal: 9, core: false })] {
             let mut g = gate(&[Look::Command]);
             assert_eq!(g.next(1_000, OPEN), Next::Run(0));
@@ -226,19 +253,19 @@ mod tests {
     #[test]
     fn each_check_has_its_deadline_and_all_have_one() {
         let mut g = gate(&[Look::Answered, Look::Answered, Look::Answered]);
-        assert_eq!(g.deadline(OPEN), Some(1_100));
-        assert_eq!(g.deadline(Fact::Open(Some(1_020))), Some(1_020));
+        assert_eq!(g.deadline(OPEN), 1_100);
+        assert_eq!(g.deadline(&|_| Fact::Open(Some(1_020))), 1_020);
         let mut late = g.clone();
         assert_eq!(late.next(1_100, OPEN), Next::Bad(Reason::CheckOverran, Blame::Check(0)));
-        assert_eq!(g.next(1_090, Fact::Good), Next::Passed(0));
-        assert_eq!(g.next(1_180, Fact::Good), Next::Passed(1));
-        assert_eq!(g.deadline(OPEN), Some(1_250), "of the gate");
+        assert_eq!(g.next(1_090, GOOD), Next::Passed(0));
+        assert_eq!(g.next(1_180, GOOD), Next::Passed(1));
+        assert_eq!(g.deadline(OPEN), 1_250, "of the gate");
         assert_eq!(g.next(1_250, OPEN), Next::Bad(Reason::GateOverran, Blame::Check(2)));
     }
 
     #[test]
     fn a_gate_without_checks_asks_for_pkgd() {
-        assert_eq!(Gate::new([], 5).look(), Some(Look::Good(Service::Pkgd)));
+        assert_eq!(Gate::new([], 5).checks[..], [super::BUILT_IN]);
     }
 
     proptest! {
@@ -249,13 +276,13 @@ mod tests {
             let mut now = 1_000;
             for (good, later) in facts {
                 now += later;
-                if matches!(g.next(now, if good { Fact::Good } else { OPEN }), Next::Good | Next::Bad(..)) {
+                if matches!(g.next(now, if good { GOOD } else { OPEN }), Next::Good | Next::Bad(..)) {
                     return Ok(());
                 }
             }
             let due = g.deadline(OPEN);
-            prop_assert!(due.is_none_or(|due| due <= 1_250));
-            let end = g.next(due.unwrap_or(0).max(now), OPEN);
+            prop_assert!(due <= 1_250);
+            let end = g.next(due.max(now), OPEN);
             prop_assert!(matches!(end, Next::Good | Next::Bad(..)), "{end:?}");
         }
     }

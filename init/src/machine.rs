@@ -61,6 +61,7 @@ pub struct Machine {
     was_ready: bool,
     /// The generation is on trial.
     gate: Option<Gate>,
+    last_step: Ms,
     state_mounted: bool,
     /// The first step of the way down that left a file system not clean.
     unclean: Option<&'static str>,
@@ -82,6 +83,7 @@ impl Machine {
             console_waits: false,
             was_ready: false,
             gate: None,
+            last_step: 0,
             state_mounted: false,
             unclean: None,
         };
@@ -162,6 +164,7 @@ impl Machine {
 
     /// Takes one event at one time and says what to do. `out` is appended to.
     pub fn step(&mut self, now: Ms, event: Event, out: &mut Actions) {
+        self.last_step = now;
         match event {
             Event::Start if self.state == State::Idle => self.boot(0, now, out),
             Event::Start | Event::Tick => {}

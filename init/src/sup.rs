@@ -87,8 +87,8 @@ impl Rules {
     }
 }
 
-/// A console that has run this long has answered: what cannot be executed, or loses its terminal, is gone
-/// by then.
+/// What has run this long was started well: what cannot be executed, or loses its terminal, is gone by
+/// then.
 pub const ANSWERED_MS: Ms = 2_000;
 /// Delay before the first restart: long enough that a service dying at once costs 4 starts a second
 /// at most, short enough that a person does not see a single crash.
@@ -343,11 +343,6 @@ impl Supervised {
             Slot::Up { since, .. } => Some(since),
             _ => None,
         }
-    }
-
-    /// It has run for so long that it has answered whoever used it.
-    pub const fn has_run(&self, now: Ms, ms: Ms) -> bool {
-        matches!(self.slot, Slot::Up { since, .. } if now.saturating_sub(since) >= ms)
     }
 
     /// It ended, or could not be started (`None`).

@@ -55,7 +55,9 @@ impl Machine {
 
     pub(super) fn services_deadline(&self) -> Option<Ms> {
         let own = self.services.iter().flatten().filter_map(Supervised::deadline).min();
-        let gate = self.gate.as_ref().and_then(|g| g.deadline(self.fact(0)));
+        // As of the last step: what was good by then asks for no time of its own.
+        let look = |look| fact(&self.services, look, self.last_step);
+        let gate = self.gate.as_ref().map(|g| g.deadline(&look));
         [own, gate].into_iter().flatten().min()
     }
 
@@ -167,30 +169,10 @@ impl Machine {
 
     // ---- the gate ------------------------------------------------------------------------------
 
-    /// How that stands which the current check looks at.
-    fn fact(&self, now: Ms) -> Fact {
-        let look = self.gate.as_ref().and_then(|g| g.look());
-        let of = |service| self.service(service);
-        match look {
-            Some(Look::Good(service)) => match of(service) {
-                Some(s) if s.is_good() => Fact::Good,
-                Some(s) if !s.is_lost() => Fact::Open(None),
-                _ => Fact::Lost,
-            },
-            Some(Look::Answered) => match of(Service::Console) {
-                Some(s) if s.has_run(now, ANSWERED_MS) => Fact::Good,
-                Some(s) => Fact::Open(s.since().map(|at| at.saturating_add(ANSWERED_MS))),
-                None => Fact::Lost,
-            },
-            Some(Look::Command) | None => Fact::Open(None),
-        }
-    }
-
     pub(super) fn ask_gate(&mut self, now: Ms, out: &mut Actions) {
         while self.runs_services() {
-            let fact = self.fact(now);
             let Some(gate) = &mut self.gate else { return };
-            match gate.next(now, fact) {
+            match gate.next(now, &|look| fact(&self.services, look, now)) {
                 Next::Wait => return,
                 Next::Run(check) => return out.push(Action::Check(check)),
                 Next::Passed(check) => out.push(Action::Passed(check)),
@@ -226,5 +208,23 @@ impl Machine {
     pub(super) fn judged(&mut self, reason: Reason, blame: Blame, now: Ms, out: &mut Actions) {
         out.push(Action::Judged(reason, blame));
         self.asked(Ending { end: End::Reboot, reason }, now, out);
+    }
+}
+
+/// How that stands which a check looks at. What has only just started may be gone again in a moment.
+fn fact(services: &[Option<Supervised>], look: Look, now: Ms) -> Fact {
+    let service = match look {
+        Look::Good(service) => service,
+        Look::Answered => Service::Console,
+        Look::Command => return Fact::Open(None),
+    };
+    let Some(s) = services.get(service.slot()).and_then(Option::as_ref) else { return Fact::Lost };
+    match s.since() {
+        _ if s.is_lost() => Fact::Lost,
+        _ if !s.is_good() => Fact::Open(None),
+        Some(since) if now.saturating_sub(since) < ANSWERED_MS => {
+            Fact::Open(Some(since.saturating_add(ANSWERED_MS)))
+        }
+        _ => Fact::Good,
     }
 }
