@@ -69,8 +69,10 @@ fn a_good_generation_is_proven_and_stays_so_through_power_cuts() {
         let services = [
             service("setup", Kind::Oneshot, "echo set up", 0),
             service("seen", Kind::Oneshot, "exec /bin/sh /inside", 1),
+            service("login", Kind::Login, "echo at your service; exec sleep 100000", 0),
         ];
         good.services.extend(services);
+        good.checks.push(check("console", What::ConsoleAnswered, 60_000)).expect("room");
         good.checks.insert(0, check("seen", What::ServiceUp(1), 60_000)).expect("room");
         let root = make(state, 5, &good);
         fs::write(root.join("var/shipped"), "").expect("a file");
@@ -91,7 +93,7 @@ fn a_good_generation_is_proven_and_stays_so_through_power_cuts() {
         "{}",
         last_boot(&run)
     );
-    assert!(run.says("setup: set up"), "{}", run.console);
+    assert!(run.says("setup: set up") && run.says("at your service"), "{}", run.console);
     let left = record(&appliance);
     assert_eq!(
         (left.proven, left.fallback, left.failure.map(|f| f.generation)),
@@ -149,7 +151,7 @@ const BAD: [Bad; 5] = [
         10,
         |state| {
             let sleeps = What::Command(shell("sleep 1000"));
-            make(state, 10, &with(check("lazy", sleeps, 3_000)));
+            make(state, 10, &with(check("lazy", sleeps, 1_000)));
         },
         "failed, a check took too long: lazy, 20",
     ),
