@@ -14,14 +14,16 @@
 //! configuration but the kernel command line and the table of two services.
 
 pub mod args;
-pub use minos_proto::bootrec;
 pub mod channels;
+mod choice;
 pub mod cmdline;
 pub mod console;
 pub mod disks;
 pub mod event;
 #[cfg(test)]
 mod fake;
+pub mod gate;
+mod generation;
 pub mod helper;
 pub mod kernel;
 pub mod machine;
@@ -33,6 +35,7 @@ mod prompt;
 pub mod record;
 pub mod rescue;
 pub mod ring;
+pub mod roots;
 pub mod runtime;
 pub mod services;
 mod steps;
@@ -40,3 +43,5 @@ mod storage;
 pub mod sup;
 pub mod sys;
 pub mod watchdog;
+
+pub use minos_proto::bootrec;

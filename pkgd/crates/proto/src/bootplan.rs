@@ -112,6 +112,7 @@ pub struct ServiceSpec {
 
 /// What a check looks at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "init has no heap to box a command on")]
 pub enum What {
     /// pkgd has said that it is ready: the state opens, and it serves.
     PkgdReady,
