@@ -80,8 +80,10 @@ impl Packages {
         };
         let settled = packages.system().and_then(|s| s.settle(&now).map_err(|e| system_error(&e)));
         settled.map_err(|e| e.to_string())?;
-        let followed = packages.follow(args.last_boot.as_deref(), &now);
-        followed.map_err(|e| e.to_string())?;
+        // A pkgd that cannot follow (a full disk) is of more use than none: the next start tries again.
+        if let Err(e) = packages.follow(args.last_boot.as_deref(), &now) {
+            eprintln!("pkgd: what init wrote down of the last boot cannot be followed: {e}");
+        }
         Ok(packages)
     }
 
