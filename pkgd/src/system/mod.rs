@@ -36,6 +36,7 @@ use errors::system_error;
 use keys::Keys;
 use plans::Plans;
 use repositories::Repositories;
+pub use triggers::batch::run_if_batch as run_if_trigger;
 use universe::Cache;
 
 /// Told how far a change is.
