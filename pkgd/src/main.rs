@@ -92,6 +92,7 @@ fn run(mut args: Args) -> Result<(), String> {
     });
     stop_on(signals, to_engine);
     let served = serve(&service, inbox);
+    service.packages.close();
     seed::unmount(&mount_point);
     served
 }

@@ -94,7 +94,7 @@ fn a_system_is_made_changed_broken_mended_and_taken_back() {
     assert!(!verify(&mut daemon, false).alarm);
     assert_eq!(data(&root), "two\n");
 
-    ask(&mut daemon, PackageRequest::Rollback { steps: 1 }).unwrap();
+    ask(&mut daemon, PackageRequest::Rollback { steps: 1, dry_run: false }).unwrap();
     assert_eq!(installed(&mut daemon), ["app 1.0-1", "runner 1.0-1"]);
     assert_eq!(data(&root), "one\n");
     let diff = PackageRequest::Diff { from: Some(1), to: Some(2), files: true };
@@ -320,7 +320,8 @@ fn only_packages_of_trusted_keys_are_taken() {
 
     let trust = minos_proto::KeyChange::Trust { text };
     ask(&mut daemon, PackageRequest::Keys(Some(trust))).unwrap();
-    let sync = || PackageRequest::Repositories(Some(RepositoryChange::Sync));
+    let sync =
+        || PackageRequest::Repositories(Some(RepositoryChange::Sync { allow_expired: false }));
     assert!(!ask(&mut daemon, sync()).unwrap().alarm);
     let plan = propose(&mut daemon, install(&["runner"])).unwrap().plan.unwrap().to_string();
 
@@ -362,7 +363,7 @@ fn kills_in_a_transaction_leave_the_system_of_before_or_after() {
     for round in 0..12_u64 {
         let upgrade = Wish { upgrade: true, ..Wish::default() };
         let Some(plan) = propose(&mut daemon, upgrade).unwrap().plan else {
-            ask(&mut daemon, PackageRequest::Rollback { steps: 1 }).unwrap();
+            ask(&mut daemon, PackageRequest::Rollback { steps: 1, dry_run: false }).unwrap();
             continue;
         };
         let socket = daemon.socket().to_owned();

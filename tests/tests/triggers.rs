@@ -100,7 +100,7 @@ fn libraries_are_found_as_they_come_and_go() {
     let one = cache(&root);
     assert!(has(&one, "/usr/lib/libc.so.6") && !has(&one, "/usr/lib/libm.so.6"));
 
-    ask(&mut daemon, PackageRequest::Rollback { steps: 1 }).expect("gone back");
+    ask(&mut daemon, PackageRequest::Rollback { steps: 1, dry_run: false }).expect("gone back");
     assert_eq!(cache(&root), both, "it goes back with its generation");
 }
 

@@ -14,6 +14,7 @@ mod files;
 mod generations;
 mod keys;
 mod look;
+mod mounts;
 mod pack;
 mod plans;
 mod propose;
@@ -72,7 +73,13 @@ impl Packages {
         };
         let settled = packages.system().and_then(|s| s.settle(now).map_err(|e| system_error(&e)));
         settled.map_err(|e| e.to_string())?;
+        sysroots::show_all(packages.store.layout().root());
         Ok(packages)
+    }
+
+    /// Takes back what the machine holds of it: the mounts of sysroots.
+    pub fn close(&self) {
+        sysroots::hide_all(self.store.layout().root());
     }
 
     fn system(&self) -> Result<System<'_>, ErrorReport> {
@@ -164,8 +171,8 @@ impl<'a> Asked<'a> {
             R::Verify { names, quick, repair } => self.verify(&names, quick, repair),
             R::Hold { names, release, note } => self.hold(&names, release, &note),
             R::Generations => self.generations(),
-            R::Switch { generation } => self.switch(generation),
-            R::Rollback { steps } => self.rollback(steps),
+            R::Switch { generation, dry_run } => self.switch(generation, dry_run),
+            R::Rollback { steps, dry_run } => self.rollback(steps, dry_run),
             R::Diff { from, to, files } => self.diff(from, to, files),
             R::Pin { generation, release, note } => self.pin(generation, release, &note),
             R::Collect { dry_run, keep } => self.collect(dry_run, keep),

@@ -274,7 +274,7 @@ impl Asked<'_> {
                 repositories.remove(name)?;
                 self.audit(format!("repository {name} removed"))?;
             }
-            RepositoryChange::Sync => {}
+            RepositoryChange::Sync { .. } => {}
         }
         let (_, found) = repositories.sync(&self.packages.keys.load()?)?;
         let places = repositories.list()?;

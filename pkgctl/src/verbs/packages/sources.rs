@@ -6,7 +6,7 @@ use super::flow::show;
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::spec::{Given, Spec, one, option, several};
+use crate::spec::{Given, Spec, one, option, several, switch};
 use crate::verbs::files::{self, KEY_EXPORT, KEY_GENERATE};
 
 /// No public key file is longer.
@@ -46,7 +46,11 @@ static REPO_REMOVE: Spec = Spec {
 };
 
 static REPO_SYNC: Spec = Spec {
-    run: Some(|_, context| repository(context, RepositoryChange::Sync)),
+    flags: &[switch("--allow-expired", "take packages also from lists that have expired")],
+    run: Some(|given, context| {
+        let allow_expired = given.has("--allow-expired");
+        repository(context, RepositoryChange::Sync { allow_expired })
+    }),
     ..Spec::new("sync", "Looks at all folders again.")
 };
 
