@@ -94,6 +94,12 @@ fn a_system_is_made_changed_broken_mended_and_taken_back() {
     assert!(!verify(&mut daemon, false).alarm);
     assert_eq!(data(&root), "two\n");
 
+    let outlook = PackageRequest::Rollback { steps: 1, dry_run: true };
+    let outlook = ask(&mut daemon, outlook).unwrap();
+    assert_eq!(column(&outlook, "packages", "after"), ["1.0-1"]);
+    assert_eq!(outlook.find("to"), Some(&Field::Number(1)));
+    assert_eq!(outlook.find("paths_changed"), Some(&Field::Number(1)));
+    assert_eq!(data(&root), "two\n", "a look changes nothing");
     ask(&mut daemon, PackageRequest::Rollback { steps: 1, dry_run: false }).unwrap();
     assert_eq!(installed(&mut daemon), ["app 1.0-1", "runner 1.0-1"]);
     assert_eq!(data(&root), "one\n");
@@ -208,6 +214,55 @@ fn a_sysroot_has_what_was_asked_for_and_goes_again() {
     assert!(root.list("sysroots").is_empty(), "{:?}", root.list("sysroots"));
     ask(&mut daemon, sysroot("Not A Name", &["app"], false)).expect_err("a name is a name");
     ask(&mut daemon, sysroot("x", &["nosuch"], false)).expect_err("only what is installed");
+}
+
+/// A sysroot of links was a way into the store: who wrote into one of its files wrote into every generation.
+#[test]
+fn a_sysroot_of_links_cannot_be_written_and_outlives_pkgd() {
+    let recipes = recipes();
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    pack(&mut daemon, &["demo/runner"]);
+    change(&mut daemon, install(&["runner"]));
+    let sysroot = |packages: &[&str]| PackageRequest::Sysroot {
+        name: "tools".to_owned(),
+        packages: packages.iter().map(ToString::to_string).collect(),
+        writable: false,
+    };
+    let file = root.path().join("sysroots/tools/usr/share/runner/data");
+    let state = |daemon: &mut Daemon| {
+        column(&ask(daemon, PackageRequest::Sysroots).unwrap(), "sysroots", "state")
+    };
+    let check = |daemon: &mut Daemon, when: &str| {
+        assert_eq!(state(daemon), ["read-only"], "{when}");
+        let written = fs::write(&file, "mine\n").expect_err(when);
+        assert_eq!(written.kind(), std::io::ErrorKind::ReadOnlyFilesystem, "{when}");
+        fs::remove_file(&file).expect_err(when);
+        assert_eq!(fs::read_to_string(&file).unwrap(), "one\n", "{when}");
+    };
+    ask(&mut daemon, sysroot(&["runner"])).expect("made");
+    check(&mut daemon, "made");
+    ask(&mut daemon, sysroot(&["runner"])).expect("made in the place of itself");
+    check(&mut daemon, "made again");
+    // A pkgd that is killed leaves the mount, one that ends takes it along; the next has it again either way.
+    let pid = nix::unistd::Pid::from_raw(daemon.pid().cast_signed());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+    drop(daemon);
+    let mut daemon = root.start();
+    check(&mut daemon, "after a kill");
+    assert!(daemon.stop().success());
+    assert!(!file.exists(), "an empty folder, and no way into the store");
+    let mut daemon = root.start();
+    check(&mut daemon, "after a restart");
+    // Nobody's work is cut off, and nothing is half taken away.
+    let open = fs::File::open(&file).unwrap();
+    let error = ask(&mut daemon, sysroot(&[])).expect_err("somebody reads in it");
+    assert!(error.what.contains("unmounted"), "{error}");
+    check(&mut daemon, "still there");
+    drop(open);
+    ask(&mut daemon, sysroot(&[])).expect("gone");
+    assert!(root.list("sysroots").is_empty(), "{:?}", root.list("sysroots"));
+    assert!(!verify(&mut daemon, false).alarm);
 }
 
 /// What the `[package]` table of a recipe says: config files are merged, users own files, conflicts are kept apart.

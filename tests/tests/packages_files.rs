@@ -281,6 +281,9 @@ fn a_package_made_by_hand_is_installed_and_the_database_comes_back() {
     room.package("hello");
     // No package of this test brings a shell.
     let toml = room.read("hello/package.toml").replace("ignore = []", "ignore = [\"cmd:sh\"]");
+    let toml = format!(
+        "{toml}\n[[link]]\npath = \"/usr/bin/hi\"\ntarget = \"hello\"\n[sysctl]\n\"kernel.x\" = \"1\"\n"
+    );
     room.write("hello/package.toml", toml);
     fs::create_dir(room.path("site")).expect("a folder");
     room.json("pack ./hello --key ann.key --output site");
@@ -300,6 +303,9 @@ fn a_package_made_by_hand_is_installed_and_the_database_comes_back() {
     let done = room.pkgctl(&format!("{at} install hello --yes"));
     assert!(done.status.success(), "{done:?}");
     assert!(root.path().join("current/usr/bin/hello").exists());
+    let link = fs::read_link(root.path().join("current/usr/bin/hi")).expect("a link");
+    assert_eq!(link, Path::new("hello"), "what the package asks for beside its files");
+    assert!(root.path().join("current/etc/sysctl.d/50-hello.conf").exists());
     assert_eq!(
         room.json(&format!("{at} owner usr/bin/hello"))["paths"][0]["path"],
         "/usr/bin/hello"

@@ -21,7 +21,7 @@ impl Asked<'_> {
         let (digest, plan) = packages.plans.find(plan)?;
         let _changing = packages.changing()?;
         self.audit(format!("apply plan {}: {}", digest.short(), plan.note))?;
-        let known = packages.repositories.known(|| packages.keys.load())?;
+        let known = packages.repositories.known(|| self.look(false))?;
         let trust = packages.keys.load()?;
         let system = self.system()?;
         let total = plan.install.len() as u64;

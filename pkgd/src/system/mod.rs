@@ -11,6 +11,7 @@ mod contents;
 mod database;
 mod errors;
 mod files;
+mod found;
 mod generations;
 mod keys;
 mod look;
@@ -18,6 +19,7 @@ mod mounts;
 mod pack;
 mod plans;
 mod propose;
+mod published;
 mod repositories;
 mod sysroots;
 mod triggers;
@@ -36,6 +38,7 @@ use crate::service::{Peer, Service, state_error};
 use errors::system_error;
 use keys::Keys;
 use plans::Plans;
+use published::Look;
 use repositories::Repositories;
 pub use triggers::batch::run_if_batch as run_if_trigger;
 use universe::Cache;
@@ -199,6 +202,12 @@ impl<'a> Asked<'a> {
     fn audit(&self, what: String) -> Result<(), ErrorReport> {
         let peer = self.peer.clone();
         self.service.ask(|reply| Command::Audit { what, peer, reply }).map(|_| ())
+    }
+
+    /// What looks at repositories, as whoever asked trusts them and now.
+    fn look(&self, allow_expired: bool) -> Result<Look, ErrorReport> {
+        let now_s = self.service.now_ms() / 1000;
+        Ok(Look { trust: self.packages.keys.load()?, now_s, allow_expired })
     }
 
     fn progress(&self, stage: &str, subject: Option<String>, done: u64, total: u64) {

@@ -7,13 +7,13 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::spec::{Given, Spec, one, option, several, switch};
-use crate::verbs::files::{self, KEY_EXPORT, KEY_GENERATE};
+use crate::verbs::files::{self, KEY_EXPORT, KEY_GENERATE, REPO_PUBLISH};
 
 /// No public key file is longer.
 const LONGEST_KEY: u64 = 4096;
 
 pub static REPO: Spec = Spec {
-    verbs: &[&REPO_LIST, &REPO_ADD, &REPO_REMOVE, &REPO_SYNC],
+    verbs: &[&REPO_LIST, &REPO_ADD, &REPO_REMOVE, &REPO_SYNC, &REPO_PUBLISH],
     run: Some(|_, context| show(context, PackageRequest::Repositories(None))),
     ..Spec::new("repo", "Lists the repositories, or changes them.")
 };
