@@ -6,7 +6,9 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use minos_model::{JobState, StepState};
-use minos_proto::{Field, PackageRequest, RepositoryChange, Request, Sheet, Wish};
+use minos_proto::{
+    EventBody, Field, PackageRequest, Reply, RepositoryChange, Request, Sheet, Wish,
+};
 use minos_tests::packages::{ask, change, column, install, installed, propose, verify};
 use minos_tests::{Daemon, Recipes, Root};
 
@@ -214,6 +216,43 @@ fn a_sysroot_has_what_was_asked_for_and_goes_again() {
     assert!(root.list("sysroots").is_empty(), "{:?}", root.list("sysroots"));
     ask(&mut daemon, sysroot("Not A Name", &["app"], false)).expect_err("a name is a name");
     ask(&mut daemon, sysroot("x", &["nosuch"], false)).expect_err("only what is installed");
+}
+
+/// A step that changes files of its inputs has them in its own output: two packages of one path, which no system
+/// can have both of. gcc once stripped binutils' programs so.
+#[test]
+fn a_step_with_files_of_another_in_its_output_is_warned_about() {
+    let mut recipes = Recipes::new();
+    recipes.step(
+        "m4",
+        &[],
+        &[("install", "mkdir -p /usr/bin\necho m4 > /usr/bin/m4\necho x > /usr/x\n")],
+    );
+    let install =
+        "echo other > /usr/bin/m4\necho x > /usr/y\nmv /usr/y /usr/x\necho own > /usr/own\n";
+    recipes.step("gcc", &["m4"], &[("install", install)]);
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    assert_eq!(daemon.build("demo/gcc").state, JobState::Done);
+    let Ok(Reply::Events(events)) = daemon.call(&Request::Events { job: None, limit: 0 }) else {
+        panic!("no events");
+    };
+    let warnings: Vec<String> = events
+        .iter()
+        .filter_map(|recorded| match &recorded.event.body {
+            EventBody::StepClobbers { step, clobbers } => Some(format!("{step} {clobbers}")),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(warnings, ["gcc clobbers: replaces 2 paths of m4 (1 unchanged): /usr/bin/m4"]);
+    let targets = ["demo/m4", "demo/gcc"].map(str::to_owned).to_vec();
+    ask(&mut daemon, PackageRequest::Pack { targets }).expect("packed");
+    let both = Wish { install: vec!["m4".into(), "gcc".into()], ..Wish::default() };
+    let refused = propose(&mut daemon, both).expect_err("one path, two packages");
+    assert!(
+        refused.what.contains("/usr/bin/m4") || refused.what.contains("usr/bin/m4"),
+        "{refused}"
+    );
 }
 
 /// A sysroot of links was a way into the store: who wrote into one of its files wrote into every generation.

@@ -191,7 +191,8 @@ impl RunningJob {
         };
         let task = self.task(service, recipe, &inputs, &lane, limits);
         service.live.update(&step, |_| {});
-        worker::spawn(service, Start { task, attempt, log }, &self.outbox);
+        let inputs = inputs.into_iter().rev().map(|(step, _)| step).collect();
+        worker::spawn(service, Start { task, inputs, attempt, log }, &self.outbox);
         self.lanes.insert(at, lane);
         self.publish(service, body);
         Ok(())
