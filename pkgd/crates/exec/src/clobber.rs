@@ -26,7 +26,7 @@ pub struct Clobber {
     pub paths: usize,
     /// How many of them are as they were: content, mode and owner, or target.
     pub same: usize,
-    /// The first of them, one that is not the same where there is one.
+    /// The first of them, folder by folder; one that is not the same where there is one.
     pub first: PathBuf,
 }
 

@@ -97,7 +97,7 @@ fn shared_directories_are_nobodys_and_deleted_files_are_told() {
     assert_eq!(found(own.path(), &shared, &[input.path()]), []);
     let paths = [("usr/bin/a", Kind::Whiteout), ("usr/lib", Kind::Opaque)];
     let list = found(own.path(), &paths, &[input.path()]);
-    assert_eq!(list, [Clobber { layer: 0, paths: 2, same: 0, first: "usr/bin/a".into() }]);
+    assert_eq!(list, [Clobber { layer: 0, paths: 2, same: 0, first: "usr/lib".into() }]);
 }
 
 /// A large file is read piece by piece, to its end.
