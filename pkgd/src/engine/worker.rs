@@ -1,5 +1,6 @@
 //! Runs one step on a thread of its own and reports to the engine.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use minos_sandbox::tree;
 use minos_store::{LogWriter, StoreError};
 
 use super::Command;
+use crate::observed;
 use crate::service::Service;
 use crate::sources::Shelf;
 
@@ -69,12 +71,12 @@ pub struct Placed {
 pub struct Start {
     /// What to run.
     pub task: Task,
-    /// The steps whose outputs are its layers, the topmost first.
-    pub inputs: Vec<StepId>,
     /// The attempt's number.
     pub attempt: u64,
     /// Its log.
     pub log: LogWriter,
+    /// What it depends on, the lowest layer first.
+    pub inputs: Vec<(StepId, Digest)>,
 }
 
 /// Starts the thread. It always sends [`News::Finished`] as its last word.
@@ -82,7 +84,7 @@ pub fn spawn(service: &Arc<Service>, start: Start, engine: &Sender<Command>) {
     let service = Arc::clone(service);
     let engine = engine.clone();
     thread::spawn(move || {
-        let Start { mut task, inputs, attempt, log } = start;
+        let Start { mut task, attempt, log, inputs } = start;
         let step = task.step.clone();
         let mut listener = Listener {
             service: &service,
@@ -91,6 +93,7 @@ pub fn spawn(service: &Arc<Service>, start: Start, engine: &Sender<Command>) {
             log,
             scratch: task.scratch.clone(),
             started: Instant::now(),
+            opened: BTreeSet::new(),
         };
         let result = find_sources(&service, &task)
             .and_then(|found| {
@@ -102,6 +105,9 @@ pub fn spawn(service: &Arc<Service>, start: Start, engine: &Sender<Command>) {
                 listener.warn(&clobbers);
                 place(&service, attempt, captured, clobbers)
             });
+        if task.observe && result.is_ok() {
+            observed::note(&service, &step, &inputs, &listener.opened);
+        }
         let closed = listener.log.finish();
         let (result, log_bytes) = match closed {
             Ok(bytes) => (result, bytes),
@@ -124,10 +130,11 @@ fn find_sources(service: &Service, task: &Task) -> Result<Vec<(String, PathBuf)>
 }
 
 /// What the output took the place of, by the steps whose it is.
-fn clobbers(captured: &Captured, inputs: &[StepId]) -> Vec<Clobbers> {
+fn clobbers(captured: &Captured, inputs: &[(StepId, Digest)]) -> Vec<Clobbers> {
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let named = |found: &Clobber| {
-        let of = inputs.get(found.layer)?.clone();
+        // Inputs are listed lowest layer first, layers are counted from the top.
+        let of = inputs.iter().rev().nth(found.layer)?.0.clone();
         let first = found.first.display().to_string().escape_debug().to_string();
         Some(Clobbers { of, paths: count(found.paths), same: count(found.same), first })
     };
@@ -177,6 +184,8 @@ struct Listener<'a> {
     log: LogWriter,
     scratch: PathBuf,
     started: Instant,
+    /// Files of the root that were opened, if that is observed.
+    opened: BTreeSet<String>,
 }
 
 impl Listener<'_> {
@@ -225,6 +234,10 @@ impl Observer for Listener<'_> {
     fn output(&mut self, bytes: &[u8]) -> io::Result<()> {
         let now = self.millis();
         self.log.append(bytes, now).map_err(io::Error::other)
+    }
+
+    fn opened(&mut self, files: &[String]) {
+        self.opened.extend(files.iter().cloned());
     }
 
     fn progress(&mut self, progress: Progress) {
