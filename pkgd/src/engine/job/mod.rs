@@ -193,7 +193,6 @@ impl RunningJob {
         };
         let task = self.task(service, recipe, &inputs, &lane, limits);
         service.live.update(&step, |_| {});
-        let inputs = if observe { inputs } else { Vec::new() };
         worker::spawn(service, Start { task, attempt, log, inputs }, &self.outbox);
         self.lanes.insert(at, lane);
         self.publish(service, body);
