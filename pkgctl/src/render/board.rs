@@ -225,6 +225,7 @@ mod tests {
             cached: 0,
             failed: 0,
             resumed: 0,
+            compares: false,
         };
         let board = Board::new(&job, &[]);
         let opening = "job 4 lfs/toolchain: running, 0 of 5 steps done\n";

@@ -117,6 +117,7 @@ pub fn job(id: u64, state: JobState) -> JobReport {
         cached: 1,
         failed: u32::from(state == JobState::Failed),
         resumed: 0,
+        compares: false,
     }
 }
 

@@ -111,8 +111,9 @@ impl Run {
         BuildOptions {
             keep_going: args.keep_going,
             jobs: args.jobs,
-            check: args.check,
+            check: args.tests,
             rebuild: Vec::new(),
+            compare: false,
         }
     }
 

@@ -120,6 +120,15 @@ pub enum EventBody {
         /// What was found.
         why: String,
     },
+    /// A step was built a second time, and compared with the output it has.
+    StepCompared {
+        /// The step.
+        step: StepId,
+        /// The output it has, and keeps.
+        output: Digest,
+        /// Paths in which the second build differs.
+        files: u64,
+    },
 }
 
 /// An event as the state keeps it. [`EventBody::PhaseStarted`] and [`EventBody::Progress`] are not kept:

@@ -1,6 +1,6 @@
 //! Second builds: what came of comparing one with the output that the step has.
 
-use minos_model::{Digest, Metrics, Phase, StepState};
+use minos_model::{Digest, Metrics, StepState};
 
 use crate::build::AttemptEnd;
 use crate::error::StoreError;
@@ -26,8 +26,6 @@ pub struct CommitComparison {
     pub files: u64,
     /// What differs, opaque to the store.
     pub report: Vec<u8>,
-    /// Every phase of the second build with its cost.
-    pub phases: Vec<(Phase, Metrics)>,
     /// Length of the uncompressed log in bytes.
     pub log_bytes: u64,
 }
@@ -54,7 +52,6 @@ impl Write<'_> {
         }
         let mut row = self.open_attempt(attempt)?;
         row.log_bytes = commit.log_bytes;
-        row.phases = commit.phases;
         self.close_attempt(&mut row, AttemptEnd::Compared, now_ms)?;
         self.edit_step(row.job, &row.step, |step| {
             step.state = state;

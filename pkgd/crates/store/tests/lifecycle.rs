@@ -67,7 +67,6 @@ fn compared(attempt: u64, state: StepState, first: Digest, second: &str) -> Comm
         second: key(second),
         files: 1,
         report: vec![7],
-        phases: vec![(Phase::Install, cost(3))],
         log_bytes: 9,
     }
 }
