@@ -14,7 +14,7 @@ use minos_store::{CommitComparison, LogWriter, StoreError};
 
 use super::{Lane, RunningJob};
 use crate::engine::record;
-use crate::engine::worker::{Compared, Start, state_failure};
+use crate::engine::worker::{Compared, Start};
 use crate::service::Service;
 
 /// Both builds of a step are at least this far apart, so that a time in whole seconds differs; in some
