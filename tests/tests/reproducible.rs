@@ -56,7 +56,7 @@ gzip -c file > stays.gz
 cp file zipped
 gzip zipped
 echo x > a.o
-ar rcU lib.a a.o
+env -u SOURCE_DATE_EPOCH ar rcU lib.a a.o
 echo 'x = 1' > m.py
 python3 -c 'import py_compile as p
 p.compile(\"m.py\", \"m.pyc\", invalidation_mode=p.PycInvalidationMode.TIMESTAMP)'
