@@ -27,8 +27,13 @@ pub fn sheet(store: &Store, job: u64) -> Result<Sheet, ErrorReport> {
     let mut rows = snapshot.comparisons(job).map_err(|e| state_error(&e))?;
     // In the order of the plan.
     rows.sort_by_key(|row| steps.iter().position(|step| step.step == row.step));
-    let found: Vec<(ComparisonRow, Report)> =
-        rows.into_iter().map(|row| { let report = report(&row); (row, report) }).collect();
+    let found: Vec<(ComparisonRow, Report)> = rows
+        .into_iter()
+        .map(|row| {
+            let report = report(&row);
+            (row, report)
+        })
+        .collect();
     let differ = found.iter().filter(|(row, _)| row.first != row.second).count();
     let mut table: Vec<Vec<Field>> = found.iter().map(|(row, report)| line(row, report)).collect();
     table.extend(steps.iter().filter_map(missed));
@@ -41,7 +46,11 @@ pub fn sheet(store: &Store, job: u64) -> Result<Sheet, ErrorReport> {
         .grid("steps", &["step", "result", ">files", "first", "second", "kinds"], table)
         .grid("differences", &["step", "kind", "path", "what"], details);
     for (row, report) in found.iter().filter(|(_, report)| report.unlisted() > 0) {
-        sheet = sheet.note(format!("{}: {} more differences are not listed.", row.step, report.unlisted()));
+        sheet = sheet.note(format!(
+            "{}: {} more differences are not listed.",
+            row.step,
+            report.unlisted()
+        ));
     }
     sheet.alarm = differ > 0;
     Ok(sheet.note(CONDITIONS))
@@ -74,7 +83,14 @@ fn missed(row: &StepRow) -> Option<Vec<Field>> {
         _ => return None,
     };
     let first = row.output.map(|output| output.short());
-    Some(vec![row.step.to_string().into(), state.into(), Field::None, first.into(), Field::None, Field::None])
+    Some(vec![
+        row.step.to_string().into(),
+        state.into(),
+        Field::None,
+        first.into(),
+        Field::None,
+        Field::None,
+    ])
 }
 
 fn details(row: &ComparisonRow, report: &Report) -> Vec<Vec<Field>> {

@@ -135,7 +135,8 @@ fn only_what_was_asked_for_is_compared() {
     recipes.step("low", &[], &[]);
     let look = "test -e /usr/share/low/file\nmkdir -p /usr/share\nuname -n > /usr/share/high\n";
     recipes.step("high", &["low"], &[("install", look)]);
-    let root = Root::new(recipes.path());
+    // With lanes, a second build takes its job tokens like any other.
+    let root = Root::new(recipes.path()).with(&["--lanes", "2", "--jobs", "2"]);
     let mut daemon = root.start();
     let first = daemon.build("demo/high");
     let job = daemon.begin("demo/high", twice());
@@ -146,11 +147,11 @@ fn only_what_was_asked_for_is_compared() {
     assert_eq!(outcome.steps[1].output, first.steps[1].output);
     let sheet = sheet(&mut daemon, job);
     assert_eq!(rows(&sheet, "steps", 3), [["high", "differs", "1"]], "{sheet:#?}");
-    let attempts = |daemon: &mut Daemon, step: &str| {
-        match daemon.call(&Request::Attempts { step: step.parse().expect("a step") }) {
-            Ok(Reply::Attempts(list)) => list.len(),
-            other => panic!("{other:?}"),
-        }
+    let attempts = |daemon: &mut Daemon, step: &str| match daemon
+        .call(&Request::Attempts { step: step.parse().expect("a step") })
+    {
+        Ok(Reply::Attempts(list)) => list.len(),
+        other => panic!("{other:?}"),
     };
     assert_eq!((attempts(&mut daemon, "low"), attempts(&mut daemon, "high")), (1, 2));
     let other = daemon.call(&Request::Compared { job: Some(first.job) });

@@ -7,7 +7,8 @@ use crate::parts::PAIR;
 /// Two contents of one file: whatever they are, a difference is told in a line, and in the same way when
 /// nothing is known of the name. Taken is what is of a format.
 pub fn difference(bytes: &[u8]) -> bool {
-    let Some([first, second]) = (PAIR.open)(bytes).and_then(|pair| <[Vec<u8>; 2]>::try_from(pair).ok())
+    let Some([first, second]) =
+        (PAIR.open)(bytes).and_then(|pair| <[Vec<u8>; 2]>::try_from(pair).ok())
     else {
         return false;
     };
@@ -15,5 +16,5 @@ pub fn difference(bytes: &[u8]) -> bool {
     assert!(first == second || !found.what.is_empty());
     let unnamed = look(b"file", &first, &second);
     assert!(found.kind == Kind::Python || found == unnamed);
-    !matches!(found.kind, Kind::Binary | Kind::Text)
+    found.kind != Kind::Binary
 }

@@ -135,8 +135,13 @@ fn programs_differ_by_sections() {
     let moved = format!("\n{source}");
     let lines = look(b"p", &debug(source), &debug(&moved));
     assert_eq!(lines.kind, Kind::ElfDebug, "{}", lines.what);
-    assert!(lines.what.contains(".debug_info") || lines.what.contains(".debug_line"), "{}", lines.what);
-    let code = look(b"p", &plain, &built("int main(void) { return 2; }\n", &["-Wl,--build-id=0x1111"]));
+    assert!(
+        lines.what.contains(".debug_info") || lines.what.contains(".debug_line"),
+        "{}",
+        lines.what
+    );
+    let code =
+        look(b"p", &plain, &built("int main(void) { return 2; }\n", &["-Wl,--build-id=0x1111"]));
     assert_eq!((code.kind, &*code.what), (Kind::Elf, "section .text"));
     let more = look(b"p", &plain, &debug(source));
     assert!(more.what.contains(".debug_info (only in the second)"), "{}", more.what);
@@ -152,7 +157,8 @@ fn archives_of_objects_differ_by_members() {
         run(dir.path(), "ar", &[flags, "lib.a", "f.o"]);
         fs::read(dir.path().join("lib.a")).unwrap()
     };
-    let found = look(b"lib.a", &archive(1, "rcU", "@1000000000"), &archive(1, "rcU", "@1000000060"));
+    let found =
+        look(b"lib.a", &archive(1, "rcU", "@1000000000"), &archive(1, "rcU", "@1000000060"));
     assert_eq!(found.kind, Kind::Archive);
     assert!(found.what.contains("time of f.o: 1000000000, then 1000000060"), "{}", found.what);
     let found = look(b"lib.a", &archive(1, "rcD", "@0"), &archive(2, "rcD", "@0"));
@@ -228,7 +234,10 @@ fn overlapping_sections_cost_no_more_than_the_file() {
     other[last] = 9;
     // Given up as ELF, so told as bytes; at full length this took 60,000 times 4 MB.
     let found = look(b"x", &bytes, &other);
-    assert_eq!((found.kind, &*found.what), (Kind::Binary, &*format!("1 of {} bytes, the first at {last:#x}", bytes.len())));
+    assert_eq!(
+        (found.kind, &*found.what),
+        (Kind::Binary, &*format!("1 of {} bytes, the first at {last:#x}", bytes.len()))
+    );
 }
 
 #[test]
