@@ -17,6 +17,11 @@ pub(super) const TESTS: FlagInfo<'static> = switch("--tests", "run the packages'
 /// As [`TESTS`].
 pub(super) const REBUILD: FlagInfo<'static> =
     option("--rebuild", "step", "build this step although it is cached; may be repeated");
+/// As [`CHECK`].
+pub(super) const OBSERVE: FlagInfo<'static> = switch(
+    "--observe",
+    "note which dependencies the steps built now use; 'recipe lint' tells those they do not",
+);
 /// Of every verb that starts a job.
 pub(super) const DETACH: FlagInfo<'static> = switch("--detach", "start only, do not watch");
 
@@ -30,6 +35,7 @@ pub static BUILD: Spec = Spec {
         TESTS,
         switch("--check", "build it a second time under other conditions, and compare"),
         REBUILD,
+        OBSERVE,
         DETACH,
     ],
     run: Some(run),
@@ -50,6 +56,7 @@ pub(super) fn options(given: &Given) -> Result<BuildOptions, Error> {
         check: given.has("--tests"),
         compare: given.has("--check"),
         rebuild: steps.collect::<Result<_, _>>()?,
+        observe: given.has("--observe"),
     })
 }
 

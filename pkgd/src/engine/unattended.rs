@@ -113,6 +113,7 @@ impl Run {
             jobs: args.jobs,
             check: args.tests,
             rebuild: Vec::new(),
+            observe: false,
             compare: false,
         }
     }

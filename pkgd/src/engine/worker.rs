@@ -1,5 +1,6 @@
 //! Runs one step on a thread of its own and reports to the engine.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use minos_sandbox::tree;
 use minos_store::{LogWriter, StoreError};
 
 use super::Command;
+use crate::observed;
 use crate::service::Service;
 use crate::sources::Shelf;
 
@@ -91,6 +93,8 @@ pub struct Start {
     pub first: Option<Digest>,
     /// Time to let pass first.
     pub wait: Duration,
+    /// What it depends on, the lowest layer first, if the use of that is to be noted.
+    pub inputs: Vec<(StepId, Digest)>,
 }
 
 /// Starts the thread. It always sends [`News::Finished`] as its last word.
@@ -98,7 +102,7 @@ pub fn spawn(service: &Arc<Service>, start: Start, engine: &Sender<Command>) {
     let service = Arc::clone(service);
     let engine = engine.clone();
     thread::spawn(move || {
-        let Start { mut task, attempt, log, first, wait } = start;
+        let Start { mut task, attempt, log, first, wait, inputs } = start;
         let step = task.step.clone();
         let mut listener = Listener {
             service: &service,
@@ -108,6 +112,7 @@ pub fn spawn(service: &Arc<Service>, start: Start, engine: &Sender<Command>) {
             // Nothing goes on from the phases of a second build, so they need not be durable.
             durable: first.is_none().then(|| task.scratch.clone()),
             started: Instant::now(),
+            opened: BTreeSet::new(),
         };
         pause(wait, &task.cancel);
         let result = find_sources(&service, &task)
@@ -119,6 +124,9 @@ pub fn spawn(service: &Arc<Service>, start: Start, engine: &Sender<Command>) {
                 None => place(&service, attempt, captured).map(Made::Placed),
                 Some(first) => compare(&service, &first, &captured).map(Made::Compared),
             });
+        if task.observe && result.is_ok() {
+            observed::note(&service, &step, &inputs, &listener.opened);
+        }
         let closed = listener.log.finish();
         let (result, log_bytes) = match closed {
             Ok(bytes) => (result, bytes),
@@ -204,6 +212,8 @@ struct Listener<'a> {
     /// The scratch folder, whose finished phases are made durable.
     durable: Option<PathBuf>,
     started: Instant,
+    /// Files of the root that were opened, if that is observed.
+    opened: BTreeSet<String>,
 }
 
 impl Listener<'_> {
@@ -245,6 +255,10 @@ impl Observer for Listener<'_> {
     fn output(&mut self, bytes: &[u8]) -> io::Result<()> {
         let now = self.millis();
         self.log.append(bytes, now).map_err(io::Error::other)
+    }
+
+    fn opened(&mut self, files: &[String]) {
+        self.opened.extend(files.iter().cloned());
     }
 
     fn progress(&mut self, progress: Progress) {

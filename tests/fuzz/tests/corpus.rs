@@ -68,6 +68,7 @@ fn frames_of_every_tag() {
         jobs: 2,
         check: false,
         rebuild: vec![step.clone()],
+        observe: false,
         compare: true,
     };
     let wish = Wish { install: vec!["zlib>=1.3".to_owned()], ..Wish::default() };

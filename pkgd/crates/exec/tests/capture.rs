@@ -26,6 +26,7 @@ fn task(layers: &[&Path], allowed: Allowed) -> Task {
         slot: 0,
         variation: Variation::Usual,
         limits: Limits::default(),
+        observe: false,
         weak: false,
         cancel: Cancel::new(),
     }

@@ -22,6 +22,8 @@ pub struct BuildOptions {
     pub check: bool,
     /// Steps to build again although they are cached.
     pub rebuild: Vec<StepId>,
+    /// Note which of its dependencies each step uses that is built now: the linter tells those it did not.
+    pub observe: bool,
     /// Build each step that the target names a second time, under other conditions, and compare. The test
     /// suites are not run a second time. Steps that are only needed by those are not compared.
     pub compare: bool,

@@ -30,6 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         sight: Sight::default(),
         network: Network::None,
         strength: Strength::Full,
+        observe: false,
     };
     let output = io::stdout().as_fd().try_clone_to_owned()?;
     let exit = spawn(&spec, output)?.wait()?;

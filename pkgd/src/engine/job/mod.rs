@@ -187,8 +187,11 @@ impl RunningJob {
             repair::forget(service, &row.digest, "its files are gone")?;
         }
         let phases = match snapshot.checkpoint(&work.key)? {
-            Some(row) => row.layers.iter().map(|l| (l.phase, l.metrics)).collect(),
-            None => Vec::new(),
+            // What a finished phase opened was not observed.
+            Some(row) if !self.options.observe => {
+                row.layers.iter().map(|l| (l.phase, l.metrics)).collect()
+            }
+            _ => Vec::new(),
         };
         self.attempt(service, at, &work, phases, None)
     }
@@ -227,7 +230,8 @@ impl RunningJob {
         };
         let task = self.task(service, work.recipe, &work.inputs, &lane, limits);
         service.live.update(step, |_| {});
-        worker::spawn(service, lane.start(task, log), &self.outbox);
+        let inputs = if task.observe { work.inputs.clone() } else { Vec::new() };
+        worker::spawn(service, lane.start(task, log, inputs), &self.outbox);
         self.lanes.insert(at, lane);
         self.publish(service, body);
         Ok(())

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use minos_exec::Task;
-use minos_model::{Digest, Metrics, StepState};
+use minos_model::{Digest, Metrics, StepId, StepState};
 use minos_proto::EventBody;
 use minos_store::{CommitComparison, LogWriter, StoreError};
 
@@ -34,8 +34,8 @@ pub(super) struct Second {
 }
 
 impl Lane {
-    /// What the worker gets.
-    pub(super) fn start(&self, task: Task, log: LogWriter) -> Start {
+    /// What the worker gets; `inputs` are those whose use is noted.
+    pub(super) fn start(&self, task: Task, log: LogWriter, inputs: Vec<(StepId, Digest)>) -> Start {
         let second = self.second.as_ref();
         Start {
             task,
@@ -43,6 +43,7 @@ impl Lane {
             log,
             first: second.map(|second| second.first),
             wait: second.map_or(Duration::ZERO, |second| second.wait),
+            inputs,
         }
     }
 }

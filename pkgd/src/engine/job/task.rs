@@ -45,6 +45,7 @@ impl RunningJob {
             layers,
             scratch: lane.scratch(layout, &recipe.id),
             done: lane.phases.iter().map(|(phase, _)| *phase).collect(),
+            observe: self.options.observe && lane.second.is_none(),
             scripts: scripts.collect(),
             sources: Vec::new(),
             env: recipe.env.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),

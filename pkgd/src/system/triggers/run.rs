@@ -126,5 +126,6 @@ fn spec(call: &Call, layers: &[PathBuf], place: &Place, limits: &Limits) -> Spec
         sight: Sight::default(),
         network: Network::None,
         strength: limits.strength,
+        observe: false,
     }
 }

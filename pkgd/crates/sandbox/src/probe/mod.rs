@@ -257,5 +257,6 @@ fn spec(strength: Strength, dir: &Path) -> Spec {
         sight: Sight::default(),
         network: Network::None,
         strength,
+        observe: false,
     }
 }

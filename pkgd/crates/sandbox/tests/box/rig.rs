@@ -81,6 +81,7 @@ impl Rig {
             sight: Sight::default(),
             network: Network::None,
             strength: Strength::Full,
+            observe: false,
         };
         Self { dir, boxes: 0, spec }
     }
