@@ -108,9 +108,9 @@ fn a_generation_has_the_plan_of_its_services_and_checks() {
     let added = found.find("added").map(minos_tests::packages::text);
     assert_eq!(added.as_deref(), Some("/etc/resolv.conf"));
 
-    ask(&mut daemon, PackageRequest::Rollback { steps: 1 }).expect("back");
+    ask(&mut daemon, PackageRequest::Rollback { steps: 1, dry_run: false }).expect("back");
     assert_eq!(plan(&root), first);
-    ask(&mut daemon, PackageRequest::Switch { generation: 2 }).expect("and forward");
+    ask(&mut daemon, PackageRequest::Switch { generation: 2, dry_run: false }).expect("and forward");
     assert_eq!(plan(&root), second);
     change(&mut daemon, Wish { remove: vec!["web".into()], ..Wish::default() });
     assert_eq!(names(&plan(&root)).0, ["wait"], "the plan follows what is installed");
@@ -270,7 +270,7 @@ fn the_next_boot_is_asked_for_with_every_change() {
     let second = next(&root).expect("asked for");
     assert_eq!(second.generation, 2);
     assert_ne!(first.id, second.id);
-    ask(&mut daemon, PackageRequest::Rollback { steps: 1 }).expect("back");
+    ask(&mut daemon, PackageRequest::Rollback { steps: 1, dry_run: false }).expect("back");
     assert_eq!(next(&root).unwrap().generation, 1);
     let list = ask(&mut daemon, PackageRequest::Generations).unwrap();
     assert_eq!(column(&list, "generations", "state"), ["", "current,boots next"]);
@@ -288,7 +288,7 @@ fn the_next_boot_is_asked_for_with_every_change() {
 
     // What init has proven needs no trial any more.
     write_record(&root, &Record { generation: 2, fallback: 2, ..Record::fresh() });
-    ask(&mut daemon, PackageRequest::Switch { generation: 2 }).expect("forward");
+    ask(&mut daemon, PackageRequest::Switch { generation: 2, dry_run: false }).expect("forward");
     let proven = next(&root).unwrap();
     assert_eq!((proven.generation, proven.proven), (2, true));
     drop(daemon);
@@ -298,7 +298,7 @@ fn the_next_boot_is_asked_for_with_every_change() {
     let mut daemon = host.start();
     let refused = ask(&mut daemon, boot(1, 0)).unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Conflict, "{refused}");
-    ask(&mut daemon, PackageRequest::Switch { generation: 1 }).expect("a host switches");
+    ask(&mut daemon, PackageRequest::Switch { generation: 1, dry_run: false }).expect("a host switches");
     assert_eq!(next(&root), None);
 }
 
@@ -341,7 +341,7 @@ fn what_init_wrote_down_is_followed() {
     assert!(list.notes[0].contains("failed its check: disk"), "{list:?}");
 
     // Asked for again by hand, it is on trial again, and nothing takes it back meanwhile.
-    ask(&mut daemon, PackageRequest::Switch { generation: 2 }).expect("once more");
+    ask(&mut daemon, PackageRequest::Switch { generation: 2, dry_run: false }).expect("once more");
     assert!(!next(&root).unwrap().proven);
     drop(daemon);
     let mut daemon = root.start();

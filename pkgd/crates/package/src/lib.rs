@@ -20,6 +20,7 @@ pub mod keys;
 pub mod loading;
 pub mod pack;
 pub mod reader;
+pub mod repository;
 pub mod scan;
 pub mod sign;
 pub mod writer;
