@@ -64,6 +64,8 @@ pub struct World {
     /// Programs that behave in a way of their own.
     pub programs: BTreeMap<&'static str, Behaviour>,
     pub hangs: fn(&Job) -> bool,
+    /// How long a helper takes, in milliseconds.
+    pub helper_ms: u64,
     pub mounted: Vec<String>,
     pub busy: BTreeSet<String>,
     /// File systems whose disk takes nothing any more; they can be unmounted like any other.
@@ -128,6 +130,7 @@ impl Fake {
             shell: Behaviour::default(),
             programs: BTreeMap::new(),
             hangs: |_| false,
+            helper_ms: 1,
             mounted: vec![],
             busy: BTreeSet::new(),
             dead: BTreeSet::new(),
@@ -414,7 +417,7 @@ impl Sys for Fake {
         };
         let status = if hangs { 0 } else { crate::helper::run(self, job) };
         let mut w = self.world();
-        let ends = (!hangs).then_some((w.now + 1, Exit::Exited(status)));
+        let ends = (!hangs).then_some((w.now + w.helper_ms, Exit::Exited(status)));
         Ok(w.child(Child { ends, obeys_term: false }))
     }
     fn kill(&mut self, pid: u32, signal: i32) -> Result<()> {

@@ -397,6 +397,23 @@ fn the_power_may_go_at_any_turn_of_the_trial() {
     panic!("it is never proven");
 }
 
+/// Seen in the machine: a helper was still writing that pkgd is ready when the last check passed. Its end was
+/// taken for that of the helper that writes the proof, the host was told, the power went, and nothing was proven.
+#[test]
+fn nobody_is_told_of_a_proof_before_it_is_on_disk() {
+    let fake = machine();
+    fake.world().helper_ms = 5_000;
+    let mut runtime = start(&fake);
+    for _ in 0..10_000 {
+        runtime.turn();
+        if standings(&fake).contains(&(7, Standing::Passed)) {
+            assert!(record(&fake).unwrap().proven);
+            return;
+        }
+    }
+    panic!("it is never proven: {}", fake.world().console_text());
+}
+
 fn survives(fault: Fault) {
     let fake = machine();
     fake.world().fault = fault;
