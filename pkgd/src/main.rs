@@ -9,6 +9,7 @@ mod doctor;
 mod engine;
 mod host;
 mod hub;
+mod observed;
 mod seed;
 mod server;
 mod service;

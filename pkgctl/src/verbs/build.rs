@@ -17,6 +17,11 @@ pub(super) const CHECK: FlagInfo<'static> = switch("--check", "run the packages'
 /// As [`CHECK`].
 pub(super) const REBUILD: FlagInfo<'static> =
     option("--rebuild", "step", "build this step although it is cached; may be repeated");
+/// As [`CHECK`].
+pub(super) const OBSERVE: FlagInfo<'static> = switch(
+    "--observe",
+    "note which dependencies the steps built now use; 'recipe lint' tells those they do not",
+);
 /// Of every verb that starts a job.
 pub(super) const DETACH: FlagInfo<'static> = switch("--detach", "start only, do not watch");
 
@@ -29,6 +34,7 @@ pub static BUILD: Spec = Spec {
         option("--jobs", "n", "processes of make within a step (default: number of CPUs)"),
         CHECK,
         REBUILD,
+        OBSERVE,
         DETACH,
     ],
     run: Some(run),
@@ -48,6 +54,7 @@ pub(super) fn options(given: &Given) -> Result<BuildOptions, Error> {
         jobs: given.parsed("--jobs")?.unwrap_or(0),
         check: given.has("--check"),
         rebuild: steps.collect::<Result<_, _>>()?,
+        observe: given.has("--observe"),
     })
 }
 

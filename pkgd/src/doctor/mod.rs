@@ -176,6 +176,7 @@ fn boxed(service: &Service, seed: &Path, scratch: &Path) -> Result<String, Error
         hostname: "minos".to_owned(),
         network: Network::None,
         strength: if weak { Strength::Weak } else { Strength::Full },
+        observe: false,
     };
     let failed = |source| Error::Helper { what: "give it a pipe", source };
     let (reader, writer) = io::pipe().map_err(failed)?;

@@ -113,6 +113,7 @@ impl Run {
             jobs: args.jobs,
             check: args.check,
             rebuild: Vec::new(),
+            observe: false,
         }
     }
 

@@ -1,5 +1,6 @@
 //! Runs one step on a thread of its own and reports to the engine.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use minos_sandbox::tree;
 use minos_store::{LogWriter, StoreError};
 
 use super::Command;
+use crate::observed;
 use crate::service::Service;
 use crate::sources::Shelf;
 
@@ -70,6 +72,8 @@ pub struct Start {
     pub attempt: u64,
     /// Its log.
     pub log: LogWriter,
+    /// What it depends on, the lowest layer first, if the use of that is to be noted.
+    pub inputs: Vec<(StepId, Digest)>,
 }
 
 /// Starts the thread. It always sends [`News::Finished`] as its last word.
@@ -77,7 +81,7 @@ pub fn spawn(service: &Arc<Service>, start: Start, engine: &Sender<Command>) {
     let service = Arc::clone(service);
     let engine = engine.clone();
     thread::spawn(move || {
-        let Start { mut task, attempt, log } = start;
+        let Start { mut task, attempt, log, inputs } = start;
         let step = task.step.clone();
         let mut listener = Listener {
             service: &service,
@@ -86,6 +90,7 @@ pub fn spawn(service: &Arc<Service>, start: Start, engine: &Sender<Command>) {
             log,
             scratch: task.scratch.clone(),
             started: Instant::now(),
+            opened: BTreeSet::new(),
         };
         let result = find_sources(&service, &task)
             .and_then(|found| {
@@ -93,6 +98,9 @@ pub fn spawn(service: &Arc<Service>, start: Start, engine: &Sender<Command>) {
                 minos_exec::run(&task, &mut listener)
             })
             .and_then(|captured| place(&service, attempt, captured));
+        if task.observe && result.is_ok() {
+            observed::note(&service, &step, &inputs, &listener.opened);
+        }
         let closed = listener.log.finish();
         let (result, log_bytes) = match closed {
             Ok(bytes) => (result, bytes),
@@ -152,6 +160,8 @@ struct Listener<'a> {
     log: LogWriter,
     scratch: PathBuf,
     started: Instant,
+    /// Files of the root that were opened, if that is observed.
+    opened: BTreeSet<String>,
 }
 
 impl Listener<'_> {
@@ -191,6 +201,10 @@ impl Observer for Listener<'_> {
     fn output(&mut self, bytes: &[u8]) -> io::Result<()> {
         let now = self.millis();
         self.log.append(bytes, now).map_err(io::Error::other)
+    }
+
+    fn opened(&mut self, files: &[String]) {
+        self.opened.extend(files.iter().cloned());
     }
 
     fn progress(&mut self, progress: Progress) {

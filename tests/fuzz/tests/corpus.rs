@@ -63,8 +63,13 @@ fn packages_and_their_parts() {
 #[test]
 fn frames_of_every_tag() {
     let step: minos_model::StepId = "gcc:pass1".parse().expect("a step");
-    let options =
-        BuildOptions { keep_going: true, jobs: 2, check: false, rebuild: vec![step.clone()] };
+    let options = BuildOptions {
+        keep_going: true,
+        jobs: 2,
+        check: false,
+        rebuild: vec![step.clone()],
+        observe: false,
+    };
     let wish = Wish { install: vec!["zlib>=1.3".to_owned()], ..Wish::default() };
     let sheet = Sheet {
         kind: "package".to_owned(),

@@ -56,6 +56,9 @@ pub trait Observer {
     /// # Errors
     /// An error stops the step with [`FailureClass::State`].
     fn output(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// A phase that went well has opened these files of the layers, by their paths in the root. Only if
+    /// [`Task::observe`] asked for it.
+    fn opened(&mut self, _files: &[String]) {}
     /// About five times a second while a phase runs.
     fn progress(&mut self, progress: Progress);
     /// Takes a directory tree that is to be deleted, so that deleting need not be waited for.
@@ -227,6 +230,7 @@ impl PhaseRun<'_> {
         if let Some(error) = &pumped.log_error {
             return Err(state_failure(Some(phase), Path::new("the attempt's log"), error));
         }
+        self.observer.opened(&exit.opened);
         let metrics = metrics(&exit, start.elapsed());
         match classify(&self.facts(pumped, &exit)) {
             None => Ok(metrics),
@@ -327,6 +331,7 @@ impl PhaseRun<'_> {
             hostname: "minos".to_owned(),
             network: if phase == Phase::Check { Network::Loopback } else { Network::None },
             strength: if task.weak { Strength::Weak } else { Strength::Full },
+            observe: task.observe,
         }
     }
 }

@@ -103,6 +103,9 @@ pub struct Task {
     pub slot: u16,
     /// Limits.
     pub limits: Limits,
+    /// The listener is told which files of the layers the step opens. It should have no finished phases then:
+    /// they would not be told of.
+    pub observe: bool,
     /// A weaker sandbox was accepted by name.
     pub weak: bool,
     /// Ends the step when asked.

@@ -25,6 +25,7 @@ fn task(layers: &[&Path], allowed: Allowed) -> Task {
         epoch: 1_000_000_000,
         slot: 0,
         limits: Limits::default(),
+        observe: false,
         weak: false,
         cancel: Cancel::new(),
     }

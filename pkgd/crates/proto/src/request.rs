@@ -22,6 +22,8 @@ pub struct BuildOptions {
     pub check: bool,
     /// Steps to build again although they are cached.
     pub rebuild: Vec<StepId>,
+    /// Note which of its dependencies each step uses that is built now: the linter tells those it did not.
+    pub observe: bool,
 }
 
 /// One request. Each gets exactly one reply; `Watch` is followed by events until the job ends.

@@ -27,6 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         hostname: "minos".into(),
         network: Network::None,
         strength: Strength::Full,
+        observe: false,
     };
     let output = io::stdout().as_fd().try_clone_to_owned()?;
     let exit = spawn(&spec, output)?.wait()?;

@@ -46,6 +46,9 @@ pub struct Spec {
     pub network: Network,
     /// Whether a kernel without the required Landlock is acceptable.
     pub strength: Strength,
+    /// Note which files of the layers are opened ([`crate::Exit::opened`]). Needs fanotify; costs the
+    /// box an event for each file.
+    pub observe: bool,
 }
 
 /// `/build`: an overlay of its own, so that each finished phase is a layer of the next one.

@@ -156,6 +156,7 @@ impl RunningJob {
             .step(self.id, &step)?
             .filter(|row| matches!(row.state, StepState::Built | StepState::Cached));
         let finished = before.as_ref().is_some_and(|row| row.key == Some(key));
+        let observe = self.options.observe;
         let forced = self.options.rebuild.contains(&step) && !finished;
         let stale = before.is_some() && !finished;
         if let Some(row) = snapshot.cached(&key)?.filter(|_| !forced && !stale) {
@@ -165,8 +166,9 @@ impl RunningJob {
             repair::forget(service, &row.digest, "its files are gone")?;
         }
         let phases = match snapshot.checkpoint(&key)? {
-            Some(row) => row.layers.iter().map(|l| (l.phase, l.metrics)).collect(),
-            None => Vec::new(),
+            // What a finished phase opened was not observed.
+            Some(row) if !observe => row.layers.iter().map(|l| (l.phase, l.metrics)).collect(),
+            _ => Vec::new(),
         };
         let now = service.now_ms();
         let (attempt, body) = service.store.write(|w| {
@@ -191,7 +193,8 @@ impl RunningJob {
         };
         let task = self.task(service, recipe, &inputs, &lane, limits);
         service.live.update(&step, |_| {});
-        worker::spawn(service, Start { task, attempt, log }, &self.outbox);
+        let inputs = if observe { inputs } else { Vec::new() };
+        worker::spawn(service, Start { task, attempt, log, inputs }, &self.outbox);
         self.lanes.insert(at, lane);
         self.publish(service, body);
         Ok(())

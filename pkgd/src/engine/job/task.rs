@@ -42,6 +42,7 @@ impl RunningJob {
             layers,
             scratch: layout.scratch_of(&recipe.id, &lane.key),
             done: lane.phases.iter().map(|(phase, _)| *phase).collect(),
+            observe: self.options.observe,
             scripts: scripts.collect(),
             sources: Vec::new(),
             env: recipe.env.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),

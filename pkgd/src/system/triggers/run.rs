@@ -125,5 +125,6 @@ fn spec(call: &Call, layers: &[PathBuf], place: &Place, limits: &Limits) -> Spec
         hostname: "minos".to_owned(),
         network: Network::None,
         strength: limits.strength,
+        observe: false,
     }
 }

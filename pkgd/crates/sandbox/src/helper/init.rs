@@ -54,6 +54,10 @@ fn start(spec: &Spec, plan: &Plan, helper: &UnixStream) -> Result<Pid, Failure> 
     if spec.network != Network::Host {
         loopback_up().at(Stage::Identity)?;
     }
+    if spec.observe {
+        wire::send(helper, &FromInit::Assembled, &[]).at(Stage::Witness)?;
+        let ((), _) = wire::receive(helper).at(Stage::Witness)?;
+    }
     let program = launch(spec)?;
     dup2_stdout(&null).at(Stage::Exec)?;
     dup2_stderr(&null).at(Stage::Exec)?;

@@ -256,5 +256,6 @@ fn spec(strength: Strength, dir: &Path) -> Spec {
         hostname: "probe".to_owned(),
         network: Network::None,
         strength,
+        observe: false,
     }
 }

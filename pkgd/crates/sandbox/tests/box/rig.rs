@@ -78,6 +78,7 @@ impl Rig {
             hostname: "minos".into(),
             network: Network::None,
             strength: Strength::Full,
+            observe: false,
         };
         Self { dir, boxes: 0, spec }
     }
