@@ -73,7 +73,7 @@ pub struct World {
     /// File systems whose disk takes nothing any more; they can be unmounted like any other.
     pub dead: BTreeSet<String>,
     pub read_only: Vec<String>,
-    /// Directories that are not there; all others are.
+    /// Directories and programs that are not there; all others are.
     pub missing: BTreeSet<String>,
     pub log: Vec<String>,
     pub spawned: Vec<(u64, Vec<String>)>,
@@ -361,7 +361,10 @@ impl Sys for Fake {
         Ok(())
     }
     fn executable(&mut self, path: &str) -> Result<()> {
-        self.call(&format!("executable {path}")).map(drop)
+        match self.call(&format!("executable {path}"))?.missing.contains(path) {
+            true => Err(Errno::ENOENT),
+            false => Ok(()),
+        }
     }
     fn pipe(&mut self) -> Result<(Fd, Fd)> {
         let mut w = self.call("pipe")?;

@@ -150,11 +150,12 @@ fn a_pkgd_of_the_plan_is_told_what_only_init_knows() {
     assert!(record(&fake).unwrap().proven);
 }
 
-/// The first of the ways in which a generation is bad, and what the record says of each.
+/// What the record says of each.
 #[test]
 fn each_way_to_be_bad_is_named_and_leads_to_a_reboot() {
     type Make = fn(&Fake);
-    let cases: [(Make, Reason, &str); 8] = [
+    let cases: [(Make, Reason, &str); 9] = [
+        (|f| lack(f, "/usr/sbin/daemon"), Reason::CheckFailed, "daemon"),
         (|f| lack(f, "/newroot/var"), Reason::LacksFile, "/var"),
         (|f| lack(f, "/state/roots/7"), Reason::LacksFile, "/"),
         (|f| behave(f, "/usr/bin/test", EXITED(9, 1)), Reason::CheckFailed, "test"),
