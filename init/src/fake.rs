@@ -40,6 +40,8 @@ impl Default for Behaviour {
 struct Child {
     ends: Option<(u64, Exit)>,
     obeys_term: bool,
+    /// What a helper does; it is done when it ends, unless it is killed before.
+    job: Option<Job>,
 }
 
 /// What there is.
@@ -64,12 +66,14 @@ pub struct World {
     /// Programs that behave in a way of their own.
     pub programs: BTreeMap<&'static str, Behaviour>,
     pub hangs: fn(&Job) -> bool,
+    /// How long a helper takes, in milliseconds.
+    pub helper_ms: u64,
     pub mounted: Vec<String>,
     pub busy: BTreeSet<String>,
     /// File systems whose disk takes nothing any more; they can be unmounted like any other.
     pub dead: BTreeSet<String>,
     pub read_only: Vec<String>,
-    /// Directories that are not there; all others are.
+    /// Directories and programs that are not there; all others are.
     pub missing: BTreeSet<String>,
     pub log: Vec<String>,
     pub spawned: Vec<(u64, Vec<String>)>,
@@ -128,6 +132,7 @@ impl Fake {
             shell: Behaviour::default(),
             programs: BTreeMap::new(),
             hangs: |_| false,
+            helper_ms: 1,
             mounted: vec![],
             busy: BTreeSet::new(),
             dead: BTreeSet::new(),
@@ -198,7 +203,7 @@ impl World {
 
     pub fn orphan(&mut self, ends_in: u64, exit: Exit) {
         let ends = Some((self.now + ends_in, exit));
-        self.child(Child { ends, obeys_term: true });
+        self.child(Child { ends, obeys_term: true, job: None });
     }
 
     fn child(&mut self, child: Child) -> u32 {
@@ -356,7 +361,10 @@ impl Sys for Fake {
         Ok(())
     }
     fn executable(&mut self, path: &str) -> Result<()> {
-        self.call(&format!("executable {path}")).map(drop)
+        match self.call(&format!("executable {path}"))?.missing.contains(path) {
+            true => Err(Errno::ENOENT),
+            false => Ok(()),
+        }
     }
     fn pipe(&mut self) -> Result<(Fd, Fd)> {
         let mut w = self.call("pipe")?;
@@ -387,7 +395,12 @@ impl Sys for Fake {
         let Some(pid) = w.children.iter().find(|(_, c)| ended(c, now)).map(|(p, _)| *p) else {
             return Ok(if w.children.is_empty() { Reaped::NoChildren } else { Reaped::Busy });
         };
-        let exit = w.children.remove(&pid).and_then(|c| c.ends).unwrap().1;
+        let child = w.children.remove(&pid).unwrap();
+        drop(w);
+        let exit = match (child.ends.unwrap().1, child.job) {
+            (Exit::Exited(_), Some(job)) => Exit::Exited(crate::helper::run(self, &job)),
+            (exit, _) => exit,
+        };
         Ok(Reaped::Child(pid, exit))
     }
     fn spawn(&mut self, program: &Program) -> Result<u32> {
@@ -405,17 +418,16 @@ impl Sys for Fake {
             w.fds.get_mut(&read_end.unwrap()).unwrap().1 = Some(now + after);
         }
         let ends = how.ends_after.map(|(after, exit)| (now + after, exit));
-        Ok(w.child(Child { ends, obeys_term: how.obeys_term }))
+        Ok(w.child(Child { ends, obeys_term: how.obeys_term, job: None }))
     }
     fn helper(&mut self, job: &Job) -> Result<u32> {
         let hangs = {
             let w = self.call("helper")?;
             (w.hangs)(job)
         };
-        let status = if hangs { 0 } else { crate::helper::run(self, job) };
         let mut w = self.world();
-        let ends = (!hangs).then_some((w.now + 1, Exit::Exited(status)));
-        Ok(w.child(Child { ends, obeys_term: false }))
+        let ends = (!hangs).then_some((w.now + w.helper_ms, Exit::Exited(0)));
+        Ok(w.child(Child { ends, obeys_term: false, job: Some(job.clone()) }))
     }
     fn kill(&mut self, pid: u32, signal: i32) -> Result<()> {
         self.call(&format!("kill {signal}"))?.signal(pid, signal);

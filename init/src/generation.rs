@@ -20,6 +20,18 @@ use crate::sup::{Exit, Rules, Service};
 /// The wish of pkgd, as init sees it.
 pub(crate) const WISH: &str = "/state/boot/next";
 
+/// Where the word is that a generation has passed its checks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Proof {
+    /// It has not, or everybody was told.
+    #[default]
+    None,
+    /// In the record that is written next.
+    Waits,
+    /// In the record that a helper writes now.
+    Written,
+}
+
 /// What this boot uses.
 #[derive(Debug, Default)]
 pub(crate) struct Generation {
@@ -34,8 +46,8 @@ pub(crate) struct Generation {
     /// What was wrong with the root.
     culprit: Culprit,
     pub(crate) chooser: Option<Chooser>,
-    /// It has passed; to be told when that is on disk.
-    passed: bool,
+    /// How far the word that it has passed is on its way to the disk.
+    proof: Proof,
 }
 
 impl Generation {
@@ -292,12 +304,20 @@ impl<S: Sys> Runtime<S> {
     /// All checks are passed: the record says so, and when it is on disk the host hears of it.
     pub(crate) fn proven(&mut self) {
         self.book.passed();
-        self.generation.passed = true;
+        self.generation.proof = Proof::Waits;
     }
 
-    /// A write of the record has ended well.
+    /// A helper writes the record as it is now. One that was at work before writes an older one.
+    pub(crate) fn record_begun(&mut self) {
+        if self.generation.proof == Proof::Waits {
+            self.generation.proof = Proof::Written;
+        }
+    }
+
+    /// It has written it.
     pub(crate) fn record_written(&mut self) {
-        if core::mem::take(&mut self.generation.passed) {
+        if self.generation.proof == Proof::Written {
+            self.generation.proof = Proof::None;
             let number = self.generation.number;
             self.say(LogLevel::Normal, format_args!("generation {number} is proven"));
             self.tell(Standing::Passed);

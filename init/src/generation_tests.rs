@@ -150,11 +150,12 @@ fn a_pkgd_of_the_plan_is_told_what_only_init_knows() {
     assert!(record(&fake).unwrap().proven);
 }
 
-/// The first of the ways in which a generation is bad, and what the record says of each.
+/// What the record says of each.
 #[test]
 fn each_way_to_be_bad_is_named_and_leads_to_a_reboot() {
     type Make = fn(&Fake);
-    let cases: [(Make, Reason, &str); 8] = [
+    let cases: [(Make, Reason, &str); 9] = [
+        (|f| lack(f, "/usr/sbin/daemon"), Reason::CheckFailed, "daemon"),
         (|f| lack(f, "/newroot/var"), Reason::LacksFile, "/var"),
         (|f| lack(f, "/state/roots/7"), Reason::LacksFile, "/"),
         (|f| behave(f, "/usr/bin/test", EXITED(9, 1)), Reason::CheckFailed, "test"),
@@ -395,6 +396,23 @@ fn the_power_may_go_at_any_turn_of_the_trial() {
         assert!(next.proven || (0..2).contains(&next.tries_left), "after {turns} turns");
     }
     panic!("it is never proven");
+}
+
+/// Seen in the machine: a helper was still writing that pkgd is ready when the last check passed. Its end was
+/// taken for that of the helper that writes the proof, the host was told, the power went, and nothing was proven.
+#[test]
+fn nobody_is_told_of_a_proof_before_it_is_on_disk() {
+    let fake = machine();
+    fake.world().helper_ms = 5_000;
+    let mut runtime = start(&fake);
+    for _ in 0..10_000 {
+        runtime.turn();
+        if standings(&fake).contains(&(7, Standing::Passed)) {
+            assert!(record(&fake).unwrap().proven);
+            return;
+        }
+    }
+    panic!("it is never proven: {}", fake.world().console_text());
 }
 
 fn survives(fault: Fault) {

@@ -289,6 +289,8 @@ pub trait Sys {
     fn sync_fs(&mut self, path: &str) -> Result<()>;
     /// Writes everything back.
     fn sync(&mut self);
+    /// Gives that part of the stack back which only the boot has used.
+    fn release_stack(&mut self) {}
     /// Applies a setting.
     fn apply(&mut self, setting: Setting) -> Result<()>;
     /// Line editing and echo for a terminal, whatever a program left behind.

@@ -4,14 +4,15 @@
 //!    forked helper with a deadline ([`helper`]).
 //! 2. **It is the only one that reaps.** Every process that ends in the machine is seen in one place
 //!    ([`runtime`]), which routes its status; nothing else ever waits.
-//! 3. **The decisions are pure.** [`machine`], [`sup`], [`phase`], [`bootrec`], [`cmdline`],
+//! 3. **The decisions are pure.** [`machine`], [`sup`], [`gate`], [`phase`], [`bootrec`], [`cmdline`],
 //!    [`rescue`] and [`ring`] know no clock and no system call; everything they need is passed in.
 //! 4. **All system calls go through one trait** ([`kernel::Sys`]), so that the tests can let each of
 //!    them fail in turn, through the whole boot and the whole way down.
 //! 5. **Once the services run, the heap is not touched** and the number of descriptors is constant.
 //!
 //! What it does not do: it knows nothing of packages, it serves no protocol, it has no
-//! configuration but the kernel command line and the table of two services.
+//! configuration but the kernel command line and the boot plan of the generation, which pkgd compiled. Without one
+//! there are two services: pkgd and the console.
 
 pub mod args;
 pub mod channels;

@@ -89,6 +89,8 @@ pub struct Runtime<S> {
     wake: Option<Fd>,
     queue: Deque<Event, 48>,
     hurry: bool,
+    /// The services were started in this turn.
+    booted: bool,
     started_at: u64,
     over: Option<Off>,
     /// Calls of the heap until the services were started.
@@ -120,6 +122,7 @@ impl<S: Sys> Runtime<S> {
             wake: None,
             queue: Deque::new(),
             hurry: false,
+            booted: false,
             started_at: 0,
             over: None,
             #[cfg(debug_assertions)]
@@ -161,6 +164,10 @@ impl<S: Sys> Runtime<S> {
         self.journal.flush(&mut self.sys);
         if let Some(dog) = &mut self.dog {
             dog.feed(&mut self.sys);
+        }
+        if core::mem::take(&mut self.booted) {
+            // A boot plan is read and decoded on the stack, which never shrinks by itself. Here it is short.
+            self.sys.release_stack();
         }
         self.over
     }
@@ -373,6 +380,7 @@ impl<S: Sys> Runtime<S> {
                 format_args!("from init's first line to services: {took} ms"),
             );
         }
+        self.booted |= phase == BootPhase::Services;
         if phase == BootPhase::Ready {
             self.say(LogLevel::Normal, format_args!("pkgd is ready"));
         }

@@ -189,7 +189,10 @@ impl<S: Sys> Runtime<S> {
         let Some(job) = self.book.job(now) else { return };
         panic::set_record(self.book.record());
         match self.sys.helper(&job) {
-            Ok(pid) => self.book.scribe_started(pid),
+            Ok(pid) => {
+                self.book.scribe_started(pid);
+                self.record_begun();
+            }
             Err(e) => self.say(LogLevel::Quiet, format_args!("boot record not written: {e}")),
         }
     }

@@ -390,6 +390,20 @@ impl Sys for Linux {
         unistd::sync();
     }
 
+    #[inline(never)]
+    fn release_stack(&mut self) {
+        const PAGE: usize = 4096;
+        // A megabyte is more than the boot uses, and less than the kernel keeps free below a stack.
+        const LENGTH: usize = 1 << 20;
+        let here = 0u8;
+        let top = ((&raw const here).addr() & !(PAGE - 1)) - PAGE;
+        let start = ptr::without_provenance_mut(top - LENGTH);
+        // SAFETY: nothing below this frame is alive: what is called next writes before it reads, and the
+        // page in between is more than the 128 bytes that a function may use below its frame. Where
+        // nothing is mapped, the call does nothing.
+        unsafe { libc::madvise(start, LENGTH, libc::MADV_DONTNEED) };
+    }
+
     fn apply(&mut self, setting: Setting) -> Result<()> {
         match setting {
             Setting::Umask => {

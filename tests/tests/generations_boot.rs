@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use minos_proto::bootplan::{BootPlan, CheckSpec, Kind, What};
-use minos_proto::{BootEvent, Standing, bootrec};
+use minos_proto::bootplan::{self, BootPlan, CheckSpec, Command, Kind, What};
+use minos_proto::{BootEvent, BootPhase, Standing, bootrec};
 use minos_qemu::ending::Ending;
 use minos_qemu::observe::Observation;
 use minos_qemu::volatile::Survivors;
@@ -54,6 +54,8 @@ test -e /var/shipped -a -c /dev/null -a -d /sys/fs/cgroup
 test -x /run/initramfs/init -a -e /run/initramfs/seed/bin
 test $MINOS_GENERATION = 5
 test $(cat /proc/sys/kernel/hostname) = lfs
+set $(grep RssAnon /proc/1/status)
+test $2 -le 128
 ";
 
 /// A generation is on trial until it has passed its checks. The power goes while it is on trial, and again the
@@ -115,11 +117,11 @@ fn with(check: CheckSpec) -> BootPlan {
     plan
 }
 
-/// Makes a generation that is bad in one way; what the next boot must say of it.
+/// A generation that is bad in one way: its number, how it is made, and what the next boot must say of it.
 type Bad = (u64, fn(&Path), &'static str);
 
-/// Each of them, and what the boot after it says.
-const BAD: [Bad; 5] = [
+/// Something is not there.
+const LACKING: [Bad; 3] = [
     (
         6,
         |state| {
@@ -132,67 +134,116 @@ const BAD: [Bad; 5] = [
     (
         8,
         |state| {
+            let mut lacks = with(check("network", What::ServiceUp(0), 60_000));
+            let mut network = service("network", Kind::Daemon, "true", 0);
+            network.command = Command::new(["/sbin/network"]).expect("a command");
+            lacks.services.push(network).expect("room");
+            make(state, 8, &lacks);
+        },
+        "failed its check: network, 20",
+    ),
+];
+
+/// Something does not work.
+const BROKEN: [Bad; 4] = [
+    (
+        6,
+        |state| {
             let refuses = What::Command(shell("echo no address; exit 3"));
-            make(state, 8, &with(check("network", refuses, 60_000)));
+            make(state, 6, &with(check("network", refuses, 60_000)));
         },
         "failed its check: network, 20",
     ),
     (
-        9,
+        7,
         |state| {
             let mut hangs = with(check("hanging", What::ServiceUp(0), 60_000));
             let hanging = service("hanging", Kind::Oneshot, "sleep 1000", 0);
             hangs.services.push(hanging).expect("room");
-            make(state, 9, &hangs);
+            make(state, 7, &hangs);
         },
         "failed its check: hanging, 20",
     ),
     (
-        10,
+        8,
         |state| {
             let sleeps = What::Command(shell("sleep 1000"));
-            make(state, 10, &with(check("lazy", sleeps, 1_000)));
+            make(state, 8, &with(check("lazy", sleeps, 1_000)));
         },
         "failed, a check took too long: lazy, 20",
     ),
+    (
+        9,
+        |state| {
+            let panics = What::Command(shell("echo c > /proc/sysrq-trigger"));
+            make(state, 9, &with(check("panics", panics, 60_000)));
+        },
+        "was cut off (power cut, watchdog or kernel crash) after phase \"services\", 20",
+    ),
 ];
 
-/// Each boot tries one bad generation and tells of the one before. At the end the proven one is there.
-#[test]
-fn bad_generations_are_left_behind_and_the_next_boot_says_why() {
-    let appliance = Appliance::new();
-    let mut before: Option<(u64, &str)> = None;
-    for (number, make_bad, says) in BAD {
+/// Each boot tries one bad generation, once, and tells of the one before. What the boot after the last must say.
+fn try_all(appliance: &Appliance, bad: &[Bad]) -> (u64, &'static str) {
+    let mut before = None;
+    for (number, make_bad, says) in bad {
         appliance.look("rw", |state| {
             make_bad(state);
-            wish(state, number, 1);
+            wish(state, *number, 1);
         });
         let run = appliance.run_through();
-        let rebooted = matches!(run.report.ending, Ending::Rebooted { announced: true });
-        assert!(rebooted, "{number}: {}\n{}", run.report.ending, run.console);
-        assert_eq!(standings(&run).last(), Some(&(number, Standing::Failed)), "{}", run.console);
-        told(&run, before);
-        before = Some((number, says));
+        let standing = standings(&run).last().copied();
+        match &run.report.ending {
+            Ending::Rebooted { announced: true } => {
+                assert_eq!(standing, Some((*number, Standing::Failed)), "{}", run.console);
+            }
+            // The kernel is not asked what it thinks of the generation.
+            Ending::GuestPanic { .. } => assert_eq!(standing, Some((*number, Standing::Trial))),
+            other => panic!("{number}: {other}\n{}", run.console),
+        }
+        if let Some(before) = before {
+            told(&run, before);
+        }
+        before = Some((*number, *says));
     }
-    // A damaged plan is not obeyed. The built-in one asks for pkgd alone, which is there.
+    before.expect("at least one")
+}
+
+/// The boot after a bad generation names it, the reason and the time.
+fn told(run: &Run, (number, says): (u64, &str)) {
+    let text = last_boot(run);
+    assert!(text.contains(&format!("of generation {number} ")), "{text}");
+    assert!(text.contains(says) && text.contains(" UTC"), "{text}");
+}
+
+/// A damaged plan is not obeyed either: the built-in one asks for pkgd alone, which is there.
+#[test]
+fn generations_that_lack_something_are_left_behind_and_the_next_boot_says_why() {
+    let appliance = Appliance::new();
+    let before = try_all(&appliance, &LACKING);
     appliance.look("rw", |state| {
-        let root = make(state, 11, &plan());
-        let path = root.join(minos_proto::bootplan::PATH);
+        let root = make(state, 9, &plan());
+        let path = root.join(bootplan::PATH);
         let mut bytes = fs::read(&path).expect("the plan");
         bytes[20] ^= 0x04;
         fs::write(&path, bytes).expect("the plan");
-        wish(state, 11, 1);
+        wish(state, 9, 1);
     });
     let run = until(&appliance, Standing::Passed);
     told(&run, before);
     assert!(run.says("boot plan: its checksum does not match: the built-in one is used"));
-    assert_eq!(standings(&run), [(11, Standing::Trial), (11, Standing::Passed)], "{}", run.console);
+    assert_eq!(standings(&run), [(9, Standing::Trial), (9, Standing::Passed)], "{}", run.console);
 }
 
-/// The boot after a bad generation names it, the reason and the time, and what is booted instead.
-fn told(run: &Run, before: Option<(u64, &str)>) {
-    let Some((number, says)) = before else { return };
-    let text = last_boot(run);
-    assert!(text.contains(&format!("of generation {number} ")), "{text}");
-    assert!(text.contains(says) && text.contains(" UTC"), "{text}");
+/// After the last one nothing is wished for: the fallback boots, here the initramfs itself.
+#[test]
+fn generations_that_do_not_work_are_left_behind_for_the_fallback() {
+    let appliance = Appliance::new();
+    let before = try_all(&appliance, &BROKEN);
+    let run = appliance.run(&mut |seen| match seen {
+        Observation::Boot(BootEvent::Phase { phase: BootPhase::Ready, .. }) => Order::Kill,
+        _ => Order::Continue,
+    });
+    told(&run, before);
+    assert!(last_boot(&run).ends_with("; now generation 0"), "{}", last_boot(&run));
+    assert_eq!(standings(&run), []);
 }

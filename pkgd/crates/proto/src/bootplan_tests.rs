@@ -152,12 +152,12 @@ fn each_rule_is_held() {
 
 #[test]
 fn a_command_has_an_absolute_program_and_whole_words() {
-    let command = Command::new(["/bin/sh", "-c", "exit 0"]).unwrap();
-    assert_eq!(command.program(), "/bin/sh");
-    assert_eq!(command.words().collect::<Vec<_>>(), ["/bin/sh", "-c", "exit 0"]);
+    let command = Command::new(["/bin/login", "-p", "a b"]).unwrap();
+    assert_eq!(command.program(), "/bin/login");
+    assert_eq!(command.words().collect::<Vec<_>>(), ["/bin/login", "-p", "a b"]);
     let long = "x".repeat(COMMAND);
     let many = ["/x"; 17];
-    for bad in [&[][..], &["sh"], &["/"], &["/bin/sh", ""], &["/a\nb"], &["/a", &long], &many] {
+    for bad in [&[][..], &["sh"], &["/"], &["/bin/login", ""], &["/a\nb"], &["/a", &long], &many] {
         assert_eq!(Command::new(bad.iter().copied()), Err(PlanError::Command), "{bad:?}");
     }
 }
