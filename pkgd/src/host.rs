@@ -44,7 +44,9 @@ pub fn grow_state(root: &Path) {
         Ok(None) => {}
         Ok(Some(grown)) => {
             let (before, after) = (grown.before >> 20, grown.after >> 20);
-            eprintln!("pkgd: the state grew from {before} MiB to {after} MiB: its disk has the room");
+            eprintln!(
+                "pkgd: the state grew from {before} MiB to {after} MiB: its disk has the room"
+            );
         }
         Err(e) => eprintln!("pkgd: the state cannot grow to the size of its disk: {e}"),
     }

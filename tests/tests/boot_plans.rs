@@ -110,7 +110,8 @@ fn a_generation_has_the_plan_of_its_services_and_checks() {
 
     ask(&mut daemon, PackageRequest::Rollback { steps: 1, dry_run: false }).expect("back");
     assert_eq!(plan(&root), first);
-    ask(&mut daemon, PackageRequest::Switch { generation: 2, dry_run: false }).expect("and forward");
+    ask(&mut daemon, PackageRequest::Switch { generation: 2, dry_run: false })
+        .expect("and forward");
     assert_eq!(plan(&root), second);
     change(&mut daemon, Wish { remove: vec!["web".into()], ..Wish::default() });
     assert_eq!(names(&plan(&root)).0, ["wait"], "the plan follows what is installed");
@@ -298,7 +299,8 @@ fn the_next_boot_is_asked_for_with_every_change() {
     let mut daemon = host.start();
     let refused = ask(&mut daemon, boot(1, 0)).unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Conflict, "{refused}");
-    ask(&mut daemon, PackageRequest::Switch { generation: 1, dry_run: false }).expect("a host switches");
+    ask(&mut daemon, PackageRequest::Switch { generation: 1, dry_run: false })
+        .expect("a host switches");
     assert_eq!(next(&root), None);
 }
 
