@@ -24,7 +24,7 @@ pub use boot::{BootEvent, BootPhase, Standing};
 pub use bootnext::BootNext;
 pub use bootplan::BootPlan;
 pub use control::{ErrorKind, ErrorReport, Hello, Role, Welcome};
-pub use event::{Event, EventBody, Recorded, RunningStep, Verdict};
+pub use event::{Clobbers, Event, EventBody, Recorded, RunningStep, Verdict};
 pub use frame::{Frame, FrameError, Tag};
 pub use packages::{
     DatabaseTask, KeyChange, Listing, PackageRequest, Progress, Proposal, RepositoryChange, Wish,
@@ -37,4 +37,4 @@ pub use request::{BuildOptions, Reply, Request};
 pub use sheet::{Column, Field, Grid, Sheet};
 
 /// The version of everything in this crate. Raised with each change that an older peer would misread.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
