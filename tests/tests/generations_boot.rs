@@ -175,7 +175,7 @@ const BROKEN: [Bad; 4] = [
     (
         9,
         |state| {
-            let panics = What::Command(shell("echo c > /proc/sysrq-trigger"));
+            let panics = What::Command(shell("sleep 1; echo c > /proc/sysrq-trigger"));
             make(state, 9, &with(check("panics", panics, 60_000)));
         },
         "was cut off (power cut, watchdog or kernel crash) after phase \"services\", 20",
@@ -196,8 +196,8 @@ fn try_all(appliance: &Appliance, bad: &[Bad]) -> (u64, &'static str) {
             Ending::Rebooted { announced: true } => {
                 assert_eq!(standing, Some((*number, Standing::Failed)), "{}", run.console);
             }
-            // The kernel is not asked what it thinks of the generation.
-            Ending::GuestPanic { .. } => assert_eq!(standing, Some((*number, Standing::Trial))),
+            // What init said last may be lost with the machine.
+            Ending::GuestPanic { .. } => {}
             other => panic!("{number}: {other}\n{}", run.console),
         }
         if let Some(before) = before {
