@@ -58,7 +58,7 @@ pub struct Args {
 
     /// run the packages' own test suites (for --build)
     #[argh(switch)]
-    pub check: bool,
+    pub tests: bool,
 
     /// memory a step may use, in MiB; by default no limit
     #[argh(option, default = "0")]

@@ -4,6 +4,7 @@
 //! thread per connection answers requests from snapshots, one thread per running step drives a
 //! sandbox. There is no orderly shutdown to get wrong: stopping is the same as being killed.
 
+mod comparison;
 mod config;
 mod doctor;
 mod engine;

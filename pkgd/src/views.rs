@@ -56,6 +56,7 @@ pub fn job(store: &Store, unwritten: &Unwritten, id: u64) -> Result<Reply, Error
 
 fn job_report(row: JobRow) -> JobReport {
     JobReport {
+        compares: options(&row.options).compare,
         id: row.id,
         target: row.target,
         state: row.state,

@@ -147,7 +147,7 @@ fn an_input_that_comes_out_the_same_rebuilds_nothing() {
     assert_eq!(states(&root.start().build("demo/top")), [&StepState::Built; 3]);
 }
 
-/// The folder of scripts was added to and never emptied: after an attempt with `--check`, one without saw
+/// The folder of scripts was added to and never emptied: after an attempt with `--tests`, one without saw
 /// `check.sh`. The time of the attempt showed too.
 #[test]
 fn a_step_sees_nothing_of_its_earlier_attempts() {

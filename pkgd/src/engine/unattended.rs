@@ -113,9 +113,10 @@ impl Run {
         BuildOptions {
             keep_going: args.keep_going,
             jobs: args.jobs,
-            check: args.check,
+            check: args.tests,
             rebuild: Vec::new(),
             observe: false,
+            compare: false,
         }
     }
 

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, SyncSender, sync_channel};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use minos_exec::{Captured, Clobber, Observer, Progress, Task};
-use minos_model::{Digest, Failure, FailureClass, Metrics, Phase, StepId};
+use minos_compare::{Report as Differences, Side};
+use minos_exec::{Cancel, Captured, Clobber, Observer, Progress, Task};
+use minos_model::{Digest, Failure, FailureClass, Manifest, Metrics, Phase, StepId};
 use minos_proto::Clobbers;
 use minos_sandbox::tree;
 use minos_store::{LogWriter, StoreError};
@@ -46,13 +47,29 @@ pub enum News {
         /// Told when the checkpoint is committed.
         committed: SyncSender<Result<(), Failure>>,
     },
-    /// The step is over. A success has its output in place and on the disk.
+    /// The step is over. A success has its output in place and on the disk, or was compared.
     Finished {
-        /// The output, or why there is none.
-        result: Result<Placed, Failure>,
+        /// What came of it, or why nothing did.
+        result: Result<Made, Failure>,
         /// Length of the log.
         log_bytes: u64,
     },
+}
+
+/// What came of a step that went well.
+pub enum Made {
+    /// Its output.
+    Placed(Placed),
+    /// It was a second build.
+    Compared(Compared),
+}
+
+/// What a second build gave, beside the first. Its tree is of no further use.
+pub struct Compared {
+    /// The digest of its manifest.
+    pub second: Digest,
+    /// Where it differs.
+    pub report: Differences,
 }
 
 /// An output whose bytes are where they belong.
@@ -75,6 +92,10 @@ pub struct Start {
     pub attempt: u64,
     /// Its log.
     pub log: LogWriter,
+    /// For a second build the output it is compared with.
+    pub first: Option<Digest>,
+    /// Time to let pass first.
+    pub wait: Duration,
     /// What it depends on, the lowest layer first.
     pub inputs: Vec<(StepId, Digest)>,
 }
@@ -84,26 +105,31 @@ pub fn spawn(service: &Arc<Service>, start: Start, engine: &Sender<Command>) {
     let service = Arc::clone(service);
     let engine = engine.clone();
     thread::spawn(move || {
-        let Start { mut task, attempt, log, inputs } = start;
+        let Start { mut task, attempt, log, first, wait, inputs } = start;
         let step = task.step.clone();
         let mut listener = Listener {
             service: &service,
             engine: &engine,
             step: &step,
             log,
-            scratch: task.scratch.clone(),
+            // Nothing goes on from the phases of a second build, so they need not be durable.
+            durable: first.is_none().then(|| task.scratch.clone()),
             started: Instant::now(),
             opened: BTreeSet::new(),
         };
+        pause(wait, &task.cancel);
         let result = find_sources(&service, &task)
             .and_then(|found| {
                 task.sources = found;
                 minos_exec::run(&task, &mut listener)
             })
-            .and_then(|captured| {
-                let clobbers = clobbers(&captured, &inputs);
-                listener.warn(&clobbers);
-                place(&service, attempt, captured, clobbers)
+            .and_then(|captured| match first {
+                None => {
+                    let clobbers = clobbers(&captured, &inputs);
+                    listener.warn(&clobbers);
+                    place(&service, attempt, captured, clobbers).map(Made::Placed)
+                }
+                Some(first) => compare(&service, &first, &captured).map(Made::Compared),
             });
         if task.observe && result.is_ok() {
             observed::note(&service, &step, &inputs, &listener.opened);
@@ -161,6 +187,31 @@ fn place(
     Ok(Placed { digest, size, files, clobbers })
 }
 
+/// Compares the capture of a second build with the output of the first.
+fn compare(service: &Service, first: &Digest, captured: &Captured) -> Result<Compared, Failure> {
+    let second = captured.manifest.digest();
+    if second == *first {
+        return Ok(Compared { second, report: Differences::default() });
+    }
+    let layout = service.store.layout();
+    let (tree, place) = (layout.output_tree(first), layout.output_manifest(first));
+    let text = fs::read_to_string(&place).map_err(|e| io_failure(&place, &e))?;
+    let manifest = Manifest::parse(&text)
+        .map_err(|e| io_failure(&place, &io::Error::new(io::ErrorKind::InvalidData, e)))?;
+    let one = Side { tree: &tree, manifest: &manifest };
+    let other = Side { tree: &captured.tree, manifest: &captured.manifest };
+    let report = minos_compare::compare(one, other).map_err(|e| io_failure(&e.path, &e.error))?;
+    Ok(Compared { second, report })
+}
+
+/// Lets time pass, unless the step is cancelled.
+fn pause(time: Duration, cancel: &Cancel) {
+    let end = Instant::now() + time;
+    while !cancel.requested() && Instant::now() < end {
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
 /// A failure of the state, not of the step.
 pub fn state_failure(error: &StoreError) -> Failure {
     let class = if error.is_disk_full() { FailureClass::DiskFull } else { FailureClass::State };
@@ -182,7 +233,8 @@ struct Listener<'a> {
     engine: &'a Sender<Command>,
     step: &'a StepId,
     log: LogWriter,
-    scratch: PathBuf,
+    /// The scratch folder, whose finished phases are made durable.
+    durable: Option<PathBuf>,
     started: Instant,
     /// Files of the root that were opened, if that is observed.
     opened: BTreeSet<String>,
@@ -225,7 +277,9 @@ impl Observer for Listener<'_> {
     }
 
     fn phase_done(&mut self, phase: Phase, metrics: &Metrics) -> Result<(), Failure> {
-        tree::syncfs(&self.scratch).map_err(|e| io_failure(&self.scratch, &e))?;
+        if let Some(scratch) = &self.durable {
+            tree::syncfs(scratch).map_err(|e| io_failure(scratch, &e))?;
+        }
         let (committed, answer) = sync_channel(1);
         self.send(News::PhaseDone { phase, metrics: *metrics, committed })?;
         answer.recv().unwrap_or_else(|_| Err(ending()))

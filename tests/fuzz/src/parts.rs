@@ -18,6 +18,20 @@ pub struct Shape {
 pub const BYTES: Shape =
     Shape { open: |bytes| Some(vec![bytes.to_vec()]), close: |parts| parts.concat() };
 
+/// Two contents: the length of the first (4 bytes), then both.
+pub const PAIR: Shape = Shape {
+    open: |bytes| {
+        let (length, rest) = bytes.split_first_chunk::<4>()?;
+        let (first, second) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        Some(vec![first.to_vec(), second.to_vec()])
+    },
+    close: |parts| {
+        let (first, rest) = parts.split_first().map_or((&[][..], &[][..]), |(a, b)| (&a[..], b));
+        let length = u32::try_from(first.len()).unwrap_or(u32::MAX).to_le_bytes();
+        [&length[..], first, &rest.concat()].concat()
+    },
+};
+
 /// Text: a part is a line.
 pub const LINES: Shape = Shape {
     open: |bytes| Some(bytes.split(|b| *b == b'\n').map(<[u8]>::to_vec).collect()),

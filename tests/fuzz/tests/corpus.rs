@@ -94,6 +94,7 @@ fn frames_of_every_tag() {
         check: false,
         rebuild: vec![step.clone()],
         observe: false,
+        compare: true,
     };
     let wish = Wish { install: vec!["zlib>=1.3".to_owned()], ..Wish::default() };
     let sheet = Sheet {

@@ -130,6 +130,15 @@ pub enum EventBody {
         /// Where, and whose.
         clobbers: Clobbers,
     },
+    /// A step was built a second time, and compared with the output it has.
+    StepCompared {
+        /// The step.
+        step: StepId,
+        /// The output it has, and keeps.
+        output: Digest,
+        /// Paths in which the second build differs.
+        files: u64,
+    },
 }
 
 /// Paths that two outputs of a stack have.

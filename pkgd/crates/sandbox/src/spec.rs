@@ -42,6 +42,8 @@ pub struct Spec {
     pub limits: Limits,
     /// The host name inside, so that no build can record the real one.
     pub hostname: String,
+    /// What a program can see of the machine and of what ran before it.
+    pub sight: Sight,
     /// What the tree can reach by sockets.
     pub network: Network,
     /// Whether a kernel without the required Landlock is acceptable.
@@ -129,6 +131,17 @@ impl Default for Limits {
             tmp_bytes: 1 << 30,
         }
     }
+}
+
+/// What a program can see of the machine and of what ran before it. Not a fence: a program may take back the CPUs.
+/// A build that is tried for reproducibility is shown something else the second time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sight {
+    /// Process numbers used up before the program gets its own. By processes that end at once, 0.1 ms each: the
+    /// kernel's counter can only be set where it was built with `CONFIG_CHECKPOINT_RESTORE`.
+    pub used_pids: u32,
+    /// CPUs that the tree may run on, `None` for all.
+    pub cpus: Option<u32>,
 }
 
 /// What the tree can reach by sockets.

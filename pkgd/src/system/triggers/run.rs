@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 
-use minos_sandbox::{Bind, Build, Exit, IdRange, Network, Spec, Status, Upper, spawn};
+use minos_sandbox::{Bind, Build, Exit, IdRange, Network, Sight, Spec, Status, Upper, spawn};
 
 use super::batch::Order;
 use super::gather::MAX_FILE;
@@ -139,6 +139,7 @@ fn spec(call: &Call, layers: &[PathBuf], place: &Place, limits: &Limits) -> Spec
             ..minos_sandbox::Limits::default()
         },
         hostname: "minos".to_owned(),
+        sight: Sight::default(),
         network: Network::None,
         strength: limits.strength,
         observe: false,
