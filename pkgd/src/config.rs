@@ -76,6 +76,10 @@ pub struct Args {
     #[argh(option, default = "300")]
     pub idle: u64,
 
+    /// seconds a trigger may take before it is killed and the change taken back; by default 60
+    #[argh(option, default = "60")]
+    pub trigger_seconds: u64,
+
     /// how strong the sandbox must be: full (default), or weak to build on a kernel without the
     /// required Landlock; outputs built so say it
     #[argh(option, default = "Sandbox::Full")]
@@ -149,6 +153,9 @@ impl Args {
             return Err("--then poweroff and --then reboot need --appliance: pkgd does not own \
                         this machine"
                 .to_owned());
+        }
+        if self.trigger_seconds == 0 {
+            return Err("--trigger-seconds 0 would kill every trigger: give it a second".to_owned());
         }
         Ok(())
     }

@@ -189,6 +189,9 @@ pub fn change(body: &EventBody) -> (String, String, Tone) {
         EventBody::OutputLost { step, output, why } => {
             (step, format!("output {} LOST: {}", output.short(), clean(why)), Tone::Bad)
         }
+        EventBody::StepClobbers { step, clobbers } => {
+            (step, clean(&clobbers.to_string()), Tone::Warn)
+        }
         // Handled by the caller: they change the board, not a step.
         EventBody::Progress { .. }
         | EventBody::JobFinished { .. }

@@ -62,8 +62,24 @@ fn package(request: &PackageRequest, wire: &mut Wire) {
             wire.reply(Reply::Sheet(sheet.note("Generation 7 is the current one.")));
         }
         PackageRequest::Plans { .. } => wire.reply(Reply::Sheet(changes())),
+        PackageRequest::Switch { generation, dry_run: true } => {
+            wire.reply(Reply::Sheet(outlook(*generation)));
+        }
+        PackageRequest::Rollback { steps, dry_run: true } => {
+            wire.reply(Reply::Sheet(outlook(7 - u64::from(*steps))));
+        }
         _ => wire.reply(Reply::Sheet(Sheet::new("sample"))),
     }
+}
+
+/// What a switch from generation 7 would change.
+fn outlook(to: u64) -> Sheet {
+    let row = vec!["zlib".into(), "1.3.1-1".into(), "1.3-1".into()];
+    Sheet::new("switch").fact("from", 7u64).fact("to", to).fact("paths_changed", 12u64).grid(
+        "packages",
+        &["package", "before", "after"],
+        vec![row],
+    )
 }
 
 fn proposal(wish: &Wish) -> Proposal {

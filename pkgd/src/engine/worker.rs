@@ -10,8 +10,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use minos_compare::{Report as Differences, Side};
-use minos_exec::{Cancel, Captured, Observer, Progress, Task};
+use minos_exec::{Cancel, Captured, Clobber, Observer, Progress, Task};
 use minos_model::{Digest, Failure, FailureClass, Manifest, Metrics, Phase, StepId};
+use minos_proto::Clobbers;
 use minos_sandbox::tree;
 use minos_store::{LogWriter, StoreError};
 
@@ -79,6 +80,8 @@ pub struct Placed {
     pub size: u64,
     /// Its entries.
     pub files: u64,
+    /// What it has in the place of something of its inputs.
+    pub clobbers: Vec<Clobbers>,
 }
 
 /// A step that is about to run.
@@ -93,7 +96,7 @@ pub struct Start {
     pub first: Option<Digest>,
     /// Time to let pass first.
     pub wait: Duration,
-    /// What it depends on, the lowest layer first, if the use of that is to be noted.
+    /// What it depends on, the lowest layer first.
     pub inputs: Vec<(StepId, Digest)>,
 }
 
@@ -121,7 +124,11 @@ pub fn spawn(service: &Arc<Service>, start: Start, engine: &Sender<Command>) {
                 minos_exec::run(&task, &mut listener)
             })
             .and_then(|captured| match first {
-                None => place(&service, attempt, captured).map(Made::Placed),
+                None => {
+                    let clobbers = clobbers(&captured, &inputs);
+                    listener.warn(&clobbers);
+                    place(&service, attempt, captured, clobbers).map(Made::Placed)
+                }
                 Some(first) => compare(&service, &first, &captured).map(Made::Compared),
             });
         if task.observe && result.is_ok() {
@@ -148,8 +155,25 @@ fn find_sources(service: &Service, task: &Task) -> Result<Vec<(String, PathBuf)>
     Shelf { folders: &folders, private: &private, epoch: task.epoch }.provide(recipe)
 }
 
+/// What the output took the place of, by the steps whose it is.
+fn clobbers(captured: &Captured, inputs: &[(StepId, Digest)]) -> Vec<Clobbers> {
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let named = |found: &Clobber| {
+        // Inputs are listed lowest layer first, layers are counted from the top.
+        let of = inputs.iter().rev().nth(found.layer)?.0.clone();
+        let first = found.first.display().to_string().escape_debug().to_string();
+        Some(Clobbers { of, paths: count(found.paths), same: count(found.same), first })
+    };
+    captured.clobbers.iter().filter_map(named).collect()
+}
+
 /// Moves the tree into the store and makes it durable: after this its row may be committed.
-fn place(service: &Service, attempt: u64, captured: Captured) -> Result<Placed, Failure> {
+fn place(
+    service: &Service,
+    attempt: u64,
+    captured: Captured,
+    clobbers: Vec<Clobbers>,
+) -> Result<Placed, Failure> {
     let Captured { tree, manifest, .. } = captured;
     let (size, files) = (manifest.size(), manifest.entries().len() as u64);
     let layout = service.store.layout();
@@ -160,7 +184,7 @@ fn place(service: &Service, attempt: u64, captured: Captured) -> Result<Placed, 
     let (digest, _) = placed.map_err(|e| state_failure(&e))?;
     let dir = layout.output(&digest);
     tree::syncfs(&dir).map_err(|e| io_failure(&dir, &e))?;
-    Ok(Placed { digest, size, files })
+    Ok(Placed { digest, size, files, clobbers })
 }
 
 /// Compares the capture of a second build with the output of the first.
@@ -219,6 +243,15 @@ struct Listener<'a> {
 impl Listener<'_> {
     fn millis(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Puts warnings at the end of the step's log.
+    fn warn(&mut self, clobbers: &[Clobbers]) {
+        let now = self.millis();
+        for clobbers in clobbers {
+            // A log that cannot be written shows at its end.
+            let _ = self.log.append(format!("pkgd: warning: {clobbers}\n").as_bytes(), now);
+        }
     }
 
     fn send(&self, news: News) -> Result<(), Failure> {

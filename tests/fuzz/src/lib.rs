@@ -16,7 +16,7 @@ mod texts;
 mod wire;
 
 pub use outputs::difference;
-pub use packages::{frames, header, key, manifest, package, scan, signatures};
+pub use packages::{frames, header, key, manifest, package, repository, scan, signatures};
 pub use plans::{index, plan};
 pub use recipes::{lock, recipe, recipe_index};
 pub use texts::{output_manifest, requirement, version};
@@ -54,6 +54,13 @@ pub const TARGETS: &[Target] = &[
         shape: parts::PACKAGE,
         extra: ONE_FRAME,
         rounds: 6_000,
+    },
+    Target {
+        name: "repository",
+        run: repository,
+        shape: parts::REPOSITORY,
+        extra: 0,
+        rounds: 8_000,
     },
     Target { name: "key", run: key, shape: parts::LINES, extra: 0, rounds: 6_000 },
     Target { name: "scan", run: scan, shape: parts::BYTES, extra: 0, rounds: 8_000 },

@@ -11,6 +11,7 @@
 
 pub mod capture;
 pub mod classify;
+pub mod clobber;
 pub mod driver;
 pub mod flatten;
 pub mod jobserver;
@@ -24,6 +25,7 @@ pub mod variation;
 
 pub use capture::{Captured, capture};
 pub use classify::{Facts, Stop, classify};
+pub use clobber::{Clobber, clobbers};
 pub use jobserver::Pool;
 pub use run::{Observer, Progress, run};
 pub use task::{Allowed, Cancel, Limits, Task};

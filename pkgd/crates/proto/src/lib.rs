@@ -19,7 +19,7 @@ pub mod sheet;
 
 pub use boot::{BootEvent, BootPhase};
 pub use control::{ErrorKind, ErrorReport, Hello, Role, Welcome};
-pub use event::{Event, EventBody, Recorded, RunningStep, Verdict};
+pub use event::{Clobbers, Event, EventBody, Recorded, RunningStep, Verdict};
 pub use frame::{Frame, FrameError, Tag};
 pub use packages::{
     DatabaseTask, KeyChange, Listing, PackageRequest, Progress, Proposal, RepositoryChange, Wish,

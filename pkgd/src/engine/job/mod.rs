@@ -230,8 +230,7 @@ impl RunningJob {
         };
         let task = self.task(service, work.recipe, &work.inputs, &lane, limits);
         service.live.update(step, |_| {});
-        let inputs = if task.observe { work.inputs.clone() } else { Vec::new() };
-        worker::spawn(service, lane.start(task, log, inputs), &self.outbox);
+        worker::spawn(service, lane.start(task, log, work.inputs.clone()), &self.outbox);
         self.lanes.insert(at, lane);
         self.publish(service, body);
         Ok(())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use minos_model::{Failure, Metrics, Phase, StepId, StepState};
-use minos_proto::EventBody;
+use minos_proto::{Clobbers, EventBody};
 use minos_store::{AttemptEnd, CommitOutput, Finish, PhaseDone, StoreError};
 
 use super::{Lane, RunningJob};
@@ -121,7 +121,13 @@ impl RunningJob {
         };
         let now = service.now_ms();
         let (output, id) = (placed.digest, step.id.clone());
+        let warning = |clobbers: &Clobbers| EventBody::StepClobbers {
+            step: step.id.clone(),
+            clobbers: clobbers.clone(),
+        };
+        let warnings: Vec<EventBody> = placed.clobbers.iter().map(warning).collect();
         let (committed, body) = service.store.write(|w| {
+            warnings.iter().try_for_each(|body| record::note(w, self.id, body, now))?;
             let committed = w.commit_output(commit, now)?;
             let body = EventBody::StepBuilt { step: id, output, metrics: committed.metrics };
             record::note(w, self.id, &body, now)?;
@@ -138,6 +144,7 @@ impl RunningJob {
         // The rows are committed; what the scratch folder still holds is of no use to anyone.
         self.clear(service, at, lane);
         self.outputs[at] = Some(placed.digest);
+        warnings.into_iter().for_each(|body| self.publish(service, body));
         self.publish(service, body);
         self.have(service, at)
     }
