@@ -4,11 +4,13 @@
 //! thread per connection answers requests from snapshots, one thread per running step drives a
 //! sandbox. There is no orderly shutdown to get wrong: stopping is the same as being killed.
 
+mod comparison;
 mod config;
 mod doctor;
 mod engine;
 mod host;
 mod hub;
+mod observed;
 mod seed;
 mod server;
 mod service;
@@ -42,6 +44,7 @@ use service::{Live, Service};
 fn main() -> ExitCode {
     minos_sandbox::run_if_helper();
     minos_unpack::run_if_worker();
+    system::run_if_trigger();
     let words: Vec<_> = std::env::args_os().skip(1).collect();
     if let Some((_, words)) = words.split_first().filter(|(first, _)| *first == "tool") {
         return tool::run(words);
@@ -91,6 +94,7 @@ fn run(mut args: Args) -> Result<(), String> {
     });
     stop_on(signals, to_engine);
     let served = serve(&service, inbox);
+    service.packages.close();
     seed::unmount(&mount_point);
     served
 }

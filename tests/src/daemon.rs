@@ -253,6 +253,19 @@ impl Daemon {
         }
     }
 
+    /// Waits until `step` has so many attempts.
+    ///
+    /// # Panics
+    /// It does not come to that, for [`PATIENCE`].
+    pub fn wait_for_attempt(&mut self, step: &str, count: usize) {
+        let deadline = Instant::now() + PATIENCE;
+        let request = Request::Attempts { step: step.parse().expect("a step") };
+        while !matches!(self.call(&request), Ok(Reply::Attempts(list)) if list.len() >= count) {
+            assert!(Instant::now() < deadline, "{step} has no attempt {count}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Builds a target and waits for its end.
     pub fn build(&mut self, target: &str) -> Outcome {
         let job = self.begin(target, BuildOptions::default());

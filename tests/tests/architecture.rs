@@ -20,11 +20,12 @@ const ALLOWED: &[(&str, &str)] = &[
     ("minos-store", "minos-model diffy postcard redb rustix serde zstd"),
     ("minos-sandbox", "caps landlock libc nix postcard serde"),
     ("minos-unpack", "minos-model minos-package minos-sandbox minos-store nix serde"),
+    ("minos-compare", "minos-model minos-sandbox elf serde"),
     ("minos-exec", "minos-model minos-sandbox nix"),
     (
         "minos-pkgd",
-        "minos-exec minos-model minos-package minos-plan minos-proto minos-recipe minos-sandbox minos-solve minos-store \
-         minos-unpack argh nix postcard serde toml",
+        "minos-compare minos-exec minos-model minos-package minos-plan minos-proto minos-recipe minos-sandbox minos-solve \
+         minos-store minos-unpack argh nix postcard serde toml",
     ),
     ("minos-pkgctl", "minos-model minos-proto argh nix serde serde_json"),
     ("minos-init", "minos-proto crc32fast heapless libc nix"),
@@ -36,8 +37,8 @@ const ALLOWED: &[(&str, &str)] = &[
     ),
     (
         "minos-fuzz",
-        "minos-model minos-package minos-proto minos-recipe minos-solve minos-store crc32fast postcard serde \
-         serde_json",
+        "minos-compare minos-model minos-package minos-proto minos-recipe minos-solve minos-store crc32fast postcard \
+         serde serde_json",
     ),
 ];
 

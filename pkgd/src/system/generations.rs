@@ -49,7 +49,10 @@ impl Asked<'_> {
         Ok(Sheet::new("generations").fact("current", current).grid("generations", &columns, rows))
     }
 
-    pub(super) fn switch(&self, generation: u64) -> Result<Sheet, ErrorReport> {
+    pub(super) fn switch(&self, generation: u64, dry_run: bool) -> Result<Sheet, ErrorReport> {
+        if dry_run {
+            return self.outlook(&self.row(generation)?);
+        }
         let _changing = self.packages.changing()?;
         self.audit(format!("switch to generation {generation}"))?;
         let (note, service) = (format!("switch {generation}"), self.service);
@@ -59,7 +62,27 @@ impl Asked<'_> {
         Ok(sheet.note(format!("generation {generation} is current")))
     }
 
-    pub(super) fn rollback(&self, steps: u32) -> Result<Sheet, ErrorReport> {
+    /// What a switch to a generation would change: packages, and how many paths.
+    fn outlook(&self, to: &GenerationRow) -> Result<Sheet, ErrorReport> {
+        let (from, to) = (self.current()?.number, to.number);
+        let system = self.system()?;
+        let changes = system.compare(from, to).map_err(|e| system_error(&e))?;
+        let paths = system.compare_files(from, to).map_err(|e| system_error(&e))?;
+        let count = |kind: &str| paths.iter().filter(|path| change_word(path) == kind).count();
+        let sheet = Sheet::new("switch")
+            .fact("from", from)
+            .fact("to", to)
+            .fact("paths_added", count("added"))
+            .fact("paths_changed", count("changed"))
+            .fact("paths_removed", count("removed"))
+            .grid("packages", &CHANGE_COLUMNS, changes.iter().map(change_row).collect());
+        Ok(match from == to {
+            true => sheet.note(format!("generation {to} is current already")),
+            false => sheet,
+        })
+    }
+
+    pub(super) fn rollback(&self, steps: u32, dry_run: bool) -> Result<Sheet, ErrorReport> {
         let mut at = self.current()?;
         for _ in 0..steps.max(1) {
             let parent = at.parent.and_then(|number| self.row(number).ok());
@@ -71,7 +94,7 @@ impl Asked<'_> {
                 )
             })?;
         }
-        self.switch(at.number)
+        self.switch(at.number, dry_run)
     }
 
     fn current(&self) -> Result<GenerationRow, ErrorReport> {
@@ -108,21 +131,16 @@ impl Asked<'_> {
         let changes = system.compare(from.number, to.number).map_err(|e| system_error(&e))?;
         let rows = changes.iter().map(change_row).collect();
         let sheet = Sheet::new("diff").fact("from", from.number).fact("to", to.number);
-        let sheet = sheet.grid("packages", &["package", "before", "after"], rows);
+        let sheet = sheet.grid("packages", &CHANGE_COLUMNS, rows);
         if !files {
             return Ok(sheet);
         }
         let paths = system.compare_files(from.number, to.number).map_err(|e| system_error(&e))?;
         let row = |difference: &minos_store::PathDifference| {
-            let word = match (&difference.before, &difference.after) {
-                (None, _) => "added",
-                (_, None) => "removed",
-                _ => "changed",
-            };
             let path = format!("/{}", String::from_utf8_lossy(&difference.path));
             let sizes = [&difference.before, &difference.after].map(|node| size(node.as_ref()));
             let [before, after] = sizes;
-            vec![word.into(), before, after, path.into()]
+            vec![change_word(difference).into(), before, after, path.into()]
         };
         let columns = ["change", ">before", ">after", "path"];
         Ok(sheet.grid("paths", &columns, paths.iter().map(row).collect()))
@@ -168,6 +186,16 @@ impl Asked<'_> {
         let lines = rows.iter().filter(touches).take(limit as usize);
         let columns = ["number", "at", ">from", ">to", "outcome", "what", "changes"];
         Ok(Sheet::new("history").grid("transactions", &columns, lines.map(history_row).collect()))
+    }
+}
+
+const CHANGE_COLUMNS: [&str; 3] = ["package", "before", "after"];
+
+fn change_word(difference: &minos_store::PathDifference) -> &'static str {
+    match (&difference.before, &difference.after) {
+        (None, _) => "added",
+        (_, None) => "removed",
+        _ => "changed",
     }
 }
 

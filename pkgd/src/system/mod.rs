@@ -11,12 +11,15 @@ mod contents;
 mod database;
 mod errors;
 mod files;
+mod found;
 mod generations;
 mod keys;
 mod look;
+mod mounts;
 mod pack;
 mod plans;
 mod propose;
+mod published;
 mod repositories;
 mod sysroots;
 mod triggers;
@@ -35,7 +38,9 @@ use crate::service::{Peer, Service, state_error};
 use errors::system_error;
 use keys::Keys;
 use plans::Plans;
+use published::Look;
 use repositories::Repositories;
+pub use triggers::batch::run_if_batch as run_if_trigger;
 use universe::Cache;
 
 /// Told how far a change is.
@@ -71,7 +76,13 @@ impl Packages {
         };
         let settled = packages.system().and_then(|s| s.settle(now).map_err(|e| system_error(&e)));
         settled.map_err(|e| e.to_string())?;
+        sysroots::show_all(packages.store.layout().root());
         Ok(packages)
+    }
+
+    /// Takes back what the machine holds of it: the mounts of sysroots.
+    pub fn close(&self) {
+        sysroots::hide_all(self.store.layout().root());
     }
 
     fn system(&self) -> Result<System<'_>, ErrorReport> {
@@ -163,8 +174,8 @@ impl<'a> Asked<'a> {
             R::Verify { names, quick, repair } => self.verify(&names, quick, repair),
             R::Hold { names, release, note } => self.hold(&names, release, &note),
             R::Generations => self.generations(),
-            R::Switch { generation } => self.switch(generation),
-            R::Rollback { steps } => self.rollback(steps),
+            R::Switch { generation, dry_run } => self.switch(generation, dry_run),
+            R::Rollback { steps, dry_run } => self.rollback(steps, dry_run),
             R::Diff { from, to, files } => self.diff(from, to, files),
             R::Pin { generation, release, note } => self.pin(generation, release, &note),
             R::Collect { dry_run, keep } => self.collect(dry_run, keep),
@@ -191,6 +202,12 @@ impl<'a> Asked<'a> {
     fn audit(&self, what: String) -> Result<(), ErrorReport> {
         let peer = self.peer.clone();
         self.service.ask(|reply| Command::Audit { what, peer, reply }).map(|_| ())
+    }
+
+    /// What looks at repositories, as whoever asked trusts them and now.
+    fn look(&self, allow_expired: bool) -> Result<Look, ErrorReport> {
+        let now_s = self.service.now_ms() / 1000;
+        Ok(Look { trust: self.packages.keys.load()?, now_s, allow_expired })
     }
 
     fn progress(&self, stage: &str, subject: Option<String>, done: u64, total: u64) {

@@ -45,7 +45,7 @@ impl Asked<'_> {
         let _changing = packages.changing()?;
         let what = if names.is_empty() { "the system".to_owned() } else { names.join(" ") };
         self.audit(format!("repair {what}"))?;
-        let known = packages.repositories.known(|| packages.keys.load())?;
+        let known = packages.repositories.known(|| self.look(false))?;
         let tell = |_: u64, _: &str| {};
         let contents = Contents::new(&known, packages.keys.load()?, &tell);
         let done = self.system()?.repair(Some(&contents)).map_err(|e| system_error(&e))?;

@@ -137,7 +137,7 @@ macro_rules! sessions {
 }
 
 sessions! {
-    header signatures manifest frames package key scan version requirement output_manifest frame plan index recipe lock
+    header signatures manifest frames package key scan version requirement output_manifest difference frame plan index recipe lock
     recipe_index
 }
 

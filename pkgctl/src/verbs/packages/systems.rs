@@ -1,11 +1,11 @@
 //! Verbs about generations and sysroots.
 
 use argh::FlagInfo;
-use minos_proto::PackageRequest;
+use minos_proto::{Field, PackageRequest};
 
-use super::change::{YES, consent};
-use super::flow::{confirm, show};
-use crate::context::Context;
+use super::change::{DRY_RUN, YES, consent};
+use super::flow::{confirm, look, show};
+use crate::context::{Context, unexpected};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::spec::{Given, Spec, maybe, one, option, several, switch};
@@ -19,16 +19,19 @@ pub static GENERATIONS: Spec = Spec {
 
 pub static SWITCH: Spec = Spec {
     words: &[one("generation", "its number")],
-    flags: &[YES],
+    flags: &[YES, DRY_RUN],
     run: Some(switch_to),
-    ..Spec::new("switch", "Makes a generation the current one. Asks first.")
+    ..Spec::new("switch", "Makes a generation the current one. Shows what changes and asks first.")
 };
 
 pub static ROLLBACK: Spec = Spec {
     words: &[maybe("steps", "how many generations back (default 1)")],
-    flags: &[YES],
+    flags: &[YES, DRY_RUN],
     run: Some(rollback),
-    ..Spec::new("rollback", "Goes back to the generation before the current one. Asks first.")
+    ..Spec::new(
+        "rollback",
+        "Goes back to the generation before the current one. Shows what changes and asks first.",
+    )
 };
 
 pub static DIFF: Spec = Spec {
@@ -71,7 +74,7 @@ pub static SYSROOT: Spec = Spec {
 fn switch_to(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
     let generation = given.needed(0)?;
     let question = format!("Make generation {generation} the current one?");
-    confirm(context, None, &question, consent(given), PackageRequest::Switch { generation })
+    travel(given, context, PackageRequest::Switch { generation, dry_run: true }, &question)
 }
 
 fn rollback(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
@@ -81,7 +84,24 @@ fn rollback(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
         1 => "Go back to the generation before the current one?".into(),
         n => format!("Go back {n} generations?"),
     };
-    confirm(context, None, &question, consent(given), PackageRequest::Rollback { steps })
+    travel(given, context, PackageRequest::Rollback { steps, dry_run: true }, &question)
+}
+
+/// Shows what `outlook` says, asks, and goes to the generation that was shown, whatever is current then.
+fn travel(
+    given: &Given,
+    context: &mut Context<'_>,
+    outlook: PackageRequest,
+    question: &str,
+) -> Result<Exit, Error> {
+    let sheet = look(context, outlook)?;
+    if given.has("--dry-run") {
+        return Ok(Exit::Ok);
+    }
+    let Some(Field::Number(generation)) = sheet.find("to") else { return Err(unexpected()) };
+    let generation = generation.unsigned_abs();
+    let go = PackageRequest::Switch { generation, dry_run: false };
+    confirm(context, None, question, consent(given), go)
 }
 
 fn diff(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {

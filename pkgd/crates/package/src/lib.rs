@@ -19,6 +19,7 @@ pub mod index;
 pub mod keys;
 pub mod pack;
 pub mod reader;
+pub mod repository;
 pub mod scan;
 pub mod sign;
 pub mod writer;

@@ -19,7 +19,7 @@ pub mod sheet;
 
 pub use boot::{BootEvent, BootPhase};
 pub use control::{ErrorKind, ErrorReport, Hello, Role, Welcome};
-pub use event::{Event, EventBody, Recorded, RunningStep, Verdict};
+pub use event::{Clobbers, Event, EventBody, Recorded, RunningStep, Verdict};
 pub use frame::{Frame, FrameError, Tag};
 pub use packages::{
     DatabaseTask, KeyChange, Listing, PackageRequest, Progress, Proposal, RepositoryChange, Wish,
@@ -32,4 +32,4 @@ pub use request::{BuildOptions, Reply, Request};
 pub use sheet::{Column, Field, Grid, Sheet};
 
 /// The version of everything in this crate. Raised with each change that an older peer would misread.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;

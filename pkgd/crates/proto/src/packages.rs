@@ -81,7 +81,10 @@ pub enum RepositoryChange {
         name: String,
     },
     /// Look at all folders again.
-    Sync,
+    Sync {
+        /// Also offer what stands in lists that have expired.
+        allow_expired: bool,
+    },
 }
 
 /// Care of the database.
@@ -173,11 +176,15 @@ pub enum PackageRequest {
     Switch {
         /// Its number.
         generation: u64,
+        /// Only say what would change.
+        dry_run: bool,
     },
     /// Goes back so many generations from the current one.
     Rollback {
         /// How many; 1 is the one before.
         steps: u32,
+        /// Only say what would change.
+        dry_run: bool,
     },
     /// What differs between two generations.
     Diff {
@@ -242,8 +249,6 @@ impl PackageRequest {
     pub const fn changes(&self) -> bool {
         match self {
             Self::Apply { .. }
-            | Self::Switch { .. }
-            | Self::Rollback { .. }
             | Self::Pin { .. }
             | Self::Keys(Some(_))
             | Self::Repositories(Some(_))
@@ -253,7 +258,9 @@ impl PackageRequest {
             | Self::Database(_) => true,
             Self::Verify { repair, .. } => *repair,
             Self::Hold { names, .. } => !names.is_empty(),
-            Self::Collect { dry_run, .. } => !*dry_run,
+            Self::Switch { dry_run, .. }
+            | Self::Rollback { dry_run, .. }
+            | Self::Collect { dry_run, .. } => !*dry_run,
             _ => false,
         }
     }
