@@ -28,7 +28,7 @@ const ALLOWED: &[(&str, &str)] = &[
          minos-store minos-unpack argh nix postcard serde toml",
     ),
     ("minos-pkgctl", "minos-model minos-proto argh nix serde serde_json"),
-    ("minos-init", "minos-proto crc32fast heapless libc nix"),
+    ("minos-init", "minos-proto heapless libc nix"),
     ("minos-image", "minos-recipe argh gpt serde serde_json sha2 toml ureq uuid zstd"),
     ("minos-qemu", "minos-proto argh libc serde_json"),
     (
