@@ -48,7 +48,7 @@ pub fn capture(tree: &Path, task: &Task) -> Result<Captured, Failure> {
 
 fn manifest(tree: &Path, task: &Task) -> Result<Manifest, Refusal> {
     let open = |path: &Path| Dir::open(path).map_err(|e| Refusal::Io(path.to_owned(), e));
-    let lower = task.layers.iter().map(|layer| Ok((layer.as_path(), open(layer)?)));
+    let lower = task.layers().map(|layer| Ok((layer, open(layer)?)));
     let mut walk = Walk {
         task,
         lower: lower.collect::<Result<_, _>>()?,

@@ -144,20 +144,22 @@ fn root_layers(
     layers: &Layers,
     observer: &mut dyn Observer,
 ) -> Result<RootLayers, (PathBuf, io::Error)> {
-    let unmerged = RootLayers { layers: task.layers.clone(), plain: 1 };
-    let Some((seed, inputs)) = task.layers.split_last().filter(|(_, inputs)| !inputs.is_empty())
-    else {
+    // The seed is known to hold no marks, an output is not.
+    let own = usize::from(task.seed.is_some());
+    let unmerged = RootLayers { layers: task.layers().map(Path::to_owned).collect(), plain: own };
+    if task.inputs.is_empty() {
         return Ok(unmerged);
-    };
+    }
     let target = layers.inputs();
     if target.symlink_metadata().is_ok() {
         observer.discard(&target).map_err(|e| (target.clone(), e))?;
     }
-    Ok(match flatten(inputs, seed, &target, task.epoch)? {
+    Ok(match flatten(&task.inputs, task.seed.as_deref(), &target, task.epoch)? {
         Flat::Refused => unmerged,
-        Flat::Tree { marked } => {
-            RootLayers { layers: vec![target, seed.clone()], plain: if marked { 1 } else { 2 } }
-        }
+        Flat::Tree { marked } => RootLayers {
+            layers: [target].into_iter().chain(task.seed.clone()).collect(),
+            plain: own + usize::from(!marked),
+        },
     })
 }
 

@@ -197,12 +197,17 @@ fn step(graph: &Graph<'_>, node: NodeIndex, position: &[usize], wanted: &HashSet
 /// Sorts the inputs of every step by depth (the longest chain below them), then book order, then
 /// name. What depends on another lies above it, and the target has no say in it, unlike in the
 /// position: the same step has the same root, and so the same key, in every plan.
+///
+/// Before all that, what was made without the seed lies above what was made on it, stage by stage: the final
+/// system takes the place of the temporary tools, however little of them a part of it was built with.
 fn layer_inputs(steps: &mut [Step]) {
     let mut depths = vec![0_usize; steps.len()];
     for at in 0..steps.len() {
         depths[at] = steps[at].inputs.iter().map(|input| depths[*input] + 1).max().unwrap_or(0);
         let mut inputs = core::mem::take(&mut steps[at].inputs);
-        let rank = |i: &usize| (depths[*i], steps[*i].order, &steps[*i].id);
+        let later = |stage: Stage| (!stage.seeded()).then_some(stage);
+        let rank =
+            |i: &usize| (later(steps[*i].stage), depths[*i], steps[*i].order, &steps[*i].id);
         inputs.sort_by(|a, b| rank(a).cmp(&rank(b)));
         steps[at].inputs = inputs;
     }
