@@ -1,0 +1,2 @@
+make SHLIB_LIBS="-lncursesw" DESTDIR="$PWD/dest" install
+cp -a --remove-destination dest/. /
