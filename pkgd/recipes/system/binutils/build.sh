@@ -1,1 +1,1 @@
-make -C build MAKEINFO=true tooldir=/usr
+make -C build tooldir=/usr

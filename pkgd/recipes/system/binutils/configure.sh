@@ -11,5 +11,4 @@ cd build
              --enable-new-dtags                 \
              --with-system-zlib                 \
              --enable-default-hash-style=gnu    \
-             --enable-deterministic-archives    \
-             MAKEINFO=true
+             --enable-deterministic-archives

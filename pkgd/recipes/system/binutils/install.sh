@@ -1,4 +1,4 @@
-make -C build MAKEINFO=true tooldir=/usr DESTDIR="$PWD/dest" install
+make -C build tooldir=/usr DESTDIR="$PWD/dest" install
 # The book: static libraries that nobody links.
 rm -f dest/usr/lib/lib{bfd,ctf,ctf-nobfd,gprofng,opcodes,sframe}.a
 rm -rf dest/usr/share/doc/gprofng

@@ -1,0 +1,2 @@
+make install
+rm -f /usr/share/info/dir

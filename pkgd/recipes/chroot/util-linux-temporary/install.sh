@@ -1,0 +1,2 @@
+install -d /var/lib/hwclock
+make install
