@@ -206,8 +206,7 @@ fn layer_inputs(steps: &mut [Step]) {
         depths[at] = steps[at].inputs.iter().map(|input| depths[*input] + 1).max().unwrap_or(0);
         let mut inputs = core::mem::take(&mut steps[at].inputs);
         let later = |stage: Stage| (!stage.seeded()).then_some(stage);
-        let rank =
-            |i: &usize| (later(steps[*i].stage), depths[*i], steps[*i].order, &steps[*i].id);
+        let rank = |i: &usize| (later(steps[*i].stage), depths[*i], steps[*i].order, &steps[*i].id);
         inputs.sort_by(|a, b| rank(a).cmp(&rank(b)));
         steps[at].inputs = inputs;
     }

@@ -287,7 +287,8 @@ impl Resolver<'_> {
     fn root(&mut self, draft: &Draft) {
         let stage = draft.stage.get_ref();
         if !stage.seeded() && draft.deps.build.is_empty() {
-            let message = format!("a step of stage {stage} has no seed below it, and no dependencies");
+            let message =
+                format!("a step of stage {stage} has no seed below it, and no dependencies");
             let hint = "name what its root is made of in [deps] build";
             self.say(Rule::BadValue, Some(&draft.stage), message, hint);
         }

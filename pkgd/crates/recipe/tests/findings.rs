@@ -331,9 +331,17 @@ fn a_group_stands_for_its_members() {
 #[test]
 fn groups_that_cannot_be_depended_on() {
     for (old, new, want) in [
-        ("@tools", "@tool", "a depends on '@tool', and no step is in demo/tool [unknown-dependency]"),
+        (
+            "@tools",
+            "@tool",
+            "a depends on '@tool', and no step is in demo/tool [unknown-dependency]",
+        ),
         ("@tools", "@", "is not a valid name"),
-        ("\"@tools\"", "\"b\", \"@tools\"", "dependency 'b' is in '@tools' too [duplicate-dependency]"),
+        (
+            "\"@tools\"",
+            "\"b\", \"@tools\"",
+            "dependency 'b' is in '@tools' too [duplicate-dependency]",
+        ),
         (
             "[deps]",
             "[group]\nnames = [\"tools\"]\n\n[deps]",
