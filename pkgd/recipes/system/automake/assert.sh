@@ -4,4 +4,4 @@ echo 'dist_data_DATA = configure.ac' > Makefile.am
 autoreconf -i
 ./configure
 make DESTDIR="$PWD/dest" install
-test -f dest/usr/local/share/a/configure.ac
+test -f dest/usr/local/share/configure.ac
