@@ -28,5 +28,5 @@ int main() { std::vector<int> v{20, 22}; std::cout << v.at(0) + v.at(1) << std::
 CC
 c++ -flto hello.cc -o hello
 test "$(./hello)" = 42
-ldd hello | grep -E 'libstdc++.so.6 => /(usr/)?lib/'
+ldd hello | grep -E 'libstdc\+\+\.so\.6 => /(usr/)?lib/'
 if grep -F /lfs dummy.log; then exit 1; fi

@@ -2,4 +2,4 @@ cd "$(mktemp -d)"
 seq 10000 > numbers
 xz -k numbers
 xzcat numbers.xz | cmp - numbers
-ldd /usr/bin/xz | grep -E 'liblzma.so.5 => /(usr/)?lib/'
+ldd /usr/bin/xz | grep -E 'liblzma\.so\.5 => /(usr/)?lib/'
