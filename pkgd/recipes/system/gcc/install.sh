@@ -8,4 +8,6 @@ mkdir -p dest/usr/lib/bfd-plugins dest/usr/share/gdb/auto-load/usr/lib
 triplet="$(dest/usr/bin/gcc -dumpmachine)"
 ln -sf "../../libexec/gcc/$triplet/14.2.0/liblto_plugin.so" dest/usr/lib/bfd-plugins/liblto_plugin.so
 mv dest/usr/lib/*gdb.py dest/usr/share/gdb/auto-load/usr/lib/
+# The book deletes them all in the end: libtool's notes name places where nothing is.
+find dest -name '*.la' -delete
 cp -a --remove-destination dest/. /
