@@ -6,20 +6,14 @@ use std::path::{Path, PathBuf};
 use crate::tool::Run;
 use crate::{Artefact, Error, How, Layout, Result, cache};
 
-/// The label by which init finds it, also the GPT name and the virtio serial.
-pub const LABEL: &str = "minos-state";
+use minos_disk::ext4::{BLOCK, FEATURES, journal};
+pub use minos_disk::ext4::{LABEL, MINIMUM};
+
 /// A random one, made once: the same for every state disk, so that two are the same bytes.
 const UUID: &str = "5f0a1c86-6d1f-4c1b-9a5e-3d1c7c0b7a01";
 /// Seed of the directory hash, random and made once, for the same reason.
 const HASH_SEED: &str = "c2a9f1de-7f0b-4d5c-8b35-0f6f6ad0e5b2";
-/// Spelled out, so that neither the host's mke2fs.conf nor its e2fsprogs version has a say.
-const FEATURES: &str = "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,\
-                        flex_bg,sparse_super,large_file,huge_file,dir_nlink,extra_isize,\
-                        metadata_csum,verity";
-/// Smaller leaves no room for a journal and one build.
-pub const MINIMUM: u64 = 64 << 20;
 const EPOCH: &str = "1740787200";
-const BLOCK: u64 = 4096;
 
 /// An empty state disk.
 #[derive(Debug, Clone)]
@@ -78,11 +72,6 @@ pub fn format(path: &Path, offset: u64, bytes: u64) -> Result<()> {
         .arg((bytes / BLOCK).to_string())
         .output()?;
     Ok(())
-}
-
-/// The journal's size: large enough for bursts of a build where there is room for it.
-fn journal(bytes: u64) -> &'static str {
-    if bytes >= 1 << 30 { "size=64" } else { "size=8" }
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ),
     ("minos-pkgctl", "minos-model minos-proto argh nix serde serde_json"),
     ("minos-init", "minos-proto heapless libc nix"),
-    ("minos-image", "minos-recipe argh gpt serde serde_json sha2 toml ureq uuid zstd"),
+    ("minos-image", "minos-disk minos-recipe argh serde serde_json sha2 toml ureq zstd"),
     ("minos-qemu", "minos-proto argh libc serde_json"),
     (
         "minos-tests",

@@ -2,7 +2,6 @@
 //! and the seed, sources and state as partitions found by name.
 
 mod esp;
-mod gpt_image;
 mod uki;
 
 use std::fs::{self, File};
@@ -10,7 +9,8 @@ use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use crate::{Artefact, Error, How, Layout, Progress, Result, cache, state_disk};
-use gpt_image::{Kind, Part};
+use minos_disk::table::{self, Disk};
+use minos_disk::{Extent, Kind, Part};
 
 /// Screen and serial line; the last one is where `/dev/console` goes when it exists.
 pub const CMDLINE: &str = "console=tty0 console=ttyS0,115200 panic=-1";
@@ -71,15 +71,27 @@ fn write(request: &Request, esp: &Path, disk: &Path, progress: &dyn Progress) ->
         parts.push(Part { kind: *kind, name, bytes });
     }
     parts.push(Part { kind: Kind::Linux, name: state_disk::LABEL, bytes: request.state_bytes });
-    let offsets = gpt_image::create(disk, &parts)?;
-    for ((_, name, path), offset) in files.iter().zip(&offsets) {
+    let extents = partition(disk, &parts)?;
+    for ((_, name, path), extent) in files.iter().zip(&extents) {
         progress.step(&format!("disk: writing {name}"));
-        copy_to(path, disk, *offset)?;
+        copy_to(path, disk, extent.offset)?;
     }
-    match offsets.last() {
-        Some(offset) => state_disk::format(disk, *offset, request.state_bytes),
+    match extents.last() {
+        Some(extent) => state_disk::format(disk, extent.offset, request.state_bytes),
         None => Ok(()),
     }
+}
+
+/// Creates a sparse image just large enough with these partitions. Their GUIDs are those of every such image, so that
+/// the same inputs are the same bytes.
+fn partition(path: &Path, parts: &[Part<'_>]) -> Result<Vec<Extent>> {
+    let bytes = table::smallest(parts);
+    let mut options = File::options();
+    let file = options.read(true).write(true).create(true).truncate(true).open(path);
+    let file = file.map_err(Error::io("create", path))?;
+    file.set_len(bytes).map_err(Error::io("set the size of", path))?;
+    table::create(Disk { file: &file, path, bytes, sector: 512 }, parts, b"")
+        .map_err(|e| Error::parse(path, e.to_string()))
 }
 
 fn copy_to(from: &Path, disk: &Path, offset: u64) -> Result<()> {
