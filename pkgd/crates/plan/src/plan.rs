@@ -213,10 +213,16 @@ fn step(graph: &Graph<'_>, node: NodeIndex, position: &[usize], wanted: &HashSet
 /// name. What depends on another lies above it, and the target has no say in it, unlike in the
 /// position: the same step has the same root, and so the same key, in every plan. `ranks` has the place of
 /// each step by book order and name.
+///
+/// Before all that, what was made without the seed lies above what was made on it, stage by stage: the final
+/// system takes the place of the temporary tools, however little of them a part of it was built with.
 fn layer_inputs(steps: &mut [Step], ranks: &[usize]) {
     let mut depths = vec![0_usize; steps.len()];
     for at in 0..steps.len() {
         depths[at] = steps[at].inputs.iter().map(|input| depths[*input] + 1).max().unwrap_or(0);
-        steps[at].inputs.sort_unstable_by_key(|input| (depths[*input], ranks[*input]));
+        let mut inputs = core::mem::take(&mut steps[at].inputs);
+        let later = |stage: Stage| (!stage.seeded()).then_some(stage);
+        inputs.sort_unstable_by_key(|i| (later(steps[*i].stage), depths[*i], ranks[*i]));
+        steps[at].inputs = inputs;
     }
 }
