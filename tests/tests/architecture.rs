@@ -205,7 +205,6 @@ const SHELLS: &[(&str, &str)] = &[
         "inside the box: the script of a recipe, which is what it is there for",
     ),
     ("pkgd/src/doctor/mod.rs", "inside the box: a constant that asks for the versions of tools"),
-    ("pkgd/src/system/triggers/table.rs", "no shell: an option of mandb"),
     ("image/src/tool.rs", "tests of the runner, on the machine of who makes images"),
     ("qemu/src/process.rs", "tests of the launcher, on the machine of who starts it"),
     ("pkgd/crates/sandbox/src/meter.rs", "tests of the meter"),
