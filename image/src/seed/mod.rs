@@ -4,6 +4,7 @@
 //! task key. So a seed that was made once from the same request is used again until
 //! [`Request::update`] asks apt anew; then the cache key is the exact list of package versions.
 
+mod folder;
 mod manifest;
 
 use std::fs;
@@ -47,7 +48,8 @@ pub struct Request {
     pub update: bool,
     /// The Debian mirror; the host's own when not given.
     pub mirror: Option<String>,
-    /// Also unpack it into this folder, which must not exist.
+    /// Also unpack it into this folder. One that holds this seed is left as it is, one with another
+    /// seed is replaced, anything else is refused.
     pub unpack: Option<PathBuf>,
 }
 
@@ -63,7 +65,7 @@ pub fn make(layout: &Layout, request: &Request, progress: &dyn Progress) -> Resu
     };
     let artefacts = place(layout, &entry, how)?;
     if let Some(dir) = &request.unpack {
-        unpack(&entry.join("seed.squashfs"), dir, &log, progress)?;
+        folder::unpack(&entry, dir, &log, progress)?;
     }
     Ok(artefacts)
 }
@@ -216,16 +218,6 @@ fn place(layout: &Layout, entry: &Path, how: How) -> Result<Vec<Artefact>> {
         artefacts.push(Artefact::of(file, &to, how)?);
     }
     Ok(artefacts)
-}
-
-fn unpack(image: &Path, dir: &Path, log: &Path, progress: &dyn Progress) -> Result<()> {
-    if dir.exists() {
-        let why = format!("{} exists already; name a new folder to unpack into", dir.display());
-        return Err(Error::request(why));
-    }
-    progress.step(&format!("seed: unpacking into {}", dir.display()));
-    let run = Run::new("unsquashfs")?.args(["-no-progress", "-quiet", "-d"]).arg(dir).arg(image);
-    run.logged(log, "unsquashfs", progress)
 }
 
 #[cfg(test)]

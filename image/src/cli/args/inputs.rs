@@ -55,7 +55,7 @@ pub struct Seed {
     /// debian mirror (default: the one apt uses here)
     #[argh(option)]
     mirror: Option<String>,
-    /// also unpack it into this new folder (needs root)
+    /// also unpack it into this folder, unless it is there already (needs root)
     #[argh(option)]
     unpack: Option<PathBuf>,
     /// answer in JSON
