@@ -82,6 +82,8 @@ pub struct Options {
     pub console: Option<String<VALUE>>,
     /// `minos.state=LABEL`: the name of the state disk; default `minos-state`.
     pub state: Option<String<VALUE>>,
+    /// `minos.generation=N`: boot this generation, this time; 0 is the initramfs itself.
+    pub generation: Option<u64>,
     /// `minos.rescue`: stop at the rescue prompt before disks are touched.
     pub rescue: bool,
     /// `minos.watchdog=SECONDS`; 0 leaves it alone.
@@ -105,6 +107,7 @@ impl Default for Options {
             then: None,
             console: None,
             state: None,
+            generation: None,
             rescue: false,
             watchdog: WATCHDOG_SECONDS,
             log: LogLevel::Normal,
@@ -147,8 +150,17 @@ impl Options {
             self.rescue = flag(value)?;
             return Ok(());
         }
-        let known =
-            ["build", "then", "console", "state", "watchdog", "log", "jobs", "restart_limit"];
+        let known = [
+            "build",
+            "then",
+            "console",
+            "state",
+            "generation",
+            "watchdog",
+            "log",
+            "jobs",
+            "restart_limit",
+        ];
         if !known.contains(&key) {
             return Err("this key is not known");
         }
@@ -160,6 +172,10 @@ impl Options {
             }
             "console" => self.console = Some(device(value)?),
             "state" => self.state = Some(text(value)?),
+            "generation" => {
+                self.generation =
+                    Some(value.parse().map_err(|_| "not the number of a generation")?);
+            }
             "watchdog" => self.watchdog = number(value, 0, 3600, "not seconds from 0 to 3600")?,
             "log" => self.log = LogLevel::parse(value).ok_or("not one of quiet, normal, debug")?,
             "jobs" => self.jobs = Some(number(value, 1, 1024, "not a number from 1 to 1024")?),
@@ -257,13 +273,14 @@ mod tests {
         let o = Options::parse(
             "console=ttyS0 quiet minos.build=base/zlib minos.then=poweroff minos.console=/dev/ttyS1 \
              minos.state=my-disk minos.rescue minos.watchdog=60 minos.log=debug minos.jobs=4 \
-             minos.restart_limit=3 panic=-1\n",
+             minos.restart_limit=3 minos.generation=7 panic=-1\n",
         );
         assert_eq!(o.build.as_deref(), Some("base/zlib"));
         assert_eq!(o.then, Some(Then::PowerOff));
         assert_eq!(o.console.as_deref(), Some("ttyS1"));
         assert_eq!(o.state.as_deref(), Some("my-disk"));
         assert!(o.rescue);
+        assert_eq!(o.generation, Some(7));
         assert_eq!(
             (o.watchdog, o.log, o.jobs, o.restart_limit),
             (60, LogLevel::Debug, Some(4), Some(3))
@@ -293,6 +310,8 @@ mod tests {
             "minos.rescue=maybe",
             "minos.",
             "minos.restart_limit=256",
+            "minos.generation=-1",
+            "minos.generation=latest",
         ] {
             let o = Options::parse(word);
             assert_eq!(o.warnings.len(), 1, "{word}");

@@ -65,10 +65,9 @@ pub fn find(sys: &mut dyn Sys, wanted: &str) -> Result<Option<Disk>> {
     sys.list("/sys/class/block", &mut |name| {
         if !name.starts_with("loop") && !name.starts_with("ram") {
             // Devices over the limit are passed over.
-            let _ = Name::try_from(name).map(|n| names.push(n));
+            let _ = Name::try_from(name).map(|n| put_in_order(&mut names, n));
         }
     })?;
-    names.sort_unstable();
     for by in [By::Serial, By::PartName, By::Label] {
         for name in &names {
             if is_called(sys, name, by, wanted) {
@@ -79,6 +78,13 @@ pub fn find(sys: &mut dyn Sys, wanted: &str) -> Result<Option<Disk>> {
         }
     }
     Ok(None)
+}
+
+/// Puts a value where it belongs in a sorted list; one over the limit is passed over. A sort of the standard
+/// library is three kilobytes of PID 1.
+pub(crate) fn put_in_order<T: Ord, const N: usize>(list: &mut Vec<T, N>, value: T) {
+    let at = list.iter().position(|other| *other > value).unwrap_or(list.len());
+    let _ = list.insert(at, value);
 }
 
 fn is_called(sys: &mut dyn Sys, name: &str, by: By, wanted: &str) -> bool {
@@ -174,7 +180,7 @@ pub fn device(name: &str) -> String<{ crate::kernel::PATH }> {
 mod tests {
     use proptest::prelude::{any, prop_assert, proptest};
 
-    use super::{Ext4, device, part_name};
+    use super::{Ext4, device, part_name, put_in_order};
 
     fn image(label: &[u8], incompat: u16, state: u16) -> Vec<u8> {
         let mut b = vec![0u8; 1024];
@@ -197,6 +203,13 @@ mod tests {
         assert!(dirty.needs_recovery && dirty.has_errors);
         assert_eq!(Ext4::parse(&image(b"\xff\xfe", 0, 0)).unwrap().label(), "");
         assert_eq!(Ext4::parse(b"hsqs"), None);
+    }
+
+    #[test]
+    fn a_list_stays_in_order_and_within_its_limit() {
+        let mut list = heapless::Vec::<u8, 4>::new();
+        [3, 1, 2, 1, 9, 0].into_iter().for_each(|n| put_in_order(&mut list, n));
+        assert_eq!(list, [1, 1, 2, 3]);
     }
 
     #[test]

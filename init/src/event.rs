@@ -44,15 +44,15 @@ pub enum Why {
 impl Why {
     /// pkgd is not running and nobody but the operator will start it: time ends the machine.
     pub(crate) const fn is_fatal(self) -> bool {
-        !matches!(self, Self::GaveUp(Service::Console))
+        !matches!(self, Self::GaveUp(Service::Console | Service::Other(_)))
     }
 
     /// What the boot record says while the prompt is open.
     pub const fn reason(self) -> Reason {
         match self {
-            Self::Asked | Self::GaveUp(Service::Console) => Reason::InProgress,
-            Self::Step(_) => Reason::BootFailed,
             Self::GaveUp(Service::Pkgd) => Reason::PkgdGaveUp,
+            Self::Asked | Self::GaveUp(_) => Reason::InProgress,
+            Self::Step(_) => Reason::BootFailed,
         }
     }
 }
@@ -62,9 +62,21 @@ impl core::fmt::Display for Why {
         match self {
             Self::Asked => f.write_str("minos.rescue is on the kernel command line"),
             Self::Step(name) => write!(f, "boot step \"{name}\" failed"),
-            Self::GaveUp(s) => write!(f, "{} failed too often in a row", s.name()),
+            Self::GaveUp(Service::Pkgd) => f.write_str("pkgd failed too often in a row"),
+            Self::GaveUp(_) => f.write_str("console failed too often in a row"),
         }
     }
+}
+
+/// What a generation failed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The check with this index.
+    Check(u8),
+    /// A service.
+    Service(Service),
+    /// Its root; the runtime knows which part.
+    Root,
 }
 
 /// How a step went.
@@ -121,8 +133,12 @@ pub enum Event {
     NotStarted(Service),
     /// A service's process ended.
     Ended(Service, Exit),
-    /// pkgd said that it is ready.
-    Ready,
+    /// A service said that it is ready.
+    Ready(Service),
+    /// The command of a check was started, or could not be.
+    CheckStarted(Option<u32>),
+    /// The command of a check ended.
+    CheckEnded(Exit),
     /// init has no child left.
     NoChildren,
     /// Somebody asked for the end.
@@ -157,8 +173,20 @@ pub enum Action {
         /// Milliseconds until then.
         delay: Ms,
     },
-    /// pkgd did not become ready in time.
-    NotReady,
+    /// A service was not ready, or not done, in time.
+    NotReady(Service),
+    /// A service failed too often; the machine goes on without it.
+    Lost(Service),
+    /// Run the command of this check and answer.
+    Check(u8),
+    /// This check is passed.
+    Passed(u8),
+    /// End the command of the current check, by its pid.
+    EndCheck(u32),
+    /// All checks are passed: the generation is good.
+    Proven,
+    /// The generation is bad, and why; the end follows.
+    Judged(Reason, Blame),
     /// Open the rescue prompt.
     OpenRescue(Why),
     /// Close it.
@@ -176,7 +204,7 @@ pub enum Action {
 }
 
 /// The most actions one event can cause; checked by the exhaustive test.
-pub const MAX_ACTIONS: usize = 16;
+pub const MAX_ACTIONS: usize = 48;
 
 /// The actions of one step of the machine, in order.
 #[derive(Debug, Default)]

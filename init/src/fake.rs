@@ -40,6 +40,8 @@ impl Default for Behaviour {
 struct Child {
     ends: Option<(u64, Exit)>,
     obeys_term: bool,
+    /// What a helper does; it is done when it ends, unless it is killed before.
+    job: Option<Job>,
 }
 
 /// What there is.
@@ -61,12 +63,18 @@ pub struct World {
     pub fed: Vec<(u64, u8)>,
     pub pkgd: Behaviour,
     pub shell: Behaviour,
+    /// Programs that behave in a way of their own.
+    pub programs: BTreeMap<&'static str, Behaviour>,
     pub hangs: fn(&Job) -> bool,
+    /// How long a helper takes, in milliseconds.
+    pub helper_ms: u64,
     pub mounted: Vec<String>,
     pub busy: BTreeSet<String>,
     /// File systems whose disk takes nothing any more; they can be unmounted like any other.
     pub dead: BTreeSet<String>,
     pub read_only: Vec<String>,
+    /// Directories and programs that are not there; all others are.
+    pub missing: BTreeSet<String>,
     pub log: Vec<String>,
     pub spawned: Vec<(u64, Vec<String>)>,
     pub reboots: Vec<End>,
@@ -122,11 +130,14 @@ impl Fake {
             fed: vec![],
             pkgd: Behaviour::default(),
             shell: Behaviour::default(),
+            programs: BTreeMap::new(),
             hangs: |_| false,
+            helper_ms: 1,
             mounted: vec![],
             busy: BTreeSet::new(),
             dead: BTreeSet::new(),
             read_only: vec![],
+            missing: BTreeSet::new(),
             log: vec![],
             spawned: vec![],
             reboots: vec![],
@@ -164,13 +175,35 @@ impl World {
         self.hung_up.extend(fds);
     }
 
+    /// A mount, and all below it, is at another place.
+    fn rebase(&mut self, from: &str, to: &str) {
+        let below = format!("{from}/");
+        for m in &mut self.mounted {
+            if m == from || m.starts_with(&below) {
+                let moved = format!("{}{}", to.trim_end_matches('/'), &m[from.len()..]);
+                *m = if moved.is_empty() { "/".to_owned() } else { moved };
+            }
+        }
+    }
+
     pub fn open_fds(&self) -> usize {
         self.fds.len()
     }
 
+    /// The power goes: only files are left.
+    pub fn cut_power(&mut self) {
+        self.children.clear();
+        self.fds.clear();
+        self.mounted.clear();
+        self.read_only.clear();
+        self.signals.clear();
+        self.at.clear();
+        self.now += 1_000;
+    }
+
     pub fn orphan(&mut self, ends_in: u64, exit: Exit) {
         let ends = Some((self.now + ends_in, exit));
-        self.child(Child { ends, obeys_term: true });
+        self.child(Child { ends, obeys_term: true, job: None });
     }
 
     fn child(&mut self, child: Child) -> u32 {
@@ -309,8 +342,18 @@ impl Sys for Fake {
         file[offset as usize..end].copy_from_slice(bytes);
         Ok(())
     }
-    fn mkdir(&mut self, path: &str) -> Result<()> {
+    fn mkdir_mode(&mut self, path: &str, _mode: u32) -> Result<()> {
         self.call(&format!("mkdir {path}")).map(drop)
+    }
+    fn directory(&mut self, path: &str) -> Result<()> {
+        match self.call(&format!("directory {path}"))?.missing.contains(path) {
+            true => Err(Errno::ENOENT),
+            false => Ok(()),
+        }
+    }
+    fn remove(&mut self, path: &str) -> Result<()> {
+        self.call(&format!("remove {path}"))?.files.remove(path);
+        Ok(())
     }
     fn list(&mut self, path: &str, each: &mut dyn FnMut(&str)) -> Result<()> {
         let list = self.call(&format!("list {path}"))?.lists.get(path).cloned();
@@ -318,7 +361,10 @@ impl Sys for Fake {
         Ok(())
     }
     fn executable(&mut self, path: &str) -> Result<()> {
-        self.call(&format!("executable {path}")).map(drop)
+        match self.call(&format!("executable {path}"))?.missing.contains(path) {
+            true => Err(Errno::ENOENT),
+            false => Ok(()),
+        }
     }
     fn pipe(&mut self) -> Result<(Fd, Fd)> {
         let mut w = self.call("pipe")?;
@@ -349,13 +395,21 @@ impl Sys for Fake {
         let Some(pid) = w.children.iter().find(|(_, c)| ended(c, now)).map(|(p, _)| *p) else {
             return Ok(if w.children.is_empty() { Reaped::NoChildren } else { Reaped::Busy });
         };
-        let exit = w.children.remove(&pid).and_then(|c| c.ends).unwrap().1;
+        let child = w.children.remove(&pid).unwrap();
+        drop(w);
+        let exit = match (child.ends.unwrap().1, child.job) {
+            (Exit::Exited(_), Some(job)) => Exit::Exited(crate::helper::run(self, &job)),
+            (exit, _) => exit,
+        };
         Ok(Reaped::Child(pid, exit))
     }
     fn spawn(&mut self, program: &Program) -> Result<u32> {
         let argv: Vec<String> = program.argv.iter().map(str::to_owned).collect();
         let mut w = self.call(&format!("spawn {}", argv[0]))?;
-        let how = if argv[0] == "/bin/pkgd" { w.pkgd } else { w.shell };
+        let how = match argv[0].as_str() {
+            "/bin/pkgd" | "/run/initramfs/bin/pkgd" => w.pkgd,
+            program => w.programs.get(program).copied().unwrap_or(w.shell),
+        };
         let now = w.now;
         w.spawned.push((now, argv));
         if let (Some(end), Some(after)) = (program.ready, how.ready_after) {
@@ -364,17 +418,16 @@ impl Sys for Fake {
             w.fds.get_mut(&read_end.unwrap()).unwrap().1 = Some(now + after);
         }
         let ends = how.ends_after.map(|(after, exit)| (now + after, exit));
-        Ok(w.child(Child { ends, obeys_term: how.obeys_term }))
+        Ok(w.child(Child { ends, obeys_term: how.obeys_term, job: None }))
     }
     fn helper(&mut self, job: &Job) -> Result<u32> {
         let hangs = {
             let w = self.call("helper")?;
             (w.hangs)(job)
         };
-        let status = if hangs { 0 } else { crate::helper::run(self, job) };
         let mut w = self.world();
-        let ends = (!hangs).then_some((w.now + 1, Exit::Exited(status)));
-        Ok(w.child(Child { ends, obeys_term: false }))
+        let ends = (!hangs).then_some((w.now + w.helper_ms, Exit::Exited(0)));
+        Ok(w.child(Child { ends, obeys_term: false, job: Some(job.clone()) }))
     }
     fn kill(&mut self, pid: u32, signal: i32) -> Result<()> {
         self.call(&format!("kill {signal}"))?.signal(pid, signal);
@@ -405,6 +458,44 @@ impl Sys for Fake {
         }
         w.mounted.retain(|m| m != target);
         Ok(())
+    }
+    fn bind(&mut self, _from: &str, to: &str) -> Result<()> {
+        self.call(&format!("bind {to}"))?.mounted.push(to.to_owned());
+        Ok(())
+    }
+    fn restrict(&mut self, path: &str, read_only: bool, _no_suid: bool) -> Result<()> {
+        let mut w = self.call(&format!("restrict {path}"))?;
+        if read_only {
+            w.read_only.push(path.to_owned());
+        }
+        Ok(())
+    }
+    fn move_mount(&mut self, from: &str, to: &str) -> Result<()> {
+        let mut w = self.call(&format!("move {from} {to}"))?;
+        if !w.mounted.iter().any(|m| m == from) {
+            return Err(Errno::EINVAL);
+        }
+        w.rebase(from, to);
+        Ok(())
+    }
+    fn enter(&mut self, path: &str) -> Result<()> {
+        let mut w = self.call(&format!("enter {path}"))?;
+        w.rebase(path, "/");
+        let plan = format!("{path}/{}", minos_proto::bootplan::PATH);
+        if let Some(bytes) = w.files.get(&plan).cloned() {
+            w.files.insert(format!("/{}", minos_proto::bootplan::PATH), bytes);
+        }
+        Ok(())
+    }
+    fn detach(&mut self, path: &str) -> Result<()> {
+        let below = format!("{path}/");
+        self.call(&format!("detach {path}"))?
+            .mounted
+            .retain(|m| m != path && !m.starts_with(&below));
+        Ok(())
+    }
+    fn set_hostname(&mut self, name: &str) -> Result<()> {
+        self.call(&format!("hostname {name}")).map(drop)
     }
     fn remount_ro(&mut self, target: &str) -> Result<()> {
         self.call(&format!("remount_ro {target}"))?.read_only.push(target.to_owned());

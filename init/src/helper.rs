@@ -6,6 +6,10 @@ use crate::mounts::unmount_all;
 
 /// Does the job; the exit status: 0, or the errno. (Linux's errno numbers fit in a byte.)
 pub fn run(sys: &mut dyn Sys, job: &Job) -> u8 {
+    if let Job::Root(generation) = job {
+        return crate::roots::assemble(sys, *generation)
+            .map_or_else(|fault| fault.status(), |()| 0);
+    }
     match work(sys, job) {
         Ok(()) => 0,
         Err(e) => u8::try_from(e as i32).unwrap_or(u8::MAX),
@@ -18,12 +22,17 @@ fn work(sys: &mut dyn Sys, job: &Job) -> Result<()> {
             sys.mkdir(mount.target)?;
             sys.mount(mount)
         }
-        Job::WriteRecord { path, offset, bytes } => {
+        Job::WriteRecord { path, offset, bytes, then_remove } => {
             if let Some((directory, _)) = path.rsplit_once('/') {
                 sys.mkdir(directory)?;
             }
-            sys.write_durable(path, *offset, bytes)
+            sys.write_durable(path, *offset, bytes)?;
+            // What stays is known by its mark and not obeyed again.
+            let _ = then_remove.map(|path| sys.remove(path));
+            Ok(())
         }
+        // Has an exit status of its own.
+        Job::Root(_) => Ok(()),
         // kill(-1) can block for as long as a process sits in an uninterruptible sleep.
         Job::KillAll => match sys.kill_all(libc::SIGKILL) {
             Err(Errno::ESRCH) => Ok(()),

@@ -34,6 +34,9 @@ pub enum Open {
     ReadWrite,
 }
 
+/// The most descriptors in one wait: two for each program, and a handful.
+pub const MAX_WATCHES: usize = 64;
+
 /// One descriptor to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Watch {
@@ -145,7 +148,6 @@ pub struct Mount {
 
 /// What may block, done by a forked helper with a deadline.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "a box would be a heap call")]
 pub enum Job {
     /// Mount it.
     Mount(Mount),
@@ -157,7 +159,11 @@ pub enum Job {
         offset: u64,
         /// The bytes.
         bytes: [u8; crate::bootrec::SLOT],
+        /// Afterwards, when the bytes are durable: remove this file, which they make superfluous.
+        then_remove: Option<&'static str>,
     },
+    /// Mount the root of this generation below [`crate::roots::NEW`].
+    Root(u64),
     /// SIGKILL to every process but init and the helper.
     KillAll,
     /// Write back the file system that holds a path; an error when something of it got lost.
@@ -221,8 +227,16 @@ pub trait Sys {
     fn write_file(&mut self, path: &str, bytes: &[u8]) -> Result<()>;
     /// Creates if need be, writes at an offset, `fdatasync`, and the directory too.
     fn write_durable(&mut self, path: &str, offset: u64, bytes: &[u8]) -> Result<()>;
-    /// Makes a directory; one that exists is fine.
-    fn mkdir(&mut self, path: &str) -> Result<()>;
+    /// Makes a directory with this mode; one that exists is fine and keeps its own.
+    fn mkdir_mode(&mut self, path: &str, mode: u32) -> Result<()>;
+    /// Makes a directory that everybody may read; one that exists is fine.
+    fn mkdir(&mut self, path: &str) -> Result<()> {
+        self.mkdir_mode(path, 0o755)
+    }
+    /// Whether there is a directory: ENOENT, ENOTDIR.
+    fn directory(&mut self, path: &str) -> Result<()>;
+    /// Removes a file; one that is not there is fine.
+    fn remove(&mut self, path: &str) -> Result<()>;
     /// Calls `each` for every name in a directory but `.` and `..`.
     fn list(&mut self, path: &str, each: &mut dyn FnMut(&str)) -> Result<()>;
     /// Whether a file can be executed.
@@ -254,6 +268,19 @@ pub trait Sys {
     fn mount(&mut self, mount: &Mount) -> Result<()>;
     /// Unmounts.
     fn unmount(&mut self, target: &str) -> Result<()>;
+    /// Shows a directory in a second place; not what is mounted below it.
+    fn bind(&mut self, from: &str, to: &str) -> Result<()>;
+    /// Device files do not count in a bound mount any more; nor, if so asked, does writing, and nor do
+    /// set-user-id programs.
+    fn restrict(&mut self, path: &str, read_only: bool, no_suid: bool) -> Result<()>;
+    /// Moves a mount, with what is mounted below it.
+    fn move_mount(&mut self, from: &str, to: &str) -> Result<()>;
+    /// Makes a mount the root of the machine and of this process; the old root is below it, out of reach.
+    fn enter(&mut self, path: &str) -> Result<()>;
+    /// Takes a mount and all below it out of the tree; it ends when nobody uses it any more.
+    fn detach(&mut self, path: &str) -> Result<()>;
+    /// Sets the host name.
+    fn set_hostname(&mut self, name: &str) -> Result<()>;
     /// Remounts read-only.
     fn remount_ro(&mut self, target: &str) -> Result<()>;
     /// Room on the file system that holds a path.
@@ -262,6 +289,8 @@ pub trait Sys {
     fn sync_fs(&mut self, path: &str) -> Result<()>;
     /// Writes everything back.
     fn sync(&mut self);
+    /// Gives that part of the stack back which only the boot has used.
+    fn release_stack(&mut self) {}
     /// Applies a setting.
     fn apply(&mut self, setting: Setting) -> Result<()>;
     /// Line editing and echo for a terminal, whatever a program left behind.

@@ -6,6 +6,7 @@
 //!                     │ step failed    gave up │         │ retry
 //!                     └──────────▶ Rescue ◀────┘─────────┘
 //!          asked to end, in any state ▶ Stop ──▶ Off
+//!          a generation on trial fails ▶ Stop (and the next boot tries again, or takes another)
 //! ```
 //! Two laws, both held by the tests below: an end somebody asks for interrupts every state, and
 //! from every state time alone leads to `Running`, `Rescue` or `Off`.
@@ -15,10 +16,13 @@ use minos_proto::BootPhase;
 use crate::bootrec::Reason;
 use crate::cmdline::Then;
 pub use crate::event::{
-    Action, Actions, End, Ending, Event, MAX_ACTIONS, Ms, Outcome, Policy, Push, Why, Wish,
+    Action, Actions, Blame, End, Ending, Event, MAX_ACTIONS, Ms, Outcome, Policy, Push, Why, Wish,
 };
+use crate::gate::Gate;
 use crate::phase::{BOOT, OnFailure, POLL_MS, Phase, STOP, Step};
-use crate::sup::{CONSOLE_WAIT_MS, Exit, READY_MS, Service, Slot, Supervised, Verdict};
+use crate::sup::{Rules, SLOTS, Service, Supervised};
+
+mod services;
 
 /// How long the rescue prompt waits for a person who is perhaps still on the way.
 pub const RESCUE_MS: Ms = 300_000;
@@ -50,11 +54,14 @@ enum State {
 pub struct Machine {
     state: State,
     policy: Policy,
-    pkgd: Supervised,
-    console: Supervised,
-    ready: bool,
-    ready_by: Option<Ms>,
+    /// The services, by their slots; a slot that nothing was planned for is empty.
+    services: [Option<Supervised>; SLOTS],
+    /// The console has not been started since the services were asked for.
+    console_waits: bool,
     was_ready: bool,
+    /// The generation is on trial.
+    gate: Option<Gate>,
+    last_step: Ms,
     state_mounted: bool,
     /// The first step of the way down that left a file system not clean.
     unclean: Option<&'static str>,
@@ -69,25 +76,44 @@ impl Default for Machine {
 impl Machine {
     /// A machine that has not started, with the default policy.
     pub fn new() -> Self {
-        let policy = Policy::default();
-        Self {
+        let mut machine = Self {
             state: State::Idle,
-            policy,
-            pkgd: Supervised::new(Service::Pkgd, policy.restart_limit),
-            console: Supervised::new(Service::Console, policy.restart_limit),
-            ready: false,
-            ready_by: None,
+            policy: Policy::default(),
+            services: [const { None }; SLOTS],
+            console_waits: false,
             was_ready: false,
+            gate: None,
+            last_step: 0,
             state_mounted: false,
             unclean: None,
-        }
+        };
+        machine.set_policy(Policy::default());
+        machine
     }
 
     /// Sets the policy, once the kernel command line is read and before services are started.
     pub fn set_policy(&mut self, policy: Policy) {
         self.policy = policy;
-        self.pkgd = Supervised::new(Service::Pkgd, policy.restart_limit);
-        self.console = Supervised::new(Service::Console, policy.restart_limit);
+        self.plan(Service::Pkgd, Rules::pkgd(policy.restart_limit));
+        self.plan(Service::Console, Rules::console(policy.restart_limit));
+    }
+
+    /// Plans a service, before services are started.
+    pub fn plan(&mut self, service: Service, rules: Rules) {
+        if let Some(slot) = self.services.get_mut(service.slot()) {
+            *slot = Some(Supervised::new(rules));
+        }
+    }
+
+    /// Whether this boot tries a generation: then it is judged by the gate. To be said before the root
+    /// of the generation is mounted.
+    pub fn set_trial(&mut self, gate: Option<Gate>) {
+        self.gate = gate;
+    }
+
+    /// The generation is on trial.
+    pub const fn is_on_trial(&self) -> bool {
+        self.gate.is_some()
     }
 
     /// The name of the state, for log lines.
@@ -113,30 +139,6 @@ impl Machine {
         matches!(self.state, State::Boot { .. } | State::Running | State::Rescue { .. })
     }
 
-    /// The pid of a service while it runs.
-    pub const fn pid(&self, service: Service) -> Option<u32> {
-        self.service(service).pid()
-    }
-
-    /// How often pkgd was started again.
-    pub const fn pkgd_restarts(&self) -> u32 {
-        self.pkgd.restarts()
-    }
-
-    const fn service(&self, service: Service) -> &Supervised {
-        match service {
-            Service::Pkgd => &self.pkgd,
-            Service::Console => &self.console,
-        }
-    }
-
-    const fn service_mut(&mut self, service: Service) -> &mut Supervised {
-        match service {
-            Service::Pkgd => &mut self.pkgd,
-            Service::Console => &mut self.console,
-        }
-    }
-
     /// When [`Event::Tick`] is due at the latest; `None`: nothing happens by time alone.
     pub fn deadline(&self) -> Option<Ms> {
         let own = match self.state {
@@ -148,13 +150,8 @@ impl Machine {
             State::Rescue { until, .. } => Some(until),
             _ => None,
         };
-        let services = self.runs_services().then(|| {
-            [self.pkgd.deadline(), self.console.deadline(), self.ready_by]
-                .into_iter()
-                .flatten()
-                .min()
-        });
-        [own, services.flatten()].into_iter().flatten().min()
+        let services = if self.runs_services() { self.services_deadline() } else { None };
+        [own, services].into_iter().flatten().min()
     }
 
     const fn runs_services(&self) -> bool {
@@ -167,6 +164,7 @@ impl Machine {
 
     /// Takes one event at one time and says what to do. `out` is appended to.
     pub fn step(&mut self, now: Ms, event: Event, out: &mut Actions) {
+        self.last_step = now;
         match event {
             Event::Start if self.state == State::Idle => self.boot(0, now, out),
             Event::Start | Event::Tick => {}
@@ -174,7 +172,9 @@ impl Machine {
             Event::Started(service, pid) => self.started(service, pid, now, out),
             Event::NotStarted(service) => self.ended(service, None, now, out),
             Event::Ended(service, exit) => self.ended(service, Some(exit), now, out),
-            Event::Ready => self.became_ready(now, out),
+            Event::Ready(service) => self.became_ready(service, out),
+            Event::CheckStarted(pid) => self.check_started(pid),
+            Event::CheckEnded(exit) => self.check_ended(exit),
             Event::NoChildren => self.no_children(now, out),
             Event::Asked(ending) => self.asked(ending, now, out),
             Event::Wish(wish) => self.wish(wish, now, out),
@@ -203,11 +203,6 @@ impl Machine {
             row += 1;
         }
         self.state = State::Running;
-    }
-
-    fn start_services(&mut self, now: Ms) {
-        self.pkgd.schedule(now);
-        self.console.schedule(now.saturating_add(CONSOLE_WAIT_MS));
     }
 
     fn answer(&mut self, step: Step, outcome: Outcome, now: Ms, out: &mut Actions) {
@@ -247,7 +242,12 @@ impl Machine {
         let phase = &BOOT[row];
         out.push(Action::Report(phase, outcome));
         let go_on = match phase.on_failure {
-            OnFailure::Continue => true,
+            OnFailure::Judge if self.is_on_trial() => {
+                let lacks = outcome == Outcome::Missing;
+                let reason = if lacks { Reason::LacksFile } else { Reason::RootFailed };
+                return self.judged(reason, Blame::Root, now, out);
+            }
+            OnFailure::Continue | OnFailure::Judge => true,
             OnFailure::Rescue => false,
             OnFailure::NeedIfUnattended => outcome == Outcome::Missing && !self.policy.unattended,
         };
@@ -259,66 +259,16 @@ impl Machine {
         }
     }
 
-    // ---- services ------------------------------------------------------------------------------
-
-    fn started(&mut self, service: Service, pid: u32, now: Ms, out: &mut Actions) {
-        self.service_mut(service).started(pid, now);
-        if service == Service::Pkgd {
-            self.ready = false;
-            self.ready_by = Some(now.saturating_add(READY_MS));
-        }
-        match self.state {
-            State::Stop { .. } => out.push(Action::Push(service, Push::Term)),
-            _ if !self.runs_services() => out.push(Action::Push(service, Push::Kill)),
-            _ => {}
-        }
-    }
-
-    fn ended(&mut self, service: Service, exit: Option<Exit>, now: Ms, out: &mut Actions) {
-        if service == Service::Pkgd {
-            self.ready = false;
-            self.ready_by = None;
-        }
-        if !self.runs_services() {
-            self.service_mut(service).ended_for_good();
-            return self.services_down(now, out);
-        }
-        match self.service_mut(service).ended(now) {
-            Verdict::Again { delay } => out.push(Action::Restarting { service, exit, delay }),
-            Verdict::GiveUp { .. } => {
-                self.rescue(Why::GaveUp(service), Resume::Services, now, out);
-            }
-        }
-    }
-
-    fn became_ready(&mut self, now: Ms, out: &mut Actions) {
-        if !self.pkgd.is_alive() || self.ready {
-            return;
-        }
-        self.ready = true;
-        self.ready_by = None;
-        if !self.runs_services() {
-            return;
-        }
-        if !self.was_ready {
-            self.was_ready = true;
-            out.push(Action::Reached(BootPhase::Ready));
-            if matches!(self.console.slot(), Slot::Waiting { .. }) {
-                self.console.schedule(now);
-            }
-        }
-    }
-
     // ---- rescue --------------------------------------------------------------------------------
 
     fn rescue(&mut self, why: Why, resume: Resume, now: Ms, out: &mut Actions) {
         // The prompt needs the terminal for itself.
-        self.console.hold();
-        if self.console.is_alive() {
+        self.hold(Service::Console);
+        if self.is_alive(Service::Console) {
             out.push(Action::Push(Service::Console, Push::Kill));
         }
         if why.is_fatal() {
-            self.pkgd.hold();
+            self.hold(Service::Pkgd);
         }
         self.state = State::Rescue { why, until: now.saturating_add(self.patience()), resume };
         out.push(Action::OpenRescue(why));
@@ -352,9 +302,6 @@ impl Machine {
             Resume::Services => {
                 self.state = State::Running;
                 self.start_services(now);
-                if self.ready {
-                    self.console.schedule(now);
-                }
             }
         }
     }
@@ -378,9 +325,8 @@ impl Machine {
             State::Boot { row, .. } => out.push(Action::Abandon(BOOT[row].step)),
             State::Idle | State::Running => {}
         }
-        self.pkgd.hold();
-        self.console.hold();
-        self.ready_by = None;
+        self.end_gate(out);
+        self.services.iter_mut().flatten().for_each(Supervised::hold);
         out.push(Action::Ending(ending));
         out.push(Action::Reached(BootPhase::Stopping));
         self.stop(0, ending, now, out);
@@ -398,16 +344,16 @@ impl Machine {
         if phase.step != Step::StopServices {
             return out.push(Action::Perform(phase.step));
         }
-        for service in Service::ALL {
-            if self.service(service).is_alive() {
-                out.push(Action::Push(service, Push::Term));
+        for slot in 0..SLOTS {
+            if self.is_alive(Service::of_slot(slot)) {
+                out.push(Action::Push(Service::of_slot(slot), Push::Term));
             }
         }
         self.services_down(now, out);
     }
 
     fn services_down(&mut self, now: Ms, out: &mut Actions) {
-        let alive = self.pkgd.is_alive() || self.console.is_alive();
+        let alive = self.services.iter().flatten().any(Supervised::is_alive);
         if let State::Stop { row, ending, .. } = self.state
             && STOP[row].step == Step::StopServices
             && !alive
@@ -473,22 +419,7 @@ impl Machine {
             _ => {}
         }
         self.service_timers(now, out);
-    }
-
-    fn service_timers(&mut self, now: Ms, out: &mut Actions) {
-        if !self.runs_services() {
-            return;
-        }
-        for service in Service::ALL {
-            if self.service_mut(service).due(now) {
-                out.push(Action::Start(service));
-            }
-        }
-        if self.ready_by.is_some_and(|by| now >= by) {
-            self.ready_by = None;
-            out.push(Action::NotReady);
-            out.push(Action::Push(Service::Pkgd, Push::Kill));
-        }
+        self.ask_gate(now, out);
     }
 }
 

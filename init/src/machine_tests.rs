@@ -1,13 +1,16 @@
 //! Small models of the machine: all sequences of a few events, from every state.
 
+use minos_proto::bootplan::Kind;
+
 use super::{
-    Action, Actions, End, Ending, Event, Machine, Ms, Outcome, Policy, RESCUE_MS,
+    Action, Actions, Blame, End, Ending, Event, Machine, Ms, Outcome, Policy, RESCUE_MS,
     RESCUE_UNATTENDED_MS, Why, Wish,
 };
 use crate::bootrec::Reason;
 use crate::cmdline::Then;
+use crate::gate::{Check, Gate, Look};
 use crate::phase::{BOOT, Step, boot_bound_ms, stop_bound_ms};
-use crate::sup::{CONSOLE_WAIT_MS, Exit, READY_MS, Service};
+use crate::sup::{CONSOLE_WAIT_MS, Exit, READY_MS, Rules, Service};
 
 const ASKED: Event = Event::Asked(Ending { end: End::PowerOff, reason: Reason::PowerOff });
 const KILLED: Exit = Exit::Signaled { signal: 9, core: false };
@@ -28,6 +31,33 @@ impl Model {
         machine.set_policy(policy);
         let mut model = Self { machine, now: 1, step: None, starting: None, last: vec![] };
         model.feed(Event::Start);
+        model
+    }
+
+    /// A boot that tries a generation with two more services and four checks.
+    fn on_trial() -> Self {
+        let mut model = Self::new(Policy { restart_limit: 2, ..Policy::default() });
+        let rules = Rules::pkgd(2);
+        let once = Rules { kind: Kind::Oneshot, notify: false, deadline_ms: 100, ..rules };
+        model.machine.plan(Service::Other(0), once);
+        model.machine.plan(Service::Other(1), Rules { after: 1 << 2, deadline_ms: 100, ..rules });
+        let looks = [
+            Look::Good(Service::Pkgd),
+            Look::Good(Service::Other(1)),
+            Look::Command,
+            Look::Answered,
+        ];
+        let checks = looks.map(|look| Check { look, deadline_ms: 50_000 });
+        model.machine.set_trial(Some(Gate::new(checks, 120_000)));
+        model
+    }
+
+    /// As far as the root of the generation.
+    fn at_its_root() -> Self {
+        let mut model = Self::on_trial();
+        while model.step != Some(Step::Root) {
+            model.answer(Outcome::Done);
+        }
         model
     }
 
@@ -64,7 +94,7 @@ impl Model {
         }
         assert_eq!(model.machine.name(), "running");
         model.started();
-        model.feed(Event::Ready);
+        model.feed(Event::Ready(Service::Pkgd));
         model.started();
         model
     }
@@ -80,7 +110,7 @@ impl Model {
     }
 }
 
-const EVENTS: usize = 13;
+const EVENTS: usize = 15;
 
 fn nth(model: &mut Model, n: usize) {
     match n {
@@ -93,9 +123,11 @@ fn nth(model: &mut Model, n: usize) {
         6 => model.started(),
         7 => model.feed(Event::Ended(Service::Pkgd, KILLED)),
         8 => model.feed(Event::Ended(Service::Console, Exit::Exited(0))),
-        9 => model.feed(Event::Ready),
+        9 => model.feed(Event::Ready(Service::Pkgd)),
         10 => model.feed(Event::NoChildren),
         11 => model.feed(Event::Wish(Wish::Retry)),
+        12 => model.feed(Event::CheckStarted(Some(77))),
+        13 => model.feed(Event::CheckEnded(Exit::Exited(0))),
         _ => model.feed(ASKED),
     }
 }
@@ -121,10 +153,12 @@ fn explore(model: &Model, depth: usize, seen: &mut usize) {
     }
 }
 
-/// Time alone, with nothing working, leads to a state that can be left running.
+/// Time alone, with nothing working, leads to a state that can be left running; a generation on trial is
+/// judged by then.
 fn settles(mut model: Model) {
-    for _ in 0..100 {
-        if ["running", "rescue", "off"].contains(&model.machine.name()) {
+    for _ in 0..200 {
+        let on_trial = model.machine.name() == "running" && model.machine.is_on_trial();
+        if ["running", "rescue", "off"].contains(&model.machine.name()) && !on_trial {
             return;
         }
         let due = model.machine.deadline().expect("moves by time");
@@ -149,7 +183,15 @@ fn all_sequences_of_a_few_events_from_every_state() {
     ] {
         explore(&start, 4, &mut seen);
     }
-    assert!(seen > 150_000, "{seen}");
+    let mut services_up = Model::at_its_root();
+    services_up.answer(Outcome::Done);
+    let mut checked = services_up.clone();
+    checked.feed(Event::Started(Service::Pkgd, 10));
+    checked.feed(Event::Ready(Service::Pkgd));
+    for start in [Model::at_its_root(), services_up, checked] {
+        explore(&start, 3, &mut seen);
+    }
+    assert!(seen > 250_000, "{seen}");
 }
 
 #[test]
@@ -186,6 +228,41 @@ fn a_boot_in_which_every_step_hangs_ends_within_its_bound() {
 }
 
 #[test]
+fn a_root_on_trial_that_fails_is_judged_and_a_proven_one_is_done_without() {
+    for (outcome, reason) in
+        [(Outcome::Missing, Reason::LacksFile), (Outcome::Failed, Reason::RootFailed)]
+    {
+        let mut trial = Model::at_its_root();
+        trial.answer(outcome);
+        assert!(trial.last.contains(&Action::Judged(reason, Blame::Root)), "{:?}", trial.last);
+        assert!(trial.last.contains(&Action::Ending(Ending { end: End::Reboot, reason })));
+        let mut proven = Model::at_its_root();
+        proven.machine.set_trial(None);
+        proven.answer(outcome);
+        assert_eq!(proven.machine.name(), "running");
+    }
+}
+
+#[test]
+fn services_start_in_order_and_a_lost_one_holds_nobody_up() {
+    let mut model = Model::at_its_root();
+    model.answer(Outcome::Done);
+    let starts = |model: &Model, service| model.last.contains(&Action::Start(service));
+    assert!(starts(&model, Service::Pkgd) && starts(&model, Service::Other(0)));
+    assert!(!starts(&model, Service::Other(1)), "its one-shot is not done");
+    for pid in [20, 21] {
+        model.feed(Event::Started(Service::Other(0), pid));
+        assert!(!starts(&model, Service::Other(1)));
+        model.feed(Event::Ended(Service::Other(0), KILLED));
+        if pid == 20 {
+            model.wait(250);
+        }
+    }
+    assert!(model.last.contains(&Action::Lost(Service::Other(0))));
+    assert!(starts(&model, Service::Other(1)), "an order is not a need: {:?}", model.last);
+}
+
+#[test]
 fn a_stale_answer_is_ignored() {
     let mut model = Model::new(Policy::default());
     model.feed(Event::Answer(Step::Seed, Outcome::Done));
@@ -201,7 +278,7 @@ fn the_console_comes_with_readiness_or_after_its_wait() {
         model
     };
     let mut ready = boot();
-    ready.feed(Event::Ready);
+    ready.feed(Event::Ready(Service::Pkgd));
     assert_eq!(ready.starting, Some(Service::Console));
     let mut late = boot();
     late.wait(CONSOLE_WAIT_MS - 1);
@@ -216,19 +293,19 @@ fn a_pkgd_that_never_gets_ready_is_killed_and_counts_as_failed() {
     BOOT.iter().for_each(|_| model.answer(Outcome::Done));
     model.started();
     model.wait(READY_MS);
-    assert!(model.did(|a| matches!(a, Action::NotReady)));
+    assert!(model.did(|a| matches!(a, Action::NotReady(_))));
     let mut ready = Model::booted(Policy::default());
     ready.wait(READY_MS * 2);
-    assert!(!ready.did(|a| matches!(a, Action::NotReady)), "it was ready");
+    assert!(!ready.did(|a| matches!(a, Action::NotReady(_))), "it was ready");
 }
 
 #[test]
 fn readiness_counts_once_and_only_from_a_living_pkgd() {
     let mut model = Model::booted(Policy::default());
-    model.feed(Event::Ready);
+    model.feed(Event::Ready(Service::Pkgd));
     assert!(model.last.is_empty());
     model.feed(Event::Ended(Service::Pkgd, KILLED));
-    model.feed(Event::Ready);
+    model.feed(Event::Ready(Service::Pkgd));
     assert!(model.last.is_empty(), "a byte left in the pipe of a dead pkgd is not readiness");
 }
 

@@ -82,7 +82,7 @@ pub fn parse_line(line: &str) -> Option<Mounted> {
     let mut right = right.split(' ');
     let fstype = right.next()?;
     let options = right.nth(1)?;
-    let kept = target == "/" || KEPT.contains(&fstype);
+    let kept = KEPT.contains(&fstype);
     let read_only = options.split(',').next() == Some("ro");
     (!kept).then_some(Mounted { target, real: fstype != "tmpfs" && fstype != "overlay", read_only })
 }
@@ -157,7 +157,9 @@ fn newest(sys: &mut dyn Sys) -> Result<Deque<Mounted, ROUND>> {
 pub fn unmount_all(sys: &mut dyn Sys) -> Result<()> {
     loop {
         let list = newest(sys)?;
-        let gone = list.iter().rev().filter(|m| sys.unmount(&m.target).is_ok()).count();
+        // The kernel takes unmounting the root for making it read-only, and would do so again and again.
+        let below = list.iter().rev().filter(|m| m.target != "/");
+        let gone = below.filter(|m| sys.unmount(&m.target).is_ok()).count();
         if gone == 0 {
             return make_read_only(sys, &list);
         }
@@ -194,6 +196,8 @@ mod tests {
         let m = parse_line("37 35 254:16 / /seed ro,nosuid - squashfs /dev/vdb ro,errors=continue")
             .unwrap();
         assert!(m.read_only);
+        let m = parse_line("40 1 254:0 /roots/7 / ro,nodev - ext4 /dev/vda rw").unwrap();
+        assert!(m.real && !m.read_only, "its file system is written to elsewhere");
         let m = parse_line(r"38 35 0:30 / /state/my\040dir rw - tmpfs tmpfs rw").unwrap();
         assert_eq!((m.target.as_str(), m.real), ("/state/my dir", false));
     }

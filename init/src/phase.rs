@@ -26,15 +26,21 @@ pub enum Step {
     Seed,
     /// Find and mount the sources at `/sources`.
     Sources,
-    /// Read the boot record and write this boot into it.
+    /// Read the boot record and the wish for this boot.
+    ReadRecord,
+    /// Let a person at the console choose another generation.
+    Choose,
+    /// Write this boot into the boot record.
     Record,
     /// Find the virtio ports of the host.
     Channels,
-    /// Start pkgd and the console.
+    /// Make the root of the generation the root of the machine.
+    Root,
+    /// Start the services.
     Services,
     /// Write into the boot record why this boot ends.
     RecordEnd,
-    /// Ask both services to end, and wait for them.
+    /// Ask all services to end, and wait for them.
     StopServices,
     /// SIGTERM and SIGCONT to everything, and wait for it.
     TermAll,
@@ -59,6 +65,9 @@ pub enum OnFailure {
     /// Missing: go on where nobody counts on it, else the rescue prompt. Failed (it is there and
     /// cannot be used): always the rescue prompt, so that existing state is never hidden.
     NeedIfUnattended,
+    /// A generation on trial has failed: reboot. A proven one is done without: the initramfs itself can
+    /// tell somebody, and a reboot would change nothing.
+    Judge,
 }
 
 /// One row of a table.
@@ -94,12 +103,14 @@ pub const DISK_WAIT_MS: u64 = 2_000;
 pub const DISK_WAIT_WANTED_MS: u64 = 30_000;
 /// A mount that replays a journal: 128 MiB of journal at 10 MB/s, doubled.
 pub const MOUNT_MS: u64 = 30_000;
+/// A person who wants to choose a generation: reads the list and types a number.
+pub const CHOOSE_MS: u64 = 30_000;
 /// How often a step that waits for something looks again. Below what a person notices, above what
 /// costs CPU time under emulation.
 pub const POLL_MS: u64 = 25;
 
 use BootPhase::{Disks, Mounted, Recorded, Services as ServicesUp};
-use OnFailure::{Continue, NeedIfUnattended, Rescue};
+use OnFailure::{Continue, Judge, NeedIfUnattended, Rescue};
 
 /// The boot, top to bottom.
 pub const BOOT: &[Phase] = &[
@@ -111,8 +122,11 @@ pub const BOOT: &[Phase] = &[
     row(Step::Volatile, "volatile state", 5_000, Continue, None),
     row(Step::Seed, "seed disk", MOUNT_MS, NeedIfUnattended, None),
     row(Step::Sources, "sources disk", MOUNT_MS, Continue, Some(Disks)),
+    row(Step::ReadRecord, "reading the boot record", 5_000, Continue, None),
+    row(Step::Choose, "choice of a generation", CHOOSE_MS, Continue, None),
     row(Step::Record, "boot record", 10_000, Continue, Some(Recorded)),
     row(Step::Channels, "host channels", 500, Continue, None),
+    row(Step::Root, "root of the generation", MOUNT_MS, Judge, None),
     row(Step::Services, "services", 1_000, Continue, Some(ServicesUp)),
 ];
 
@@ -158,7 +172,7 @@ mod tests {
         for row in BOOT.iter().chain(STOP) {
             assert!(!row.name.is_empty() && row.deadline_ms > 0, "{row:?}");
         }
-        assert!(boot_bound_ms() < 180_000, "{}", boot_bound_ms());
+        assert!(boot_bound_ms() < 240_000, "{}", boot_bound_ms());
         assert!(stop_bound_ms() < 60_000, "{}", stop_bound_ms());
     }
 
@@ -185,6 +199,9 @@ mod tests {
     #[test]
     fn the_record_comes_before_the_services() {
         let at = |step| BOOT.iter().position(|r| r.step == step).unwrap();
-        assert!(at(Step::State) < at(Step::Record) && at(Step::Record) < at(Step::Services));
+        assert!(at(Step::State) < at(Step::Record) && at(Step::Record) < at(Step::Root));
+        assert!(at(Step::Root) < at(Step::Services));
+        // A person who thinks it over while the power goes has not used up a try.
+        assert!(at(Step::ReadRecord) < at(Step::Choose) && at(Step::Choose) < at(Step::Record));
     }
 }

@@ -2,7 +2,7 @@
 
 use minos_proto::BootPhase;
 
-use crate::bootrec::{Reason, Record, SLOT};
+use crate::bootrec::{Culprit, Reason, Record, SLOT};
 use crate::kernel::Job;
 
 /// Where the record lives.
@@ -50,13 +50,23 @@ impl Book {
         self.change(|r| r.ending(reason));
     }
 
+    /// The generation has passed its checks.
+    pub fn passed(&mut self) {
+        self.change(Record::passed);
+    }
+
+    /// The generation on trial is bad.
+    pub fn failing(&mut self, reason: Reason, culprit: Culprit, now: u64) {
+        self.change(|r| r.failing(reason, culprit, now));
+    }
+
     /// The job that writes the record as it is now; `None` when there is nothing to write.
     pub fn job(&mut self, now: u64) -> Option<Job> {
         let record = self.record?.stamped(now);
         self.record = Some(record);
         self.dirty = false;
         let bytes: [u8; SLOT] = record.encode();
-        Some(Job::WriteRecord { path: PATH, offset: record.offset(), bytes })
+        Some(Job::WriteRecord { path: PATH, offset: record.offset(), bytes, then_remove: None })
     }
 
     /// Whether a change waits and nobody is writing.
@@ -89,7 +99,7 @@ mod tests {
     fn no_write_goes_over_the_newest_slot() {
         let mut book = Book::default();
         assert_eq!(book.job(0), None, "no record, nothing to write");
-        book.open(Record::next_boot(None));
+        book.open(Record::next_boot(None, None));
         let mut last = None;
         for n in 0..10 {
             book.ending(if n % 2 == 0 { Reason::BootFailed } else { Reason::InProgress });
@@ -103,7 +113,7 @@ mod tests {
     #[test]
     fn only_changes_are_written_and_by_one_helper_at_a_time() {
         let mut book = Book::default();
-        book.open(Record::next_boot(None));
+        book.open(Record::next_boot(None, None));
         book.reached(BootPhase::Ready);
         assert!(book.is_due());
         assert!(book.job(1).is_some());

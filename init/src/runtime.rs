@@ -9,13 +9,14 @@ use minos_proto::{BootEvent, BootPhase};
 use crate::bootrec::{Reason, SENTENCE};
 use crate::cmdline::{LogLevel, Options};
 use crate::console::{Journal, RETRY_MS};
-use crate::kernel::{Errno, Fd, PATH, Reaped, Sys, Watch};
+use crate::generation::Generation;
+use crate::kernel::{Errno, Fd, MAX_WATCHES, PATH, Reaped, Sys, Watch};
 use crate::machine::{Action, Actions, End, Ending, Event, Machine, Push};
 use crate::phase::Step;
 use crate::power::is_power_key;
 use crate::record::Book;
 use crate::rescue::Input;
-use crate::services::{Lines, Paths};
+use crate::services::{CHECK, Paths, Pipes};
 use crate::sup::{Exit, Service};
 use crate::watchdog::Watchdog;
 
@@ -79,16 +80,17 @@ pub struct Runtime<S> {
     pub(crate) terminal: String<PATH>,
     pub(crate) control: Option<String<PATH>>,
     pub(crate) last_boot: Option<String<SENTENCE>>,
-    pub(crate) ready: Option<Fd>,
-    pub(crate) output: Option<Fd>,
-    pub(crate) lines: Lines,
+    pub(crate) generation: Generation,
+    pub(crate) pipes: [Pipes; CHECK + 1],
     pub(crate) helper: Option<(u32, Step)>,
     pub(crate) prompt: Option<Prompt>,
     pub(crate) dog: Option<Watchdog>,
     pub(crate) power: Vec<Fd, 2>,
     wake: Option<Fd>,
-    queue: Deque<Event, 16>,
+    queue: Deque<Event, 48>,
     hurry: bool,
+    /// The services were started in this turn.
+    booted: bool,
     started_at: u64,
     over: Option<Off>,
     /// Calls of the heap until the services were started.
@@ -111,9 +113,8 @@ impl<S: Sys> Runtime<S> {
             terminal: String::new(),
             control: None,
             last_boot: None,
-            ready: None,
-            output: None,
-            lines: Lines::default(),
+            generation: Generation::default(),
+            pipes: core::array::from_fn(|_| Pipes::default()),
             helper: None,
             prompt: None,
             dog: None,
@@ -121,6 +122,7 @@ impl<S: Sys> Runtime<S> {
             wake: None,
             queue: Deque::new(),
             hurry: false,
+            booted: false,
             started_at: 0,
             over: None,
             #[cfg(debug_assertions)]
@@ -162,6 +164,10 @@ impl<S: Sys> Runtime<S> {
         self.journal.flush(&mut self.sys);
         if let Some(dog) = &mut self.dog {
             dog.feed(&mut self.sys);
+        }
+        if core::mem::take(&mut self.booted) {
+            // A boot plan is read and decoded on the stack, which never shrinks by itself. Here it is short.
+            self.sys.release_stack();
         }
         self.over
     }
@@ -215,10 +221,11 @@ impl<S: Sys> Runtime<S> {
         let timeout = self.timeout();
         self.hurry = false;
         let typing = self.prompt.as_ref().filter(|p| p.shell.is_none()).and_then(|p| p.fd);
-        let readers = [self.wake, self.ready, self.output, typing];
-        let mut watches: Vec<Watch, 8> = Vec::new();
-        for fd in readers.into_iter().flatten().chain(self.power.iter().copied()) {
-            // Four readers, two buttons, one terminal: seven.
+        let mut watches: Vec<Watch, MAX_WATCHES> = Vec::new();
+        let programs = self.pipes.iter().flat_map(Pipes::readers);
+        let own = [self.wake, typing].into_iter().flatten().chain(self.power.iter().copied());
+        for fd in own.chain(programs) {
+            // Two, two buttons, two for each program, one terminal.
             let _ = watches.push(Watch { fd, write: false, ready: false });
         }
         if let Some(watch) = self.journal.watch() {
@@ -251,21 +258,6 @@ impl<S: Sys> Runtime<S> {
         self.hurry = true;
     }
 
-    fn take_output(&mut self) {
-        if let Some(fd) = self.ready {
-            let mut byte = [0; 16];
-            match self.sys.read(fd, &mut byte) {
-                Ok(n) if byte[..n.min(16)].contains(&b'\n') => {
-                    self.close_ready();
-                    self.feed(Event::Ready);
-                }
-                Ok(0) => self.close_ready(),
-                Ok(_) | Err(_) => {}
-            }
-        }
-        self.take_lines();
-    }
-
     fn take_power(&mut self) {
         for i in 0..self.power.len() {
             let mut events = [0; crate::sys::INPUT_EVENT * 4];
@@ -296,10 +288,15 @@ impl<S: Sys> Runtime<S> {
         if self.book.scribe_ended(pid) {
             return self.scribe_ended(exit);
         }
-        if let Some(service) = Service::ALL.into_iter().find(|s| self.machine.pid(*s) == Some(pid))
-        {
+        if self.machine.check_pid() == Some(pid) {
             self.take_output();
-            self.say(LogLevel::Normal, format_args!("{} (pid {pid}) {exit}", service.name()));
+            self.say(LogLevel::Debug, format_args!("check (pid {pid}) {exit}"));
+            return self.feed(Event::CheckEnded(exit));
+        }
+        if let Some(service) = self.machine.service_of(pid) {
+            self.take_output();
+            let name = self.generation.name_of(service);
+            self.say(LogLevel::Normal, format_args!("{name} (pid {pid}) {exit}"));
             return self.feed(Event::Ended(service, exit));
         }
         self.shell_ended(pid);
@@ -324,7 +321,7 @@ impl<S: Sys> Runtime<S> {
     /// An event that is to be taken after the current one.
     pub(crate) fn later(&mut self, event: Event) {
         if self.queue.push_back(event).is_err() {
-            self.say(LogLevel::Quiet, format_args!("an event was lost: {event:?}"));
+            self.say(LogLevel::Quiet, format_args!("an event was lost"));
         }
     }
 
@@ -346,9 +343,22 @@ impl<S: Sys> Runtime<S> {
             Action::Start(service) => self.start(service),
             Action::Push(service, push) => self.push(service, push),
             Action::Restarting { service, exit, delay } => self.restarting(service, exit, delay),
-            Action::NotReady => {
-                self.say(LogLevel::Quiet, format_args!("pkgd is not ready in time: it is killed"));
+            Action::NotReady(service) => {
+                let name = self.generation.name_of(service);
+                self.say(
+                    LogLevel::Quiet,
+                    format_args!("{name} is not ready in time: it is killed"),
+                );
             }
+            Action::Lost(service) => {
+                let name = self.generation.name_of(service);
+                self.say(LogLevel::Quiet, format_args!("{name} failed too often: done without"));
+            }
+            Action::Check(index) => self.run_check(index),
+            Action::Passed(index) => self.passed(index),
+            Action::EndCheck(pid) => self.end_check(pid),
+            Action::Proven => self.proven(),
+            Action::Judged(reason, blame) => self.judged(reason, blame),
             Action::OpenRescue(why) => self.open_rescue(why),
             Action::CloseRescue => self.close_rescue(),
             Action::Ending(ending) => self.ending(ending),
@@ -370,6 +380,7 @@ impl<S: Sys> Runtime<S> {
                 format_args!("from init's first line to services: {took} ms"),
             );
         }
+        self.booted |= phase == BootPhase::Services;
         if phase == BootPhase::Ready {
             self.say(LogLevel::Normal, format_args!("pkgd is ready"));
         }
@@ -382,14 +393,14 @@ impl<S: Sys> Runtime<S> {
         let Some(pid) = self.machine.pid(service) else { return };
         let signals: &[i32] = match (push, service) {
             (Push::Kill, _) => &[libc::SIGKILL],
-            (Push::Term, Service::Pkgd) => &[libc::SIGTERM, libc::SIGCONT],
+            (Push::Term, Service::Pkgd | Service::Other(_)) => &[libc::SIGTERM, libc::SIGCONT],
             // An interactive shell ignores SIGTERM; its terminal hanging up ends it.
             (Push::Term, Service::Console) => &[libc::SIGHUP, libc::SIGTERM, libc::SIGCONT],
         };
         for signal in signals {
-            // The console's programs share its process group; pkgd ends its steps itself.
+            // The programs of the others share their process group; pkgd ends its steps itself.
             let done = match service {
-                Service::Console => self.sys.kill_group(pid, *signal),
+                Service::Console | Service::Other(_) => self.sys.kill_group(pid, *signal),
                 Service::Pkgd => self.sys.kill(pid, *signal),
             };
             // It may have ended just now.
@@ -400,12 +411,12 @@ impl<S: Sys> Runtime<S> {
     }
 
     fn restarting(&mut self, service: Service, exit: Option<Exit>, delay: u64) {
-        let name = service.name();
+        let name = self.generation.name_of(service);
         self.say(LogLevel::Quiet, format_args!("{name} will be started again in {delay} ms"));
         let at_ms = self.sys.now_ms();
         let event = BootEvent::Restart {
             at_ms,
-            service: crate::cmdline::cut(name),
+            service: crate::cmdline::cut(&name),
             status: exit.map_or(127, Exit::code),
             delay_ms: u32::try_from(delay).unwrap_or(u32::MAX),
         };
@@ -464,10 +475,11 @@ const fn why_ending(reason: Reason) -> &'static str {
         Reason::PowerButton => "the power button was pressed",
         Reason::RescueTimeout => "nobody answered the rescue prompt",
         Reason::RescueAsked => "asked for at the rescue prompt",
+        reason if reason.is_judgement() => "the generation has failed",
         _ => "asked for by a signal",
     }
 }
 
 #[cfg(test)]
 #[path = "runtime_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -14,14 +14,14 @@ use crate::record;
 use crate::services::Paths;
 use crate::sup::Exit;
 
-fn start(fake: &Fake) -> Runtime<Fake> {
+pub(crate) fn start(fake: &Fake) -> Runtime<Fake> {
     let mut runtime = Runtime::new(fake.clone(), Mode::Machine, Paths::default());
     runtime.begin();
     runtime
 }
 
 /// Turns the loop for this long, or until the machine is off.
-fn run_for(runtime: &mut Runtime<Fake>, fake: &Fake, ms: u64) -> Option<Off> {
+pub(crate) fn run_for(runtime: &mut Runtime<Fake>, fake: &Fake, ms: u64) -> Option<Off> {
     let end = fake.world().now + ms;
     fake.world().at.push((end, 0));
     let mut turns = 0;
@@ -39,7 +39,7 @@ fn run_for(runtime: &mut Runtime<Fake>, fake: &Fake, ms: u64) -> Option<Off> {
     None
 }
 
-fn boot(fake: &Fake) -> Runtime<Fake> {
+pub(crate) fn boot(fake: &Fake) -> Runtime<Fake> {
     let mut runtime = start(fake);
     assert_eq!(run_for(&mut runtime, fake, 2_000), None);
     runtime
@@ -52,12 +52,12 @@ fn boot_with(cmdline: &str) -> (Fake, Runtime<Fake>) {
     (fake, runtime)
 }
 
-fn go_down(runtime: &mut Runtime<Fake>, fake: &Fake, signal: i32) -> Off {
+pub(crate) fn go_down(runtime: &mut Runtime<Fake>, fake: &Fake, signal: i32) -> Off {
     fake.world().signals.push_back(signal);
     run_for(runtime, fake, stop_bound_ms() + 1_000).expect("must be off within the bound")
 }
 
-fn record(fake: &Fake) -> Option<Record> {
+pub(crate) fn record(fake: &Fake) -> Option<Record> {
     let w = fake.world();
     let file = w.files.get(record::PATH)?;
     let mut slots = [[0; SLOT]; 2];
@@ -69,7 +69,7 @@ fn record(fake: &Fake) -> Option<Record> {
     choose(&slots).record
 }
 
-fn events(fake: &Fake) -> Vec<BootEvent> {
+pub(crate) fn events(fake: &Fake) -> Vec<BootEvent> {
     let port = fake.world().port.clone();
     let mut reader = frame::Reader::strict(&port[..], frame::MAX_REQUEST);
     let mut list = vec![];

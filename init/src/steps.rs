@@ -28,8 +28,11 @@ impl<S: Sys> Runtime<S> {
             Step::Volatile => self.mount_volatile(),
             Step::Seed => self.mount_image(step, name::SEED, "/seed"),
             Step::Sources => self.mount_image(step, name::SOURCES, "/sources"),
-            Step::Record => self.read_record(),
+            Step::ReadRecord => self.read_record(),
+            Step::Choose => self.choose(),
+            Step::Record => self.record_boot(),
             Step::Channels => self.find_channels(),
+            Step::Root => self.mount_root(),
             Step::RecordEnd => self.record_end(),
             Step::TermAll => self.term_all(),
             Step::KillAll => self.helped(step, &Job::KillAll),
@@ -68,6 +71,7 @@ impl<S: Sys> Runtime<S> {
 
     fn judge(&mut self, step: Step, exit: Exit) -> Outcome {
         match exit {
+            _ if step == Step::Root => self.root_mounted(exit),
             Exit::Exited(0) => {
                 self.succeeded(step);
                 // As above; here there was no helper.
@@ -87,6 +91,9 @@ impl<S: Sys> Runtime<S> {
 
     /// The deadline of a step is over.
     pub(crate) fn abandon(&mut self, step: Step) {
+        if step == Step::Choose {
+            self.end_choice();
+        }
         if let Some((pid, _)) = self.helper.take_if(|(_, s)| *s == step) {
             // It may sit in an uninterruptible sleep; whenever it ends, it is reaped as an orphan.
             let _ = self.sys.kill(pid, libc::SIGKILL);
@@ -110,6 +117,13 @@ impl<S: Sys> Runtime<S> {
                     format_args!("{name}: no disk has the serial number or label '{label}'"),
                 );
             }
+            (Step::Root, _) => self.root_failed(outcome),
+            (Step::Record, _) => {
+                self.say(LogLevel::Quiet, format_args!("{name}: FAILED"));
+                self.not_recorded();
+            }
+            // Nobody chose.
+            (Step::Choose, _) => {}
             (_, Outcome::Missing) => {
                 self.say(LogLevel::Quiet, format_args!("{name}: not there"));
             }

@@ -3,7 +3,7 @@
 use heapless::String;
 use minos_proto::BootEvent;
 
-use crate::bootrec::{Reason, Record, SLOT, SLOT_STRIDE, choose};
+use crate::bootrec::{Reason, SLOT, SLOT_STRIDE, choose};
 use crate::cmdline::{LogLevel, cut};
 use crate::disks::{self, Disk, name};
 use crate::kernel::{Errno, Job, Mount, Space, Sys};
@@ -19,6 +19,9 @@ const NEARLY_FULL: u64 = 64 << 20;
 
 impl<S: Sys> Runtime<S> {
     pub(crate) fn succeeded(&mut self, step: Step) {
+        if step == Step::Record {
+            self.recorded();
+        }
         if step == Step::State
             && let Some(space) = self.checked("/state", |sys| sys.space("/state"))
             && is_nearly_full(space)
@@ -143,26 +146,38 @@ impl<S: Sys> Runtime<S> {
         let found = choose(&slots);
         let level = if found.damaged > 0 { LogLevel::Quiet } else { LogLevel::Debug };
         self.say(level, format_args!("{found}"));
+        let next = self.decide(found.record);
         if let Some(last) = found.record {
-            let text = last.sentence();
+            let text = last.sentence(&next);
             self.say(LogLevel::Normal, format_args!("{text}"));
             let now = self.sys.now_ms();
             self.journal.event(now, &BootEvent::LastBoot { text: text.clone() });
             self.last_boot = Some(text);
         }
-        self.book.open(Record::next_boot(found.record));
-        self.write_record(Step::Record)
+        self.book.open(next);
+        Outcome::Done
     }
 
-    fn write_record(&mut self, step: Step) -> Outcome {
+    /// Writes this boot down; a wish that it obeys, or cannot read, is of no more use then.
+    pub(crate) fn record_boot(&mut self) -> Outcome {
         let now = self.sys.wall_s();
-        let Some(job) = self.book.job(now) else { return Outcome::Done };
+        let aside = self.book.record().is_some_and(|r| r.aside);
+        let Some(mut job) = self.book.job(now) else { return Outcome::Done };
+        if let Job::WriteRecord { then_remove, .. } = &mut job
+            && self.generation.wish_seen
+            && !aside
+        {
+            *then_remove = Some(crate::generation::WISH);
+        }
         panic::set_record(self.book.record());
-        self.helped(step, &job)
+        self.helped(Step::Record, &job)
     }
 
     pub(crate) fn record_end(&mut self) -> Outcome {
-        self.write_record(Step::RecordEnd)
+        let now = self.sys.wall_s();
+        let Some(job) = self.book.job(now) else { return Outcome::Done };
+        panic::set_record(self.book.record());
+        self.helped(Step::RecordEnd, &job)
     }
 
     /// Writes a changed record in the background.
@@ -174,14 +189,19 @@ impl<S: Sys> Runtime<S> {
         let Some(job) = self.book.job(now) else { return };
         panic::set_record(self.book.record());
         match self.sys.helper(&job) {
-            Ok(pid) => self.book.scribe_started(pid),
+            Ok(pid) => {
+                self.book.scribe_started(pid);
+                self.record_begun();
+            }
             Err(e) => self.say(LogLevel::Quiet, format_args!("boot record not written: {e}")),
         }
     }
 
     pub(crate) fn scribe_ended(&mut self, exit: Exit) {
-        if exit != Exit::Exited(0) {
-            self.say(LogLevel::Quiet, format_args!("boot record not written: the helper {exit}"));
+        match exit {
+            Exit::Exited(0) => self.record_written(),
+            _ => self
+                .say(LogLevel::Quiet, format_args!("boot record not written: the helper {exit}")),
         }
     }
 

@@ -22,8 +22,8 @@ use nix::unistd::{AccessFlags, access, getpid, mkdir, sethostname, setsid};
 use nix::{NixPath as _, unistd};
 
 use crate::kernel::{
-    Fd, Job, MAX_STRINGS, Mount, Open, Program, READY_FD, Reaped, Result, Setting, Space, Stdio,
-    Strings, Sys, Watch,
+    Fd, Job, MAX_STRINGS, MAX_WATCHES, Mount, Open, Program, READY_FD, Reaped, Result, Setting,
+    Space, Stdio, Strings, Sys, Watch,
 };
 use crate::machine::End;
 use crate::sup::Exit;
@@ -194,9 +194,21 @@ impl Sys for Linux {
         with_fd(directory, libc::O_RDONLY | libc::O_DIRECTORY, |fd| fsync_raw(fd, false))
     }
 
-    fn mkdir(&mut self, path: &str) -> Result<()> {
-        match mkdir(path, Mode::from_bits_truncate(0o755)) {
+    fn mkdir_mode(&mut self, path: &str, mode: u32) -> Result<()> {
+        match mkdir(path, Mode::from_bits_truncate(mode)) {
             Err(Errno::EEXIST) => Ok(()),
+            done => done,
+        }
+    }
+
+    fn directory(&mut self, path: &str) -> Result<()> {
+        let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW;
+        with_fd(path, flags, |_| Ok(()))
+    }
+
+    fn remove(&mut self, path: &str) -> Result<()> {
+        match unistd::unlink(path) {
+            Err(Errno::ENOENT) => Ok(()),
             done => done,
         }
     }
@@ -233,7 +245,7 @@ impl Sys for Linux {
     }
 
     fn poll(&mut self, watches: &mut [Watch], timeout_ms: u64) -> Result<()> {
-        let mut fds = [libc::pollfd { fd: -1, events: 0, revents: 0 }; 8];
+        let mut fds = [libc::pollfd { fd: -1, events: 0, revents: 0 }; MAX_WATCHES];
         for (slot, watch) in fds.iter_mut().zip(watches.iter()) {
             slot.fd = watch.fd.0;
             slot.events = if watch.write { libc::POLLOUT } else { libc::POLLIN };
@@ -321,6 +333,41 @@ impl Sys for Linux {
         umount2(target, MntFlags::UMOUNT_NOFOLLOW)
     }
 
+    fn bind(&mut self, from: &str, to: &str) -> Result<()> {
+        mount(Some(from), to, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+    }
+
+    fn restrict(&mut self, path: &str, read_only: bool, no_suid: bool) -> Result<()> {
+        let mut flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_NODEV;
+        flags.set(MsFlags::MS_RDONLY, read_only);
+        flags.set(MsFlags::MS_NOSUID, no_suid);
+        mount(None::<&str>, path, None::<&str>, flags, None::<&str>)
+    }
+
+    fn move_mount(&mut self, from: &str, to: &str) -> Result<()> {
+        mount(Some(from), to, None::<&str>, MsFlags::MS_MOVE, None::<&str>)
+    }
+
+    fn enter(&mut self, path: &str) -> Result<()> {
+        unistd::chdir(path)?;
+        if let Err(e) = mount(Some("."), "/", None::<&str>, MsFlags::MS_MOVE, None::<&str>) {
+            // So that nothing keeps what could not be entered.
+            let _ = unistd::chdir("/");
+            return Err(e);
+        }
+        // The mount is where the old root is; these two have nothing left that could fail.
+        unistd::chroot(".")?;
+        unistd::chdir("/")
+    }
+
+    fn detach(&mut self, path: &str) -> Result<()> {
+        umount2(path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW)
+    }
+
+    fn set_hostname(&mut self, name: &str) -> Result<()> {
+        sethostname(name)
+    }
+
     fn remount_ro(&mut self, target: &str) -> Result<()> {
         let flags = MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
         mount(None::<&str>, target, None::<&str>, flags, None::<&str>)
@@ -341,6 +388,20 @@ impl Sys for Linux {
 
     fn sync(&mut self) {
         unistd::sync();
+    }
+
+    #[inline(never)]
+    fn release_stack(&mut self) {
+        const PAGE: usize = 4096;
+        // A megabyte is more than the boot uses, and less than the kernel keeps free below a stack.
+        const LENGTH: usize = 1 << 20;
+        let here = 0u8;
+        let top = ((&raw const here).addr() & !(PAGE - 1)) - PAGE;
+        let start = ptr::without_provenance_mut(top - LENGTH);
+        // SAFETY: nothing below this frame is alive: what is called next writes before it reads, and the
+        // page in between is more than the 128 bytes that a function may use below its frame. Where
+        // nothing is mapped, the call does nothing.
+        unsafe { libc::madvise(start, LENGTH, libc::MADV_DONTNEED) };
     }
 
     fn apply(&mut self, setting: Setting) -> Result<()> {

@@ -36,6 +36,8 @@ pub enum Exit {
     Limit = 12,
     /// No set of packages is what was asked for.
     Unsolvable = 13,
+    /// A step does not come out the same when it is built a second time.
+    Differs = 14,
     /// Ctrl-C, or the reader of our output went away. 128 + SIGINT, as shells say it.
     Interrupted = 130,
 }

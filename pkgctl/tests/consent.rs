@@ -84,6 +84,7 @@ fn the_shell_asks_too_and_goes_on() {
     let mut person = at_terminal(&fake, &[]);
     person.sees_row("minos>");
     person.types("rollback\r");
+    person.sees("1.3.1-1");
     person.sees_row("Go back to the generation before the current one? [y/N]");
     person.types("y\n");
     person.sees("nothing");
@@ -93,9 +94,10 @@ fn the_shell_asks_too_and_goes_on() {
     person.sees("nothing was changed");
     person.types("exit\r");
     assert_eq!(person.leaves(), Some(0));
-    let switch = Request::Package(PackageRequest::Switch { generation: 3 });
-    assert!(!fake.asked().contains(&switch));
-    assert!(fake.asked().contains(&Request::Package(PackageRequest::Rollback { steps: 1 })));
+    let switch =
+        |generation| Request::Package(PackageRequest::Switch { generation, dry_run: false });
+    assert!(!fake.asked().contains(&switch(3)));
+    assert!(fake.asked().contains(&switch(6)));
 }
 
 /// A plan of many packages must fit the narrowest console.

@@ -115,7 +115,8 @@ fn repositories_and_keys() {
         ("repo add site /srv/site", add(0)),
         ("repo add site /srv/site --priority -5", add(-5)),
         ("repo remove site", repo(RepositoryChange::Remove { name: name.clone() })),
-        ("repo sync", repo(RepositoryChange::Sync)),
+        ("repo sync --allow-expired", repo(RepositoryChange::Sync { allow_expired: true })),
+        ("repo sync", repo(RepositoryChange::Sync { allow_expired: false })),
         ("key", Ask::Keys(None)),
         ("key list", Ask::Keys(None)),
         (&trust, Ask::Keys(Some(KeyChange::Trust { text }))),
@@ -234,11 +235,28 @@ fn with_nothing_to_do_there_is_nothing_to_ask() {
 fn verbs_that_ask_first_do_it_with_yes() {
     let plan = || Ask::Plans { plan: Some("12345678".into()) };
     let collect = |dry_run| Ask::Collect { dry_run, keep: None };
+    let switch = |generation, dry_run| Ask::Switch { generation, dry_run };
+    let rollback = |steps| Ask::Rollback { steps, dry_run: true };
     let table = [
         ("apply 12345678 -y", vec![plan(), Ask::Apply { plan: "12345678".into() }]),
-        ("switch 3 -y", vec![Ask::Switch { generation: 3 }]),
-        ("rollback -y", vec![Ask::Rollback { steps: 1 }]),
-        ("rollback 2 --yes", vec![Ask::Rollback { steps: 2 }]),
+        ("switch 3 -y", vec![switch(3, true), switch(3, false)]),
+        ("switch 3 --dry-run", vec![switch(3, true)]),
+        // What was shown is what is done, also when somebody else changed the system in between.
+        ("rollback -y", vec![rollback(1), switch(6, false)]),
+        ("rollback 2 --yes", vec![rollback(2), switch(5, false)]),
+        ("rollback 2 -n", vec![rollback(2)]),
+        (
+            "image build --generation 3 --disk /dev/vdb --serial abc --efi /k.efi --size 2",
+            vec![Ask::Image(minos_proto::ImageWish {
+                generation: 3,
+                disk: "/dev/vdb".into(),
+                serial: Some("abc".into()),
+                bytes: 2 << 20,
+                efi: Some("/k.efi".into()),
+            })],
+        ),
+        ("boot 3", vec![Ask::Boot { generation: 3, tries: 0 }]),
+        ("boot 0 --once", vec![Ask::Boot { generation: 0, tries: 1 }]),
         ("cleanup -y", vec![collect(true), collect(false)]),
     ];
     for (line, want) in table {

@@ -42,7 +42,7 @@ fn keys_edit_the_line() {
     person.types("\x01x\x05y");
     person.sees_row("minos> xversiony");
     person.types("\x7f\x1b[H\x1b[3~\r");
-    person.sees("pkgctl 0.1.0, protocol 3");
+    person.sees("pkgctl 0.1.0, protocol 4");
     person.sees_row("minos>");
     person.types("some words\x17\x15\x03");
     person.sees_row("minos>");
@@ -114,7 +114,7 @@ fn bad_input_never_ends_the_shell() {
     person.types("\r");
     person.sees("xxxx..");
     person.types("pkgctl version\r");
-    person.sees("pkgctl 0.1.0, protocol 3");
+    person.sees("pkgctl 0.1.0, protocol 4");
     person.types("exit\r");
     assert_eq!(person.leaves(), Some(0));
 }

@@ -12,7 +12,7 @@ fn status_plan_jobs() {
     let fake = Fake::start(healthy);
     let status = fake.pkgctl(&["status"]).ends(0);
     assert!(status.out.starts_with("daemon     pkgd 0.1.0, up 3:12, appliance\n"), "{status:?}");
-    let plan = fake.pkgctl(&["plan", "m4", "--check", "--rebuild", "m4"]).ends(0);
+    let plan = fake.pkgctl(&["plan", "m4", "--tests", "--rebuild", "m4"]).ends(0);
     assert!(plan.out.contains("m4: 1 step, 0 cached, 1 to build, about 1:00\n"), "{plan:?}");
     let jobs = fake.pkgctl(&["jobs"]).ends(0);
     assert!(jobs.out.contains("\n  7  running  2025-11-21 03:47"), "{jobs:?}");
@@ -48,6 +48,20 @@ job 7 lfs/demo: done after 2:00; 2 steps, 1 built, 1 cached
     let options = BuildOptions { keep_going: true, jobs: 2, ..BuildOptions::default() };
     let build = Request::Build { target: "m4".into(), options };
     assert_eq!(fake.asked()[0], build);
+}
+
+/// The table of a job that compares comes after its summary, and a difference has a status of its own.
+#[test]
+fn what_differs_when_built_again_is_exit_14() {
+    let fake = Fake::start(healthy);
+    let ran = fake.pkgctl(&["build", "twice", "--check"]).ends(14);
+    assert!(ran.out.contains("\nstep  result\nm4    differs\n"), "{}", ran.out);
+    let options = BuildOptions { compare: true, ..BuildOptions::default() };
+    let asked = fake.asked();
+    assert_eq!(asked[0], Request::Build { target: "twice".into(), options });
+    assert_eq!(asked.last(), Some(&Request::Compared { job: Some(9) }));
+    let json = fake.pkgctl(&["watch", "9", "--json"]).ends(14);
+    assert!(json.out.lines().last().unwrap().contains(r#""type":"comparison""#), "{}", json.out);
 }
 
 #[test]

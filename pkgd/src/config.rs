@@ -58,7 +58,7 @@ pub struct Args {
 
     /// run the packages' own test suites (for --build)
     #[argh(switch)]
-    pub check: bool,
+    pub tests: bool,
 
     /// memory a step may use, in MiB; by default no limit
     #[argh(option, default = "0")]
@@ -75,6 +75,10 @@ pub struct Args {
     /// seconds after which a connection that says nothing and watches nothing is closed; by default 300
     #[argh(option, default = "300")]
     pub idle: u64,
+
+    /// seconds a trigger may take before it is killed and the change taken back; by default 60
+    #[argh(option, default = "60")]
+    pub trigger_seconds: u64,
 
     /// how strong the sandbox must be: full (default), or weak to build on a kernel without the
     /// required Landlock; outputs built so say it
@@ -149,6 +153,9 @@ impl Args {
             return Err("--then poweroff and --then reboot need --appliance: pkgd does not own \
                         this machine"
                 .to_owned());
+        }
+        if self.trigger_seconds == 0 {
+            return Err("--trigger-seconds 0 would kill every trigger: give it a second".to_owned());
         }
         Ok(())
     }

@@ -4,11 +4,13 @@
 //! thread per connection answers requests from snapshots, one thread per running step drives a
 //! sandbox. There is no orderly shutdown to get wrong: stopping is the same as being killed.
 
+mod comparison;
 mod config;
 mod doctor;
 mod engine;
 mod host;
 mod hub;
+mod observed;
 mod seed;
 mod server;
 mod service;
@@ -42,6 +44,7 @@ use service::{Live, Service};
 fn main() -> ExitCode {
     minos_sandbox::run_if_helper();
     minos_unpack::run_if_worker();
+    system::run_if_trigger();
     let words: Vec<_> = std::env::args_os().skip(1).collect();
     if let Some((_, words)) = words.split_first().filter(|(first, _)| *first == "tool") {
         return tool::run(words);
@@ -73,7 +76,7 @@ fn run(mut args: Args) -> Result<(), String> {
     };
     let mount_point = args.seed_mount();
     let store = Arc::new(store);
-    let packages = system::Packages::open(Arc::clone(&store), &now_ms)?;
+    let packages = system::Packages::open(Arc::clone(&store), &args, now_ms)?;
     let service = Arc::new(Service {
         store,
         packages,
@@ -91,6 +94,7 @@ fn run(mut args: Args) -> Result<(), String> {
     });
     stop_on(signals, to_engine);
     let served = serve(&service, inbox);
+    service.packages.close();
     seed::unmount(&mount_point);
     served
 }
@@ -126,6 +130,10 @@ fn serve(service: &Arc<Service>, inbox: std::sync::mpsc::Receiver<Command>) -> R
         eprintln!("pkgd: will not build: {refusal}");
     }
     host::tell_ready();
+    if service.args.appliance {
+        let root = service.args.root.clone();
+        thread::spawn(move || host::grow_state(&root));
+    }
     engine.unattended(control);
     engine.run();
     let _ = std::fs::remove_file(socket);

@@ -23,7 +23,7 @@ use crate::hub::Hub;
 use crate::seed::Seed;
 use crate::server::SERVER;
 use crate::system::{self, Packages, Tell};
-use crate::{doctor, host, verify, views};
+use crate::{comparison, doctor, host, observed, verify, views};
 
 /// How long a request waits for the engine. The engine answers between two commits, so only a state
 /// on a dying disk takes longer.
@@ -184,7 +184,10 @@ impl Service {
             Request::Retry { job } => self.retry(job, peer),
             Request::RecipeList => Ok(Reply::Recipes(views::recipes(&self.recipes))),
             Request::RecipeShow { step } => views::recipe(&self.recipes, &step),
-            Request::RecipeLint { step } => views::lints(&self.recipes, &self.lints, step.as_ref()),
+            Request::RecipeLint { step } => {
+                let observed = observed::findings(self.store.layout(), &self.recipes);
+                views::lints(&self.recipes, &self.lints, observed, step.as_ref())
+            }
             Request::Doctor => Ok(Reply::Doctor(doctor::run(self))),
             Request::Shutdown { reboot } => self.shutdown(reboot, peer),
             Request::Events { job, limit } => {
@@ -192,6 +195,9 @@ impl Service {
             }
             Request::Audit { limit } => views::audit(&self.store, limit).map(Reply::Audit),
             Request::Verify { repair } => self.verify(repair, peer),
+            Request::Compared { job } => {
+                comparison::sheet(&self.store, self.job_number(job)?).map(Reply::Sheet)
+            }
             Request::Package(request) => system::handle(self, request, peer, tell),
         }
     }

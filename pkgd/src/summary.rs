@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use minos_model::{JobState, StepState};
-use minos_proto::StepReport;
+use minos_model::{JobState, StepId, StepState};
+use minos_proto::{Clobbers, StepReport};
 
 /// Counts in one line.
 pub fn line(target: &str, state: JobState, steps: &[StepReport]) -> String {
@@ -18,8 +18,14 @@ pub fn line(target: &str, state: JobState, steps: &[StepReport]) -> String {
     )
 }
 
-/// A table of all steps in 80 columns, and each failure with its hint.
-pub fn table(target: &str, state: JobState, steps: &[StepReport], wall: Duration) -> String {
+/// A table of all steps in 80 columns, each warning, and each failure with its hint.
+pub fn table(
+    target: &str,
+    state: JobState,
+    steps: &[StepReport],
+    warnings: &[(StepId, Clobbers)],
+    wall: Duration,
+) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
     let _ = writeln!(
@@ -40,6 +46,9 @@ pub fn table(target: &str, state: JobState, steps: &[StepReport], wall: Duration
             bytes(step.size),
             step.files
         );
+    }
+    for (step, clobbers) in warnings {
+        let _ = writeln!(out, "{step}: {clobbers}");
     }
     for step in steps {
         if let StepState::Failed(failure) = &step.state {
@@ -92,7 +101,7 @@ mod tests {
     use std::time::Duration;
 
     use minos_model::{Failure, FailureClass, JobState, Metrics, Phase, StepState};
-    use minos_proto::StepReport;
+    use minos_proto::{Clobbers, StepReport};
 
     use super::{bytes, clock, line, table};
 
@@ -128,10 +137,15 @@ mod tests {
             step("glibc", StepState::Failed(failure)),
             step("libstdc++", StepState::Skipped),
         ];
-        let text = table("lfs/toolchain", JobState::Failed, &steps, Duration::from_secs(3720));
+        let clobbers =
+            Clobbers { of: "m4".parse().unwrap(), paths: 2, same: 1, first: "usr/bin/m4".into() };
+        let warnings = [("gcc:pass1".parse().unwrap(), clobbers)];
+        let wall = Duration::from_secs(3720);
+        let text = table("lfs/toolchain", JobState::Failed, &steps, &warnings, wall);
         assert!(text.lines().all(|l| l.chars().count() <= 80), "{text}");
         for part in [
             "glibc: script in build: boom",
+            "gcc:pass1: clobbers: replaces 2 paths of m4 (1 unchanged): /usr/bin/m4",
             "hint: look",
             "pkgctl log glibc",
             "3m07s",

@@ -56,6 +56,7 @@ pub fn job(store: &Store, unwritten: &Unwritten, id: u64) -> Result<Reply, Error
 
 fn job_report(row: JobRow) -> JobReport {
     JobReport {
+        compares: options(&row.options).compare,
         id: row.id,
         target: row.target,
         state: row.state,
@@ -174,12 +175,17 @@ pub fn recipe(set: &RecipeSet, step: &StepId) -> Result<Reply, ErrorReport> {
 }
 
 /// What the linter found, of one recipe or of all.
-pub fn lints(set: &RecipeSet, lints: &[Lint], step: Option<&StepId>) -> Result<Reply, ErrorReport> {
+pub fn lints(
+    set: &RecipeSet,
+    lints: &[Lint],
+    observed: Vec<LintReport>,
+    step: Option<&StepId>,
+) -> Result<Reply, ErrorReport> {
     let folder = match step {
         None => None,
         Some(step) => Some(&set.get(step).ok_or_else(|| unknown_step(set, step))?.folder),
     };
-    let wanted = |lint: &&Lint| folder.is_none_or(|folder| lint.file.starts_with(&**folder));
+    let wanted = |file: &str| folder.is_none_or(|folder| file.starts_with(&**folder));
     let report = |lint: &Lint| LintReport {
         error: lint.level() == Level::Error,
         file: lint.file.clone(),
@@ -187,7 +193,8 @@ pub fn lints(set: &RecipeSet, lints: &[Lint], step: Option<&StepId>) -> Result<R
         what: lint.message.clone(),
         hint: lint.hint.clone(),
     };
-    Ok(Reply::Lints(lints.iter().filter(wanted).map(report).collect()))
+    let read = lints.iter().map(report);
+    Ok(Reply::Lints(read.chain(observed).filter(|lint| wanted(&lint.file)).collect()))
 }
 
 fn unknown_step(set: &RecipeSet, step: &StepId) -> ErrorReport {

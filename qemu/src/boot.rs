@@ -41,6 +41,9 @@ pub fn describe(event: &BootEvent) -> String {
             let how = if *clean { "file systems are clean" } else { "NOT everything is unmounted" };
             format!("{} init: {what}, {how}", clock(*at_ms))
         }
+        BootEvent::Generation { at_ms, generation, standing } => {
+            format!("{} init: generation {generation} {standing}", clock(*at_ms))
+        }
     }
 }
 

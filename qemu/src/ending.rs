@@ -231,7 +231,7 @@ impl Evidence {
             BootEvent::LastBoot { text } => self.last_boot = Some(text.to_string()),
             BootEvent::Panic { text } => self.init_panic = Some(text.to_string()),
             BootEvent::Bye { reboot, clean, .. } => self.goodbye = Some((*reboot, *clean)),
-            BootEvent::Log { .. } | BootEvent::Restart { .. } => {}
+            BootEvent::Log { .. } | BootEvent::Restart { .. } | BootEvent::Generation { .. } => {}
         }
     }
 

@@ -65,7 +65,12 @@ impl Progress {
             EventBody::StepBuilt { step, metrics, .. } => {
                 format!("{step}: built in {}", time(metrics.wall_ms))
             }
+            EventBody::StepCompared { step, files: 0, .. } => format!("{step}: the same again"),
+            EventBody::StepCompared { step, files, .. } => {
+                format!("{step}: DIFFERS in {files} paths when built again")
+            }
             EventBody::StepFailed { step, failure } => format!("{step}: FAILED: {failure}"),
+            EventBody::StepClobbers { step, clobbers } => format!("{step}: {clobbers}"),
             EventBody::StepSkipped { step, because } => format!("{step}: skipped, needs {because}"),
             EventBody::Progress { done, total, running, left_ms } => {
                 if self.last.is_some_and(|last| since.saturating_sub(last) < REPEAT) {

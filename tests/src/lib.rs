@@ -11,6 +11,7 @@ pub mod boot;
 pub mod comparison;
 pub mod daemon;
 pub mod disk;
+pub mod generation;
 pub mod loops;
 pub mod meter;
 pub mod overhead;

@@ -121,7 +121,7 @@ fn a_system_is_installed_broken_and_taken_back_in_the_machine() {
         assert_eq!(column(&found, "findings", "path"), ["/usr/share/runner/data"], "{found:?}");
         verify(client, true);
         assert!(!verify(client, false).alarm);
-        ask(client, PackageRequest::Rollback { steps: 1 }).expect("back");
+        ask(client, PackageRequest::Rollback { steps: 1, dry_run: false }).expect("back");
         assert_eq!(installed(client), ["app 1.0-1", "runner 1.0-1"]);
         let gone = ask(client, PackageRequest::Collect { dry_run: false, keep: Some(0) });
         let gone = gone.expect("collected");

@@ -20,14 +20,16 @@ const ALLOWED: &[(&str, &str)] = &[
     ("minos-store", "minos-model diffy postcard redb rustix serde zstd"),
     ("minos-sandbox", "caps landlock libc nix postcard serde"),
     ("minos-unpack", "minos-model minos-package minos-sandbox minos-store nix serde"),
+    ("minos-compare", "minos-model minos-sandbox elf serde"),
     ("minos-exec", "minos-model minos-sandbox nix"),
+    ("minos-disk", "gpt libc nix sha2 uuid"),
     (
         "minos-pkgd",
-        "minos-exec minos-model minos-package minos-plan minos-proto minos-recipe minos-sandbox minos-solve minos-store \
-         minos-unpack argh nix postcard serde toml",
+        "minos-compare minos-disk minos-exec minos-model minos-package minos-plan minos-proto minos-recipe minos-sandbox \
+         minos-solve minos-store minos-unpack argh nix postcard serde toml",
     ),
     ("minos-pkgctl", "minos-model minos-proto argh nix serde serde_json"),
-    ("minos-init", "minos-proto crc32fast heapless libc nix"),
+    ("minos-init", "minos-proto heapless libc nix"),
     ("minos-image", "minos-recipe argh gpt serde serde_json sha2 toml ureq uuid zstd"),
     ("minos-qemu", "minos-proto argh libc serde_json"),
     (
@@ -36,8 +38,8 @@ const ALLOWED: &[(&str, &str)] = &[
     ),
     (
         "minos-fuzz",
-        "minos-model minos-package minos-proto minos-recipe minos-solve minos-store crc32fast postcard serde \
-         serde_json",
+        "minos-compare minos-model minos-package minos-proto minos-recipe minos-solve minos-store crc32fast postcard \
+         serde serde_json",
     ),
 ];
 
@@ -203,6 +205,7 @@ const SHELLS: &[(&str, &str)] = &[
         "inside the box: the script of a recipe, which is what it is there for",
     ),
     ("pkgd/src/doctor/mod.rs", "inside the box: a constant that asks for the versions of tools"),
+    ("pkgd/src/system/triggers/table.rs", "no shell: an option of mandb"),
     ("image/src/tool.rs", "tests of the runner, on the machine of who makes images"),
     ("qemu/src/process.rs", "tests of the launcher, on the machine of who starts it"),
     ("pkgd/crates/sandbox/src/meter.rs", "tests of the meter"),

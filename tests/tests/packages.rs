@@ -6,7 +6,9 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use minos_model::{JobState, StepState};
-use minos_proto::{Field, PackageRequest, RepositoryChange, Request, Sheet, Wish};
+use minos_proto::{
+    EventBody, Field, PackageRequest, Reply, RepositoryChange, Request, Sheet, Wish,
+};
 use minos_tests::packages::{ask, change, column, install, installed, propose, verify};
 use minos_tests::{Daemon, Recipes, Root};
 
@@ -94,7 +96,13 @@ fn a_system_is_made_changed_broken_mended_and_taken_back() {
     assert!(!verify(&mut daemon, false).alarm);
     assert_eq!(data(&root), "two\n");
 
-    ask(&mut daemon, PackageRequest::Rollback { steps: 1 }).unwrap();
+    let outlook = PackageRequest::Rollback { steps: 1, dry_run: true };
+    let outlook = ask(&mut daemon, outlook).unwrap();
+    assert_eq!(column(&outlook, "packages", "after"), ["1.0-1"]);
+    assert_eq!(outlook.find("to"), Some(&Field::Number(1)));
+    assert_eq!(outlook.find("paths_changed"), Some(&Field::Number(1)));
+    assert_eq!(data(&root), "two\n", "a look changes nothing");
+    ask(&mut daemon, PackageRequest::Rollback { steps: 1, dry_run: false }).unwrap();
     assert_eq!(installed(&mut daemon), ["app 1.0-1", "runner 1.0-1"]);
     assert_eq!(data(&root), "one\n");
     let diff = PackageRequest::Diff { from: Some(1), to: Some(2), files: true };
@@ -210,6 +218,92 @@ fn a_sysroot_has_what_was_asked_for_and_goes_again() {
     ask(&mut daemon, sysroot("x", &["nosuch"], false)).expect_err("only what is installed");
 }
 
+/// A step that changes files of its inputs has them in its own output: two packages of one path, which no system
+/// can have both of. gcc once stripped binutils' programs so.
+#[test]
+fn a_step_with_files_of_another_in_its_output_is_warned_about() {
+    let mut recipes = Recipes::new();
+    recipes.step(
+        "m4",
+        &[],
+        &[("install", "mkdir -p /usr/bin\necho m4 > /usr/bin/m4\necho x > /usr/x\n")],
+    );
+    let install =
+        "echo other > /usr/bin/m4\necho x > /usr/y\nmv /usr/y /usr/x\necho own > /usr/own\n";
+    recipes.step("gcc", &["m4"], &[("install", install)]);
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    assert_eq!(daemon.build("demo/gcc").state, JobState::Done);
+    let Ok(Reply::Events(events)) = daemon.call(&Request::Events { job: None, limit: 0 }) else {
+        panic!("no events");
+    };
+    let warnings: Vec<String> = events
+        .iter()
+        .filter_map(|recorded| match &recorded.event.body {
+            EventBody::StepClobbers { step, clobbers } => Some(format!("{step} {clobbers}")),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(warnings, ["gcc clobbers: replaces 2 paths of m4 (1 unchanged): /usr/bin/m4"]);
+    let targets = ["demo/m4", "demo/gcc"].map(str::to_owned).to_vec();
+    ask(&mut daemon, PackageRequest::Pack { targets }).expect("packed");
+    let both = Wish { install: vec!["m4".into(), "gcc".into()], ..Wish::default() };
+    let refused = propose(&mut daemon, both).expect_err("one path, two packages");
+    assert!(
+        refused.what.contains("/usr/bin/m4") || refused.what.contains("usr/bin/m4"),
+        "{refused}"
+    );
+}
+
+/// A sysroot of links was a way into the store: who wrote into one of its files wrote into every generation.
+#[test]
+fn a_sysroot_of_links_cannot_be_written_and_outlives_pkgd() {
+    let recipes = recipes();
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    pack(&mut daemon, &["demo/runner"]);
+    change(&mut daemon, install(&["runner"]));
+    let sysroot = |packages: &[&str]| PackageRequest::Sysroot {
+        name: "tools".to_owned(),
+        packages: packages.iter().map(ToString::to_string).collect(),
+        writable: false,
+    };
+    let file = root.path().join("sysroots/tools/usr/share/runner/data");
+    let state = |daemon: &mut Daemon| {
+        column(&ask(daemon, PackageRequest::Sysroots).unwrap(), "sysroots", "state")
+    };
+    let check = |daemon: &mut Daemon, when: &str| {
+        assert_eq!(state(daemon), ["read-only"], "{when}");
+        let written = fs::write(&file, "mine\n").expect_err(when);
+        assert_eq!(written.kind(), std::io::ErrorKind::ReadOnlyFilesystem, "{when}");
+        fs::remove_file(&file).expect_err(when);
+        assert_eq!(fs::read_to_string(&file).unwrap(), "one\n", "{when}");
+    };
+    ask(&mut daemon, sysroot(&["runner"])).expect("made");
+    check(&mut daemon, "made");
+    ask(&mut daemon, sysroot(&["runner"])).expect("made in the place of itself");
+    check(&mut daemon, "made again");
+    // A pkgd that is killed leaves the mount, one that ends takes it along; the next has it again either way.
+    let pid = nix::unistd::Pid::from_raw(daemon.pid().cast_signed());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+    drop(daemon);
+    let mut daemon = root.start();
+    check(&mut daemon, "after a kill");
+    assert!(daemon.stop().success());
+    assert!(!file.exists(), "an empty folder, and no way into the store");
+    let mut daemon = root.start();
+    check(&mut daemon, "after a restart");
+    // Nobody's work is cut off, and nothing is half taken away.
+    let open = fs::File::open(&file).unwrap();
+    let error = ask(&mut daemon, sysroot(&[])).expect_err("somebody reads in it");
+    assert!(error.what.contains("unmounted"), "{error}");
+    check(&mut daemon, "still there");
+    drop(open);
+    ask(&mut daemon, sysroot(&[])).expect("gone");
+    assert!(root.list("sysroots").is_empty(), "{:?}", root.list("sysroots"));
+    assert!(!verify(&mut daemon, false).alarm);
+}
+
 /// What the `[package]` table of a recipe says: config files are merged, users own files, conflicts are kept apart.
 #[test]
 fn the_package_table_of_a_recipe_counts() {
@@ -218,7 +312,7 @@ fn the_package_table_of_a_recipe_counts() {
                  [package.owners]\n7 = \"runner\"\n[package.sysctl]\n\"kernel.panic\" = \"9\"\n\
                  [[package.directory]]\npath = \"/var/cache/runner\"\nmode = 0o700\nuser = \"runner\"\n\
                  [[package.link]]\npath = \"/usr/bin/run\"\ntarget = \"runner\"\n\
-                 [[package.service]]\nname = \"runner\"\nenable = true\n";
+                 [[package.service]]\nname = \"runner\"\nenable = false\n";
     let script = |port: u32| {
         format!(
             "mkdir -p /etc /var/lib/runner\nprintf 'name = x\\n\\n\\n\\nport = {port}\\n' > /etc/runner.conf\n\
@@ -238,7 +332,7 @@ fn the_package_table_of_a_recipe_counts() {
     let passwd = format!("runner:x:{owner}:");
     assert!(read("etc/passwd").starts_with(&passwd) && read("etc/group").starts_with("runner:x:"));
     assert_eq!(read("etc/sysctl.d/50-runner.conf"), "kernel.panic = 9\n");
-    assert_eq!(read("etc/minos/services.d/runner"), "runner enabled\n");
+    assert_eq!(read("etc/minos/services.d/runner"), "runner disabled\n");
     let cache = fs::metadata(current(&root).join("var/cache/runner")).unwrap();
     assert_eq!((cache.uid(), cache.mode() & 0o7777), (owner, 0o700));
     let link = fs::read_link(current(&root).join("usr/bin/run")).unwrap();
@@ -320,7 +414,8 @@ fn only_packages_of_trusted_keys_are_taken() {
 
     let trust = minos_proto::KeyChange::Trust { text };
     ask(&mut daemon, PackageRequest::Keys(Some(trust))).unwrap();
-    let sync = || PackageRequest::Repositories(Some(RepositoryChange::Sync));
+    let sync =
+        || PackageRequest::Repositories(Some(RepositoryChange::Sync { allow_expired: false }));
     assert!(!ask(&mut daemon, sync()).unwrap().alarm);
     let plan = propose(&mut daemon, install(&["runner"])).unwrap().plan.unwrap().to_string();
 
@@ -362,7 +457,7 @@ fn kills_in_a_transaction_leave_the_system_of_before_or_after() {
     for round in 0..12_u64 {
         let upgrade = Wish { upgrade: true, ..Wish::default() };
         let Some(plan) = propose(&mut daemon, upgrade).unwrap().plan else {
-            ask(&mut daemon, PackageRequest::Rollback { steps: 1 }).unwrap();
+            ask(&mut daemon, PackageRequest::Rollback { steps: 1, dry_run: false }).unwrap();
             continue;
         };
         let socket = daemon.socket().to_owned();

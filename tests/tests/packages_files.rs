@@ -273,6 +273,82 @@ fn what_cannot_be_a_package_is_named() {
     room.refused("pack hello --key x", 2);
 }
 
+/// Every package here is validly signed: what is wrong is which of them are given.
+#[test]
+fn pitfall_3_a_repository_that_goes_back_or_loses_its_index_is_refused() {
+    let room = Room::new();
+    room.key("ann");
+    room.package("hello");
+    fs::create_dir(room.path("site")).expect("a folder");
+    let toml = room.read("hello/package.toml").replace("ignore = []", "ignore = [\"cmd:sh\"]");
+    let pack = |version: &str| {
+        let version = format!("version = \"{version}\"");
+        room.write("hello/package.toml", toml.replace("version = \"1.0\"", &version));
+        room.json("pack ./hello --key ann.key --output site");
+    };
+    pack("1.0");
+    assert!(room.refused("repo publish site", 2).contains("--key"));
+    assert!(
+        room.refused("repo publish site --key ann.key --valid-days 0", 2).contains("1 to 3660")
+    );
+    let published = room.json("repo publish site --key ann.key");
+    assert_eq!((&published["repository"], &published["packages"]), (&"site".into(), &1.into()));
+    let index = room.path("site/repository.mri");
+    let old = fs::read(&index).expect("an index");
+    pack("2.0");
+    let later = room.json("repo publish site --key ann.key --valid-days 2");
+    assert!(later["created"].as_u64() > published["created"].as_u64(), "also within a second");
+    let new = fs::read(&index).expect("an index");
+
+    let recipes = Recipes::new();
+    let root = Root::new(recipes.path());
+    let daemon = root.start();
+    let at = format!("--root {}", root.path().display());
+    room.json(&format!("{at} key trust ann.pub"));
+    let added = room.json(&format!("{at} repo add site {}", room.path("site").display()));
+    assert_eq!(
+        (&added["repositories"][1]["packages"], &added["repositories"][1]["until"]),
+        (&2.into(), &later["until"])
+    );
+    let refused = |why: &str| {
+        let said = room.pkgctl(&format!("{at} repo sync"));
+        let text =
+            String::from_utf8_lossy(&said.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(said.status.code(), Some(9), "{said:?}");
+        assert!(text.contains(why), "{text}");
+    };
+    let offered = || {
+        let list = room.json(&format!("{at} list --available"));
+        list["packages"].as_array().map_or(0, Vec::len)
+    };
+    assert_eq!(offered(), 2);
+    fs::write(&index, &old).expect("the old index");
+    refused("went back");
+    assert_eq!(offered(), 0, "nothing of it is offered");
+    fs::remove_file(&index).expect("it is there");
+    refused("it is gone, and there was one");
+    // What is remembered outlives pkgd.
+    assert!(daemon.stop().success());
+    let daemon = root.start();
+    fs::write(&index, &old).expect("the old index");
+    refused("went back");
+    fs::write(&index, &new).expect("the new index");
+    room.json(&format!("{at} repo sync"));
+    assert_eq!(offered(), 2);
+
+    pack("3.0");
+    refused("the repository's index does not have it");
+    assert_eq!(offered(), 2, "the others are as good as before");
+    fs::remove_file(room.path("site/hello-3.0-1.noarch.mpk")).expect("it is there");
+    room.write("hello/root/usr/bin/hello", "#!/bin/sh\necho other\n");
+    pack("2.0");
+    refused("it is not the package that the repository's index names");
+    assert_eq!(offered(), 1);
+    // A person may begin anew.
+    room.json(&format!("{at} repo remove site"));
+    assert!(daemon.stop().success());
+}
+
 /// A package made by hand, from its skeleton to the installed file, and a database from its backup.
 #[test]
 fn a_package_made_by_hand_is_installed_and_the_database_comes_back() {
@@ -281,6 +357,9 @@ fn a_package_made_by_hand_is_installed_and_the_database_comes_back() {
     room.package("hello");
     // No package of this test brings a shell.
     let toml = room.read("hello/package.toml").replace("ignore = []", "ignore = [\"cmd:sh\"]");
+    let toml = format!(
+        "{toml}\n[[link]]\npath = \"/usr/bin/hi\"\ntarget = \"hello\"\n[sysctl]\n\"kernel.x\" = \"1\"\n"
+    );
     room.write("hello/package.toml", toml);
     fs::create_dir(room.path("site")).expect("a folder");
     room.json("pack ./hello --key ann.key --output site");
@@ -300,6 +379,9 @@ fn a_package_made_by_hand_is_installed_and_the_database_comes_back() {
     let done = room.pkgctl(&format!("{at} install hello --yes"));
     assert!(done.status.success(), "{done:?}");
     assert!(root.path().join("current/usr/bin/hello").exists());
+    let link = fs::read_link(root.path().join("current/usr/bin/hi")).expect("a link");
+    assert_eq!(link, Path::new("hello"), "what the package asks for beside its files");
+    assert!(root.path().join("current/etc/sysctl.d/50-hello.conf").exists());
     assert_eq!(
         room.json(&format!("{at} owner usr/bin/hello"))["paths"][0]["path"],
         "/usr/bin/hello"

@@ -121,7 +121,7 @@ fn the_toolchain_becomes_a_system_that_can_go_back() {
     assert_eq!(column(&broken, "findings", "package"), ["linux-headers"]);
     verify(&mut daemon, true);
     assert!(!verify(&mut daemon, false).alarm);
-    ask(&mut daemon, PackageRequest::Rollback { steps: 1 }).expect("back");
+    ask(&mut daemon, PackageRequest::Rollback { steps: 1, dry_run: false }).expect("back");
     assert_eq!(installed(&mut daemon), first);
     ask(&mut daemon, PackageRequest::Collect { dry_run: false, keep: Some(0) }).expect("collected");
     let left = ask(&mut daemon, PackageRequest::Generations).expect("a list");

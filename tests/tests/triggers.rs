@@ -28,11 +28,16 @@ const SHELL: &str = "again /usr/bin/dash\nagain /lib64\nlibs=/usr/lib/x86_64-lin
 
 /// A pkgd whose repository has these packages.
 fn packed(packages: &[(&str, &str)]) -> (Recipes, Root, Daemon) {
+    packed_with(&[], packages)
+}
+
+/// As [`packed`], with more arguments for pkgd.
+fn packed_with(arguments: &[&str], packages: &[(&str, &str)]) -> (Recipes, Root, Daemon) {
     let mut recipes = Recipes::new();
     for (name, script) in packages {
         recipes.step(name, &[], &[("install", &format!("{AGAIN}{script}"))]);
     }
-    let root = Root::new(recipes.path());
+    let root = Root::new(recipes.path()).with(arguments);
     let mut daemon = root.start();
     let targets: Vec<String> = packages.iter().map(|(name, _)| format!("demo/{name}")).collect();
     for target in &targets {
@@ -44,16 +49,24 @@ fn packed(packages: &[(&str, &str)]) -> (Recipes, Root, Daemon) {
 
 /// A package whose ldconfig is this script of a shell.
 fn impostor(script: &str) -> String {
-    let program = format!("#!/usr/bin/dash\n{script}");
-    format!(
-        "{SHELL}cat > /tmp/l <<'END'\n{program}\nEND\nchmod 755 /tmp/l\nmv /tmp/l /usr/sbin/ldconfig\n"
-    )
+    impostor_of("/usr/sbin/ldconfig", script)
+}
+
+/// A package in which a script of a shell passes for a program.
+fn impostor_of(program: &str, script: &str) -> String {
+    let text = format!("#!/usr/bin/dash\n{script}");
+    format!("{SHELL}cat > /tmp/l <<'END'\n{text}\nEND\nchmod 755 /tmp/l\nmv /tmp/l {program}\n")
 }
 
 /// Installs a package with this ldconfig, which must not work out. What pkgd says.
 fn refused(script: &str) -> ErrorReport {
-    let (_recipes, root, mut daemon) = packed(&[("fake", &impostor(script))]);
-    // The time-out of a trigger is a minute.
+    refused_with(&[], script)
+}
+
+/// As [`refused`], with more arguments for pkgd.
+fn refused_with(arguments: &[&str], script: &str) -> ErrorReport {
+    let (_recipes, root, mut daemon) = packed_with(arguments, &[("fake", &impostor(script))]);
+    // The time-out of a trigger is a minute where nobody says otherwise.
     let patience = Timeouts { reply: Duration::from_secs(150), ..Timeouts::default() };
     let mut client = Client::connect(daemon.socket(), "test", patience).expect("connected");
     let plan = propose(&mut client, install(&["fake"])).expect("an answer").plan.expect("a plan");
@@ -87,8 +100,73 @@ fn libraries_are_found_as_they_come_and_go() {
     let one = cache(&root);
     assert!(has(&one, "/usr/lib/libc.so.6") && !has(&one, "/usr/lib/libm.so.6"));
 
-    ask(&mut daemon, PackageRequest::Rollback { steps: 1 }).expect("gone back");
+    ask(&mut daemon, PackageRequest::Rollback { steps: 1, dry_run: false }).expect("gone back");
     assert_eq!(cache(&root), both, "it goes back with its generation");
+}
+
+/// A library in a folder that only `ld.so.conf.d` names was not findable until something else changed.
+#[test]
+fn libraries_are_found_where_a_file_says_that_they_are() {
+    let conf = "mkdir -p /etc/ld.so.conf.d\necho 'include /etc/ld.so.conf.d/*.conf' > /etc/ld.so.conf\n\
+                echo /opt/x/lib > /etc/ld.so.conf.d/x.conf\n";
+    let library = "mkdir -p /opt/x/lib\ncp /usr/lib/x86_64-linux-gnu/libm.so.6 /opt/x/lib/\n";
+    let loader = format!("{LDCONFIG}{conf}");
+    let (_recipes, root, mut daemon) = packed(&[("loader", &loader), ("other", library)]);
+    change(&mut daemon, install(&["loader"]));
+    assert!(!has(&cache(&root), "/opt/x/lib/libm.so.6"));
+    change(&mut daemon, install(&["other"]));
+    assert!(has(&cache(&root), "/opt/x/lib/libm.so.6"));
+}
+
+#[test]
+fn manuals_are_indexed_as_they_come_and_go() {
+    let info = |name: &str| {
+        format!("mkdir -p /usr/share/info\necho {name} > /usr/share/info/{name}.info\n")
+    };
+    let program = impostor_of("/usr/bin/install-info", "echo \"$1\" >> \"$2\"\n");
+    let (a, b, z) = (info("a"), info("b"), info("z"));
+    let (_recipes, root, mut daemon) =
+        packed(&[("texinfo", &program), ("a", &a), ("b", &b), ("z", &z)]);
+    change(&mut daemon, install(&["b", "z"]));
+    let index = root.path().join("current/usr/share/info/dir");
+    assert!(!index.exists(), "nothing runs where the program is not there");
+    change(&mut daemon, install(&["texinfo"]));
+    let lines = |names: &[&str]| {
+        names.iter().map(|name| format!("/usr/share/info/{name}.info\n")).collect::<String>()
+    };
+    let made = || fs::read_to_string(&index).expect("the index of manuals");
+    assert_eq!(made(), lines(&["b", "z"]), "a new program goes through all of them");
+    change(&mut daemon, install(&["a"]));
+    assert_eq!(made(), lines(&["a", "b", "z"]), "once each, whatever came last");
+    let remove = |names: &[&str]| Wish {
+        remove: names.iter().map(ToString::to_string).collect(),
+        ..Wish::default()
+    };
+    change(&mut daemon, remove(&["b"]));
+    assert_eq!(made(), lines(&["a", "z"]));
+    change(&mut daemon, remove(&["a", "z"]));
+    assert!(!index.exists(), "an index of nothing is none");
+    assert!(!verify(&mut daemon, false).alarm);
+}
+
+#[test]
+fn the_index_of_manual_pages_is_that_of_those_there() {
+    // What is left of an earlier run would show as a file too many.
+    let script = "for page in /usr/share/man/man1/*; do : > /var/cache/man/${page##*/}; done\n";
+    let page =
+        |name: &str| format!("mkdir -p /usr/share/man/man1\n: > /usr/share/man/man1/{name}.1\n");
+    let (program, a, b) = (impostor_of("/usr/bin/mandb", script), page("a"), page("b"));
+    let (_recipes, root, mut daemon) = packed(&[("man-db", &program), ("a", &a), ("b", &b)]);
+    change(&mut daemon, install(&["man-db", "a", "b"]));
+    let made = || {
+        let folder = fs::read_dir(root.path().join("current/var/cache/man")).expect("a folder");
+        let mut names: Vec<_> = folder.map(|e| e.expect("an entry").file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(made(), ["a.1", "b.1"]);
+    change(&mut daemon, Wish { remove: vec!["b".to_owned()], ..Wish::default() });
+    assert_eq!(made(), ["a.1"]);
 }
 
 #[test]
@@ -133,8 +211,11 @@ fn a_trigger_that_forks_without_end_is_bounded() {
 
 #[test]
 fn a_trigger_that_hangs_is_killed() {
-    let error = refused("echo waiting\nread line < /dev/ptmx\n");
-    assert!(error.what.contains("killed") && error.what.contains("waiting"), "{error}");
+    let error = refused_with(&["--trigger-seconds", "2"], "echo waiting\nread line < /dev/ptmx\n");
+    assert!(
+        error.what.contains("not done after 2s, killed") && error.what.contains("waiting"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -180,8 +180,17 @@ pub fn change(body: &EventBody) -> (String, String, Tone) {
         EventBody::StepSkipped { step, because } => {
             (step, format!("skipped, it needs {because}"), Tone::Warn)
         }
+        EventBody::StepCompared { step, files: 0, .. } => {
+            (step, "the same when built again".into(), Tone::Good)
+        }
+        EventBody::StepCompared { step, files, .. } => {
+            (step, format!("DIFFERS in {} when built again", count(*files, "path")), Tone::Bad)
+        }
         EventBody::OutputLost { step, output, why } => {
             (step, format!("output {} LOST: {}", output.short(), clean(why)), Tone::Bad)
+        }
+        EventBody::StepClobbers { step, clobbers } => {
+            (step, clean(&clobbers.to_string()), Tone::Warn)
         }
         // Handled by the caller: they change the board, not a step.
         EventBody::Progress { .. }
@@ -225,6 +234,7 @@ mod tests {
             cached: 0,
             failed: 0,
             resumed: 0,
+            compares: false,
         };
         let board = Board::new(&job, &[]);
         let opening = "job 4 lfs/toolchain: running, 0 of 5 steps done\n";
@@ -275,6 +285,8 @@ mod tests {
             EventBody::StepBuilt { step: gcc(), output, metrics },
             EventBody::StepFailed { step: gcc(), failure },
             EventBody::StepSkipped { step: "glibc".parse().unwrap(), because: gcc() },
+            EventBody::StepCompared { step: "m4".parse().unwrap(), output, files: 0 },
+            EventBody::StepCompared { step: gcc(), output, files: 2 },
             EventBody::JobFinished { state: JobState::Failed },
         ];
         let mut board = board();
@@ -292,6 +304,8 @@ mod tests {
     5:05  gcc:pass1        FAILED script in build: make ended with status 2: no
                            rule to make target 'all'
     6:06  glibc            skipped, it needs gcc:pass1
+    7:07  m4               the same when built again
+    8:08  gcc:pass1        DIFFERS in 2 paths when built again
 ";
         assert_eq!(shown, want);
         assert_eq!(board.finished(), Some(JobState::Failed));

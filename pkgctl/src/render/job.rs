@@ -164,6 +164,7 @@ mod tests {
             cached: 1,
             failed: 1,
             resumed: 0,
+            compares: false,
         }
     }
 

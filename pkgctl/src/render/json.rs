@@ -202,6 +202,7 @@ mod tests {
             cached: 0,
             failed: 1,
             resumed: 0,
+            compares: false,
         };
         let steps = vec![
             step(StepState::Failed(failure)),

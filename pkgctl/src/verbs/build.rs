@@ -13,10 +13,15 @@ use crate::spec::{Given, Spec, one, option, switch};
 pub(super) const TARGET: PositionalInfo<'static> =
     one("target", "a group (lfs/toolchain), STAGE/NAME, or a step (gcc:pass1)");
 /// Options of every build.
-pub(super) const CHECK: FlagInfo<'static> = switch("--check", "run the packages' own test suites");
-/// As [`CHECK`].
+pub(super) const TESTS: FlagInfo<'static> = switch("--tests", "run the packages' own test suites");
+/// As [`TESTS`].
 pub(super) const REBUILD: FlagInfo<'static> =
     option("--rebuild", "step", "build this step although it is cached; may be repeated");
+/// As [`CHECK`].
+pub(super) const OBSERVE: FlagInfo<'static> = switch(
+    "--observe",
+    "note which dependencies the steps built now use; 'recipe lint' tells those they do not",
+);
 /// Of every verb that starts a job.
 pub(super) const DETACH: FlagInfo<'static> = switch("--detach", "start only, do not watch");
 
@@ -27,8 +32,10 @@ pub static BUILD: Spec = Spec {
     flags: &[
         switch("--keep-going", "go on with what does not depend on a failed step"),
         option("--jobs", "n", "processes of make within a step (default: number of CPUs)"),
-        CHECK,
+        TESTS,
+        switch("--check", "build it a second time under other conditions, and compare"),
         REBUILD,
+        OBSERVE,
         DETACH,
     ],
     run: Some(run),
@@ -46,8 +53,10 @@ pub(super) fn options(given: &Given) -> Result<BuildOptions, Error> {
     Ok(BuildOptions {
         keep_going: given.has("--keep-going"),
         jobs: given.parsed("--jobs")?.unwrap_or(0),
-        check: given.has("--check"),
+        check: given.has("--tests"),
+        compare: given.has("--check"),
         rebuild: steps.collect::<Result<_, _>>()?,
+        observe: given.has("--observe"),
     })
 }
 

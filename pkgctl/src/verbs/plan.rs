@@ -2,7 +2,7 @@
 
 use minos_proto::{Reply, Request};
 
-use super::build::{self, CHECK, REBUILD, TARGET};
+use super::build::{self, REBUILD, TARGET, TESTS};
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -12,7 +12,7 @@ use crate::spec::{Given, Spec};
 /// The verb.
 pub static PLAN: Spec = Spec {
     words: &[TARGET],
-    flags: &[CHECK, REBUILD],
+    flags: &[TESTS, REBUILD],
     run: Some(run),
     ..Spec::new("plan", "Shows what a build would do, and why.")
 };

@@ -61,6 +61,14 @@ pub(super) fn follow(
     }
 }
 
+/// Shows what came of second builds; whether anything differs.
+fn compared(context: &mut Context<'_>, client: &mut Client, job: u64) -> Result<bool, Error> {
+    let reply = client.call(&Request::Compared { job: Some(job) })?;
+    let Reply::Sheet(sheet) = &reply else { return Err(unexpected()) };
+    context.show(&reply, &|_, view| Some(format!("\n{}", render::sheet::text(sheet, view))))?;
+    Ok(sheet.alarm)
+}
+
 /// A watch, over all its connections.
 struct Watching {
     job: Option<u64>,
@@ -102,7 +110,15 @@ impl Watching {
             Reply::Job { job, steps } => Some(render::job::job(job, steps, &command, view)),
             _ => None,
         })?;
-        Ok(if state == JobState::Done { Exit::Ok } else { Exit::JobFailed })
+        let differs = match &summary {
+            Reply::Job { job, .. } if job.compares => compared(context, client, job.id)?,
+            _ => false,
+        };
+        Ok(match (state, differs) {
+            (JobState::Done, false) => Exit::Ok,
+            (JobState::Done, true) => Exit::Differs,
+            _ => Exit::JobFailed,
+        })
     }
 
     fn take(

@@ -9,13 +9,19 @@ use minos_proto::{
 
 use super::Wire;
 
-/// Answers every request as a healthy pkgd would; job 7 builds two steps and ends well, job 8 fails.
+/// Answers every request as a healthy pkgd would; job 7 builds two steps and ends well, job 8 fails, job 9
+/// compares and finds a difference.
 pub fn healthy(request: &Request, wire: &mut Wire) {
     match request {
         Request::Status => wire.reply(Reply::Status(status())),
         Request::Plan { target, .. } => wire.reply(Reply::Plan(plan(target))),
         Request::Build { target, .. } => {
-            wire.reply(Reply::Started { job: if target == "bad" { 8 } else { 7 } });
+            let job = match &**target {
+                "bad" => 8,
+                "twice" => 9,
+                _ => 7,
+            };
+            wire.reply(Reply::Started { job });
         }
         Request::Retry { job } => wire.reply(Reply::Started { job: *job }),
         Request::Jobs { .. } => {
@@ -36,6 +42,11 @@ pub fn healthy(request: &Request, wire: &mut Wire) {
         Request::Audit { .. } => wire.reply(Reply::Audit(vec![audit_line()])),
         Request::Verify { repair } => wire.reply(Reply::Verified(verified(*repair))),
         Request::Package(request) => package(request, wire),
+        Request::Compared { .. } => {
+            let row = vec!["m4".into(), "differs".into()];
+            let sheet = Sheet::new("comparison").grid("steps", &["step", "result"], vec![row]);
+            wire.reply(Reply::Sheet(Sheet { alarm: true, ..sheet }));
+        }
         Request::Doctor => wire.reply(Reply::Doctor(vec![check(CheckState::Good)])),
     }
 }
@@ -51,8 +62,24 @@ fn package(request: &PackageRequest, wire: &mut Wire) {
             wire.reply(Reply::Sheet(sheet.note("Generation 7 is the current one.")));
         }
         PackageRequest::Plans { .. } => wire.reply(Reply::Sheet(changes())),
+        PackageRequest::Switch { generation, dry_run: true } => {
+            wire.reply(Reply::Sheet(outlook(*generation)));
+        }
+        PackageRequest::Rollback { steps, dry_run: true } => {
+            wire.reply(Reply::Sheet(outlook(7 - u64::from(*steps))));
+        }
         _ => wire.reply(Reply::Sheet(Sheet::new("sample"))),
     }
+}
+
+/// What a switch from generation 7 would change.
+fn outlook(to: u64) -> Sheet {
+    let row = vec!["zlib".into(), "1.3.1-1".into(), "1.3-1".into()];
+    Sheet::new("switch").fact("from", 7u64).fact("to", to).fact("paths_changed", 12u64).grid(
+        "packages",
+        &["package", "before", "after"],
+        vec![row],
+    )
 }
 
 fn proposal(wish: &Wish) -> Proposal {
@@ -117,6 +144,7 @@ pub fn job(id: u64, state: JobState) -> JobReport {
         cached: 1,
         failed: u32::from(state == JobState::Failed),
         resumed: 0,
+        compares: id == 9,
     }
 }
 

@@ -8,7 +8,9 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use minos_proto::{Check, CheckState};
-use minos_sandbox::{Build, Error, IdRange, Limits, Network, Spec, Strength, Upper, spawn, tree};
+use minos_sandbox::{
+    Build, Error, IdRange, Limits, Network, Sight, Spec, Strength, Upper, spawn, tree,
+};
 
 use crate::config::Sandbox;
 use crate::host;
@@ -174,8 +176,10 @@ fn boxed(service: &Service, seed: &Path, scratch: &Path) -> Result<String, Error
         ids: DOCTOR_IDS,
         limits: Limits::default(),
         hostname: "minos".to_owned(),
+        sight: Sight::default(),
         network: Network::None,
         strength: if weak { Strength::Weak } else { Strength::Full },
+        observe: false,
     };
     let failed = |source| Error::Helper { what: "give it a pipe", source };
     let (reader, writer) = io::pipe().map_err(failed)?;

@@ -133,7 +133,7 @@ impl Engine {
             ErrorReport::new(ErrorKind::Internal, format!("options cannot be stored: {e}"), "")
         })?;
         let now = self.service.now_ms();
-        let all_cached = resolved.all_cached();
+        let all_cached = resolved.all_cached() && !options.compare;
         let order = resolved.order();
         let job = self.service.store.write(|w| {
             let job = w.create_job(target, bytes, &order, now)?;

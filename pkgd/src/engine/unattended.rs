@@ -6,11 +6,13 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use minos_model::{JobState, StepState};
-use minos_proto::{BuildOptions, ErrorReport, Reply, StepReport, Tag, Verdict};
+use minos_model::{JobState, StepId, StepState};
+use minos_proto::{
+    BuildOptions, Clobbers, ErrorReport, EventBody, Recorded, Reply, StepReport, Tag, Verdict,
+};
 use minos_store::{AuditEntry, Store};
 
-use super::Engine;
+use super::{Engine, record};
 use crate::config::Then;
 use crate::server::Port;
 use crate::service::{Service, state_error};
@@ -111,8 +113,10 @@ impl Run {
         BuildOptions {
             keep_going: args.keep_going,
             jobs: args.jobs,
-            check: args.check,
+            check: args.tests,
             rebuild: Vec::new(),
+            observe: false,
+            compare: false,
         }
     }
 
@@ -136,10 +140,22 @@ impl Run {
             summary = format!("{summary}; the state disk failed: {first}");
         }
         if !self.service.args.quiet {
-            print!("{}", summary::table(&self.target, state, &steps, self.started.elapsed()));
+            let warnings = self.warnings(job);
+            let wall = self.started.elapsed();
+            print!("{}", summary::table(&self.target, state, &steps, &warnings, wall));
         }
         let verdict = self.verdict(success, summary, &steps);
         self.end(&verdict);
+    }
+
+    /// What steps of the job took the place of in their inputs. The events that are still kept say so.
+    fn warnings(&self, job: u64) -> Vec<(StepId, Clobbers)> {
+        let events = record::last(&self.service.store, Some(job), u32::MAX).unwrap_or_default();
+        let warning = |recorded: Recorded| match recorded.event.body {
+            EventBody::StepClobbers { step, clobbers } => Some((step, clobbers)),
+            _ => None,
+        };
+        events.into_iter().filter_map(warning).collect()
     }
 
     fn verdict(&self, success: bool, summary: String, steps: &[StepReport]) -> Verdict {
@@ -175,6 +191,7 @@ impl Run {
             Then::Exit => {
                 // Nobody empties it after the end of this process.
                 super::recover::empty_trash(&self.service.store);
+                self.service.packages.close();
                 seed::unmount(&self.service.args.seed_mount());
                 exit(i32::from(!verdict.success))
             }

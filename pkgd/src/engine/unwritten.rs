@@ -105,6 +105,7 @@ mod tests {
             cached: 0,
             failed: 0,
             resumed: 0,
+            compares: false,
         }
     }
 

@@ -1,19 +1,23 @@
 //! Runs one step on a thread of its own and reports to the engine.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, SyncSender, sync_channel};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use minos_exec::{Captured, Observer, Progress, Task};
-use minos_model::{Digest, Failure, FailureClass, Metrics, Phase, StepId};
+use minos_compare::{Report as Differences, Side};
+use minos_exec::{Cancel, Captured, Clobber, Observer, Progress, Task};
+use minos_model::{Digest, Failure, FailureClass, Manifest, Metrics, Phase, StepId};
+use minos_proto::Clobbers;
 use minos_sandbox::tree;
 use minos_store::{LogWriter, StoreError};
 
 use super::Command;
+use crate::observed;
 use crate::service::Service;
 use crate::sources::Shelf;
 
@@ -43,13 +47,29 @@ pub enum News {
         /// Told when the checkpoint is committed.
         committed: SyncSender<Result<(), Failure>>,
     },
-    /// The step is over. A success has its output in place and on the disk.
+    /// The step is over. A success has its output in place and on the disk, or was compared.
     Finished {
-        /// The output, or why there is none.
-        result: Result<Placed, Failure>,
+        /// What came of it, or why nothing did.
+        result: Result<Made, Failure>,
         /// Length of the log.
         log_bytes: u64,
     },
+}
+
+/// What came of a step that went well.
+pub enum Made {
+    /// Its output.
+    Placed(Placed),
+    /// It was a second build.
+    Compared(Compared),
+}
+
+/// What a second build gave, beside the first. Its tree is of no further use.
+pub struct Compared {
+    /// The digest of its manifest.
+    pub second: Digest,
+    /// Where it differs.
+    pub report: Differences,
 }
 
 /// An output whose bytes are where they belong.
@@ -60,6 +80,8 @@ pub struct Placed {
     pub size: u64,
     /// Its entries.
     pub files: u64,
+    /// What it has in the place of something of its inputs.
+    pub clobbers: Vec<Clobbers>,
 }
 
 /// A step that is about to run.
@@ -70,6 +92,12 @@ pub struct Start {
     pub attempt: u64,
     /// Its log.
     pub log: LogWriter,
+    /// For a second build the output it is compared with.
+    pub first: Option<Digest>,
+    /// Time to let pass first.
+    pub wait: Duration,
+    /// What it depends on, the lowest layer first.
+    pub inputs: Vec<(StepId, Digest)>,
 }
 
 /// Starts the thread. It always sends [`News::Finished`] as its last word.
@@ -77,22 +105,35 @@ pub fn spawn(service: &Arc<Service>, start: Start, engine: &Sender<Command>) {
     let service = Arc::clone(service);
     let engine = engine.clone();
     thread::spawn(move || {
-        let Start { mut task, attempt, log } = start;
+        let Start { mut task, attempt, log, first, wait, inputs } = start;
         let step = task.step.clone();
         let mut listener = Listener {
             service: &service,
             engine: &engine,
             step: &step,
             log,
-            scratch: task.scratch.clone(),
+            // Nothing goes on from the phases of a second build, so they need not be durable.
+            durable: first.is_none().then(|| task.scratch.clone()),
             started: Instant::now(),
+            opened: BTreeSet::new(),
         };
+        pause(wait, &task.cancel);
         let result = find_sources(&service, &task)
             .and_then(|found| {
                 task.sources = found;
                 minos_exec::run(&task, &mut listener)
             })
-            .and_then(|captured| place(&service, attempt, captured));
+            .and_then(|captured| match first {
+                None => {
+                    let clobbers = clobbers(&service, &task.step, &captured, &inputs);
+                    listener.warn(&clobbers);
+                    place(&service, attempt, captured, clobbers).map(Made::Placed)
+                }
+                Some(first) => compare(&service, &first, &captured).map(Made::Compared),
+            });
+        if task.observe && result.is_ok() {
+            observed::note(&service, &step, &inputs, &listener.opened);
+        }
         let closed = listener.log.finish();
         let (result, log_bytes) = match closed {
             Ok(bytes) => (result, bytes),
@@ -114,8 +155,37 @@ fn find_sources(service: &Service, task: &Task) -> Result<Vec<(String, PathBuf)>
     Shelf { folders: &folders, private: &private, epoch: task.epoch }.provide(recipe)
 }
 
+/// What the output took the place of, by the steps whose it is. A system is there to replace the tools it was
+/// built with, so that what steps without a seed replace of stages before theirs is no news.
+fn clobbers(
+    service: &Service,
+    step: &StepId,
+    captured: &Captured,
+    inputs: &[(StepId, Digest)],
+) -> Vec<Clobbers> {
+    let stage = |step: &StepId| service.recipes.get(step).map(|recipe| recipe.stage);
+    let own = stage(step);
+    let meant = |of: &StepId| own.is_some_and(|own| !own.seeded()) && stage(of) != own;
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let named = |found: &Clobber| {
+        // Inputs are listed lowest layer first, layers are counted from the top.
+        let of = inputs.iter().rev().nth(found.layer)?.0.clone();
+        if meant(&of) {
+            return None;
+        }
+        let first = found.first.display().to_string().escape_debug().to_string();
+        Some(Clobbers { of, paths: count(found.paths), same: count(found.same), first })
+    };
+    captured.clobbers.iter().filter_map(named).collect()
+}
+
 /// Moves the tree into the store and makes it durable: after this its row may be committed.
-fn place(service: &Service, attempt: u64, captured: Captured) -> Result<Placed, Failure> {
+fn place(
+    service: &Service,
+    attempt: u64,
+    captured: Captured,
+    clobbers: Vec<Clobbers>,
+) -> Result<Placed, Failure> {
     let Captured { tree, manifest, .. } = captured;
     let (size, files) = (manifest.size(), manifest.entries().len() as u64);
     let layout = service.store.layout();
@@ -126,7 +196,32 @@ fn place(service: &Service, attempt: u64, captured: Captured) -> Result<Placed, 
     let (digest, _) = placed.map_err(|e| state_failure(&e))?;
     let dir = layout.output(&digest);
     tree::syncfs(&dir).map_err(|e| io_failure(&dir, &e))?;
-    Ok(Placed { digest, size, files })
+    Ok(Placed { digest, size, files, clobbers })
+}
+
+/// Compares the capture of a second build with the output of the first.
+fn compare(service: &Service, first: &Digest, captured: &Captured) -> Result<Compared, Failure> {
+    let second = captured.manifest.digest();
+    if second == *first {
+        return Ok(Compared { second, report: Differences::default() });
+    }
+    let layout = service.store.layout();
+    let (tree, place) = (layout.output_tree(first), layout.output_manifest(first));
+    let text = fs::read_to_string(&place).map_err(|e| io_failure(&place, &e))?;
+    let manifest = Manifest::parse(&text)
+        .map_err(|e| io_failure(&place, &io::Error::new(io::ErrorKind::InvalidData, e)))?;
+    let one = Side { tree: &tree, manifest: &manifest };
+    let other = Side { tree: &captured.tree, manifest: &captured.manifest };
+    let report = minos_compare::compare(one, other).map_err(|e| io_failure(&e.path, &e.error))?;
+    Ok(Compared { second, report })
+}
+
+/// Lets time pass, unless the step is cancelled.
+fn pause(time: Duration, cancel: &Cancel) {
+    let end = Instant::now() + time;
+    while !cancel.requested() && Instant::now() < end {
+        thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// A failure of the state, not of the step.
@@ -150,13 +245,25 @@ struct Listener<'a> {
     engine: &'a Sender<Command>,
     step: &'a StepId,
     log: LogWriter,
-    scratch: PathBuf,
+    /// The scratch folder, whose finished phases are made durable.
+    durable: Option<PathBuf>,
     started: Instant,
+    /// Files of the root that were opened, if that is observed.
+    opened: BTreeSet<String>,
 }
 
 impl Listener<'_> {
     fn millis(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Puts warnings at the end of the step's log.
+    fn warn(&mut self, clobbers: &[Clobbers]) {
+        let now = self.millis();
+        for clobbers in clobbers {
+            // A log that cannot be written shows at its end.
+            let _ = self.log.append(format!("pkgd: warning: {clobbers}\n").as_bytes(), now);
+        }
     }
 
     fn send(&self, news: News) -> Result<(), Failure> {
@@ -182,7 +289,9 @@ impl Observer for Listener<'_> {
     }
 
     fn phase_done(&mut self, phase: Phase, metrics: &Metrics) -> Result<(), Failure> {
-        tree::syncfs(&self.scratch).map_err(|e| io_failure(&self.scratch, &e))?;
+        if let Some(scratch) = &self.durable {
+            tree::syncfs(scratch).map_err(|e| io_failure(scratch, &e))?;
+        }
         let (committed, answer) = sync_channel(1);
         self.send(News::PhaseDone { phase, metrics: *metrics, committed })?;
         answer.recv().unwrap_or_else(|_| Err(ending()))
@@ -191,6 +300,10 @@ impl Observer for Listener<'_> {
     fn output(&mut self, bytes: &[u8]) -> io::Result<()> {
         let now = self.millis();
         self.log.append(bytes, now).map_err(io::Error::other)
+    }
+
+    fn opened(&mut self, files: &[String]) {
+        self.opened.extend(files.iter().cloned());
     }
 
     fn progress(&mut self, progress: Progress) {

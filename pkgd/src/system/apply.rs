@@ -2,6 +2,7 @@
 
 use std::sync::mpsc::channel;
 use std::thread;
+use std::time::Duration;
 
 use minos_proto::{ErrorReport, Field, Sheet};
 use minos_sandbox::Strength;
@@ -20,7 +21,7 @@ impl Asked<'_> {
         let (digest, plan) = packages.plans.find(plan)?;
         let _changing = packages.changing()?;
         self.audit(format!("apply plan {}: {}", digest.short(), plan.note))?;
-        let known = packages.repositories.known(|| packages.keys.load())?;
+        let known = packages.repositories.known(|| self.look(false))?;
         let trust = packages.keys.load()?;
         let system = self.system()?;
         let total = plan.install.len() as u64;
@@ -39,7 +40,8 @@ impl Asked<'_> {
                     Sandbox::Weak => Strength::Weak,
                 };
                 let root = &service.args.root;
-                let then = Runner::new(root, Limits::new(strength));
+                let time = Duration::from_secs(service.args.trigger_seconds);
+                let then = Runner::new(root, Limits::new(time, strength));
                 let (coming, going) = actions::of_plan(plan, |digest| contents.decoded(digest))?;
                 let mut actions = Actions { state_root: root.clone(), coming, going, then };
                 system.apply(plan, &contents, &mut actions, by, &|| service.now_ms())
@@ -52,6 +54,7 @@ impl Asked<'_> {
             })
         });
         let applied = applied.map_err(|e| system_error(&e))?;
+        packages.boot_current(applied.generation)?;
         Ok(sheet(&applied))
     }
 }

@@ -22,7 +22,11 @@ impl Asked<'_> {
         let read = self.packages.store.read().map_err(|e| state_error(&e))?;
         let current = read.current_generation().map_err(|e| state_error(&e))?;
         let proven = read.last_proven().map_err(|e| state_error(&e))?;
-        let booted = self.packages.booted();
+        let machine = &self.packages.machine;
+        let (booted, next) = (machine.booted(), machine.pending().map(|next| next.generation));
+        // What init has written down since the last change is not in the store yet.
+        let proven = machine.record().map(|record| record.fallback).filter(|n| *n > 0).or(proven);
+        let failure = self.packages.failure()?;
         let realised = self.system()?.realised().map_err(|e| system_error(&e))?;
         let mut rows = Vec::new();
         for row in read.generations().map_err(|e| state_error(&e))?.into_iter().rev() {
@@ -31,7 +35,9 @@ impl Asked<'_> {
             let words = [
                 (is(current), "current"),
                 (is(booted), "booted"),
+                (is(next), "boots next"),
                 (is(proven), "proven"),
+                (is(failure.map(|failure| failure.generation)), "failed"),
                 (marks.pinned.is_some(), "pinned"),
                 (!realised.contains(&row.number), "to be made again"),
             ];
@@ -46,20 +52,46 @@ impl Asked<'_> {
             ]);
         }
         let columns = ["generation", "made", ">packages", "state", "note"];
-        Ok(Sheet::new("generations").fact("current", current).grid("generations", &columns, rows))
+        let sheet = Sheet::new("generations").fact("current", current);
+        let sheet = sheet.grid("generations", &columns, rows);
+        Ok(failure.into_iter().fold(sheet, |sheet, failure| sheet.note(failure.to_string())))
     }
 
-    pub(super) fn switch(&self, generation: u64) -> Result<Sheet, ErrorReport> {
+    pub(super) fn switch(&self, generation: u64, dry_run: bool) -> Result<Sheet, ErrorReport> {
+        if dry_run {
+            return self.outlook(&self.row(generation)?);
+        }
         let _changing = self.packages.changing()?;
         self.audit(format!("switch to generation {generation}"))?;
         let (note, service) = (format!("switch {generation}"), self.service);
         let done = self.system()?.switch(generation, &note, self.by(), &|| service.now_ms());
         done.map_err(|e| system_error(&e))?;
+        self.packages.boot_current(generation)?;
         let sheet = Sheet::new("switched").fact("generation", generation);
         Ok(sheet.note(format!("generation {generation} is current")))
     }
 
-    pub(super) fn rollback(&self, steps: u32) -> Result<Sheet, ErrorReport> {
+    /// What a switch to a generation would change: packages, and how many paths.
+    fn outlook(&self, to: &GenerationRow) -> Result<Sheet, ErrorReport> {
+        let (from, to) = (self.current()?.number, to.number);
+        let system = self.system()?;
+        let changes = system.compare(from, to).map_err(|e| system_error(&e))?;
+        let paths = system.compare_files(from, to).map_err(|e| system_error(&e))?;
+        let count = |kind: &str| paths.iter().filter(|path| change_word(path) == kind).count();
+        let sheet = Sheet::new("switch")
+            .fact("from", from)
+            .fact("to", to)
+            .fact("paths_added", count("added"))
+            .fact("paths_changed", count("changed"))
+            .fact("paths_removed", count("removed"))
+            .grid("packages", &CHANGE_COLUMNS, changes.iter().map(change_row).collect());
+        Ok(match from == to {
+            true => sheet.note(format!("generation {to} is current already")),
+            false => sheet,
+        })
+    }
+
+    pub(super) fn rollback(&self, steps: u32, dry_run: bool) -> Result<Sheet, ErrorReport> {
         let mut at = self.current()?;
         for _ in 0..steps.max(1) {
             let parent = at.parent.and_then(|number| self.row(number).ok());
@@ -71,7 +103,7 @@ impl Asked<'_> {
                 )
             })?;
         }
-        self.switch(at.number)
+        self.switch(at.number, dry_run)
     }
 
     fn current(&self) -> Result<GenerationRow, ErrorReport> {
@@ -82,7 +114,7 @@ impl Asked<'_> {
         self.row(number.ok_or_else(none)?)
     }
 
-    fn row(&self, number: u64) -> Result<GenerationRow, ErrorReport> {
+    pub(super) fn row(&self, number: u64) -> Result<GenerationRow, ErrorReport> {
         let read = self.packages.store.read().map_err(|e| state_error(&e))?;
         let row = read.generation(number).map_err(|e| state_error(&e))?;
         let none = || {
@@ -108,21 +140,16 @@ impl Asked<'_> {
         let changes = system.compare(from.number, to.number).map_err(|e| system_error(&e))?;
         let rows = changes.iter().map(change_row).collect();
         let sheet = Sheet::new("diff").fact("from", from.number).fact("to", to.number);
-        let sheet = sheet.grid("packages", &["package", "before", "after"], rows);
+        let sheet = sheet.grid("packages", &CHANGE_COLUMNS, rows);
         if !files {
             return Ok(sheet);
         }
         let paths = system.compare_files(from.number, to.number).map_err(|e| system_error(&e))?;
         let row = |difference: &minos_store::PathDifference| {
-            let word = match (&difference.before, &difference.after) {
-                (None, _) => "added",
-                (_, None) => "removed",
-                _ => "changed",
-            };
             let path = format!("/{}", String::from_utf8_lossy(&difference.path));
             let sizes = [&difference.before, &difference.after].map(|node| size(node.as_ref()));
             let [before, after] = sizes;
-            vec![word.into(), before, after, path.into()]
+            vec![change_word(difference).into(), before, after, path.into()]
         };
         let columns = ["change", ">before", ">after", "path"];
         Ok(sheet.grid("paths", &columns, paths.iter().map(row).collect()))
@@ -168,6 +195,16 @@ impl Asked<'_> {
         let lines = rows.iter().filter(touches).take(limit as usize);
         let columns = ["number", "at", ">from", ">to", "outcome", "what", "changes"];
         Ok(Sheet::new("history").grid("transactions", &columns, lines.map(history_row).collect()))
+    }
+}
+
+const CHANGE_COLUMNS: [&str; 3] = ["package", "before", "after"];
+
+fn change_word(difference: &minos_store::PathDifference) -> &'static str {
+    match (&difference.before, &difference.after) {
+        (None, _) => "added",
+        (_, None) => "removed",
+        _ => "changed",
     }
 }
 

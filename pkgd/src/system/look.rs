@@ -89,7 +89,7 @@ impl Asked<'_> {
         let gone = |why: String| invalid(format!("package {name}: {why}"), "'pkgctl repo sync'");
         let path =
             view.known.files.get(digest).ok_or_else(|| gone("its file is gone".to_owned()))?;
-        let reader = super::repositories::open(path, &self.packages.keys.load()?).map_err(gone)?;
+        let reader = super::found::open(path, &self.packages.keys.load()?).map_err(gone)?;
         Ok(reader.manifest().clone())
     }
 

@@ -7,16 +7,22 @@
 mod accounts;
 mod actions;
 mod apply;
+mod boot;
+mod boots;
 mod contents;
 mod database;
 mod errors;
 mod files;
+mod found;
 mod generations;
+mod image;
 mod keys;
 mod look;
+mod mounts;
 mod pack;
 mod plans;
 mod propose;
+mod published;
 mod repositories;
 mod sysroots;
 mod triggers;
@@ -30,12 +36,16 @@ use minos_proto::{ErrorKind, ErrorReport, PackageRequest, Progress, Reply, Sheet
 use minos_store::fs::RealFs;
 use minos_store::{Store, System, SystemOptions};
 
+use crate::config::Args;
 use crate::engine::Command;
 use crate::service::{Peer, Service, state_error};
+use boot::Machine;
 use errors::system_error;
 use keys::Keys;
 use plans::Plans;
+use published::Look;
 use repositories::Repositories;
+pub use triggers::batch::run_if_batch as run_if_trigger;
 use universe::Cache;
 
 /// Told how far a change is.
@@ -50,6 +60,8 @@ pub struct Packages {
     plans: Plans,
     cache: Cache,
     change: Mutex<()>,
+    machine: Machine,
+    now: fn() -> u64,
 }
 
 impl Packages {
@@ -57,7 +69,7 @@ impl Packages {
     ///
     /// # Errors
     /// The state root cannot be opened, or an interrupted transaction cannot be ended; in words.
-    pub fn open(store: Arc<Store>, now: &dyn Fn() -> u64) -> Result<Self, String> {
+    pub fn open(store: Arc<Store>, args: &Args, now: fn() -> u64) -> Result<Self, String> {
         let root = store.layout().root().to_owned();
         let fs = RealFs::new(&root).map_err(|e| format!("{}: {e}", root.display()))?;
         let packages = Self {
@@ -67,21 +79,28 @@ impl Packages {
             plans: Plans::new(root.join("plans")),
             cache: Cache::default(),
             change: Mutex::new(()),
+            machine: Machine::new(&root, args.appliance),
+            now,
             store,
         };
-        let settled = packages.system().and_then(|s| s.settle(now).map_err(|e| system_error(&e)));
+        let settled = packages.system().and_then(|s| s.settle(&now).map_err(|e| system_error(&e)));
         settled.map_err(|e| e.to_string())?;
+        sysroots::show_all(packages.store.layout().root());
+        // A pkgd that cannot follow (a full disk) is of more use than none: the next start tries again.
+        if let Err(e) = packages.follow(args.last_boot.as_deref(), &now) {
+            eprintln!("pkgd: what init wrote down of the last boot cannot be followed: {e}");
+        }
         Ok(packages)
     }
 
-    fn system(&self) -> Result<System<'_>, ErrorReport> {
-        let options = SystemOptions { booted: self.booted(), ..SystemOptions::default() };
-        System::new(&self.store, &self.fs, options).map_err(|e| system_error(&e))
+    /// Takes back what the machine holds of it: the mounts of sysroots.
+    pub fn close(&self) {
+        sysroots::hide_all(self.store.layout().root());
     }
 
-    /// The generation the machine runs, as the starter of pkgd wrote it down.
-    fn booted(&self) -> Option<u64> {
-        std::fs::read_to_string(self.path(".booted")).ok()?.trim().parse().ok()
+    fn system(&self) -> Result<System<'_>, ErrorReport> {
+        let options = SystemOptions { in_use: self.machine.in_use(), ..SystemOptions::default() };
+        System::new(&self.store, &self.fs, options).map_err(|e| system_error(&e))
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -97,7 +116,10 @@ impl Packages {
                 "'pkgctl db rebuild' makes their rows anew; a change now would take them away",
             ));
         }
-        self.lock()
+        let changing = self.lock()?;
+        // What is proven since must not be taken for a root to build the next one on.
+        self.mark_proven(&self.now)?;
+        Ok(changing)
     }
 
     /// The database was lost or replaced, and the generations were not.
@@ -163,8 +185,8 @@ impl<'a> Asked<'a> {
             R::Verify { names, quick, repair } => self.verify(&names, quick, repair),
             R::Hold { names, release, note } => self.hold(&names, release, &note),
             R::Generations => self.generations(),
-            R::Switch { generation } => self.switch(generation),
-            R::Rollback { steps } => self.rollback(steps),
+            R::Switch { generation, dry_run } => self.switch(generation, dry_run),
+            R::Rollback { steps, dry_run } => self.rollback(steps, dry_run),
             R::Diff { from, to, files } => self.diff(from, to, files),
             R::Pin { generation, release, note } => self.pin(generation, release, &note),
             R::Collect { dry_run, keep } => self.collect(dry_run, keep),
@@ -175,6 +197,8 @@ impl<'a> Asked<'a> {
             R::Repositories(change) => self.repositories(change),
             R::Database(task) => self.database(&task),
             R::Pack { targets } => self.pack(&targets),
+            R::Boot { generation, tries } => self.boot(generation, tries),
+            R::Image(wish) => self.image(&wish),
         }
     }
 
@@ -191,6 +215,12 @@ impl<'a> Asked<'a> {
     fn audit(&self, what: String) -> Result<(), ErrorReport> {
         let peer = self.peer.clone();
         self.service.ask(|reply| Command::Audit { what, peer, reply }).map(|_| ())
+    }
+
+    /// What looks at repositories, as whoever asked trusts them and now.
+    fn look(&self, allow_expired: bool) -> Result<Look, ErrorReport> {
+        let now_s = self.service.now_ms() / 1000;
+        Ok(Look { trust: self.packages.keys.load()?, now_s, allow_expired })
     }
 
     fn progress(&self, stage: &str, subject: Option<String>, done: u64, total: u64) {

@@ -40,7 +40,7 @@ impl Asked<'_> {
             let (file, size, notes) = self.pack_one(job, &key, folder)?;
             rows.push(vec![step.into(), Field::Bytes(size), notes.into(), file.into()]);
         }
-        self.packages.repositories.sync(&self.packages.keys.load()?)?;
+        self.packages.repositories.sync(&self.look(false)?)?;
         let sheet = Sheet::new("packed").fact("repository", folder.display().to_string());
         Ok(sheet.grid("packages", &["step", ">size", ">notes", "file"], rows))
     }

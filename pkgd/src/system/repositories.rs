@@ -2,41 +2,50 @@
 //!
 //! `repositories/list` has a line for each: name, priority, path. `repositories/index` is the solver's index
 //! of all packages found there at the last sync, `repositories/files` says which file each is. A package that
-//! is not signed by a trusted key is not in the index.
+//! is not signed by a trusted key is not in the index. `repositories/floors` is what is remembered of the indexes that
+//! publishers have signed ([`super::published`]).
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use minos_model::{Digest, Name};
-use minos_package::keys::TrustStore;
-use minos_package::{Checked, Policy};
 use minos_proto::{ErrorReport, Field, RepositoryChange, Sheet};
-use minos_solve::index::{self, Entry, Repository, Table};
+use minos_solve::index::{self, Repository, Table};
 use serde::{Deserialize, Serialize};
 
 use super::Asked;
 use super::errors::{invalid, not_found, on_file};
 use super::files;
+use super::found::Found;
+use super::published::{Floors, Look};
 
 /// The repository of what this machine packs.
 pub const LOCAL: &str = "local";
 /// Signatures of distinct trusted keys that a package needs.
 pub const THRESHOLD: usize = 1;
 
+/// What is remembered of signed indexes.
+const FLOORS: &str = "floors";
+
 /// A folder of package files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Place {
-    name: String,
-    priority: i32,
-    path: PathBuf,
+pub struct Place {
+    /// Its name on this machine.
+    pub name: String,
+    /// The highest wins where several have a package.
+    pub priority: i32,
+    /// The folder.
+    pub path: PathBuf,
 }
 
 /// Where a package of the index stands.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Held {
-    id: Digest,
-    path: PathBuf,
+pub struct Held {
+    /// The package's identity.
+    pub id: Digest,
+    /// Its file.
+    pub path: PathBuf,
 }
 
 /// The index as it was made last.
@@ -55,17 +64,6 @@ pub struct Repositories {
     folder: PathBuf,
     local: PathBuf,
     known: Mutex<Option<Arc<Known>>>,
-}
-
-/// What a look at all folders found.
-#[derive(Debug, Default)]
-pub struct Found {
-    entries: Vec<Entry>,
-    held: Vec<Held>,
-    /// Packages of each repository.
-    counts: Vec<usize>,
-    /// Files that are no packages, or not to be trusted, each with the reason.
-    refused: Vec<(PathBuf, String)>,
 }
 
 impl Repositories {
@@ -133,19 +131,30 @@ impl Repositories {
                 "'pkgctl repo list' shows them",
             ));
         }
-        self.save(&places)
+        self.save(&places)?;
+        // A person's word: whoever adds it again begins anew.
+        let mut floors = self.floors()?;
+        floors.forget(name);
+        floors.save(&self.folder.join(FLOORS))
+    }
+
+    /// What is remembered of signed indexes.
+    fn floors(&self) -> Result<Floors, ErrorReport> {
+        Floors::load(&self.folder.join(FLOORS))
     }
 
     /// Looks at all folders and makes the index anew.
     ///
     /// # Errors
-    /// A folder cannot be read, or the index cannot be written. A bad package is no error: it is told.
-    pub fn sync(&self, trust: &TrustStore) -> Result<(Arc<Known>, Found), ErrorReport> {
+    /// A folder cannot be read, or the index cannot be written. A bad package or a bad index of a publisher is no
+    /// error: it is told.
+    pub fn sync(&self, look: &Look) -> Result<(Arc<Known>, Found), ErrorReport> {
         let places = self.list()?;
         let mut found = Found::default();
+        let mut floors = self.floors()?;
         for (number, place) in (0u32..).zip(&places) {
             let before = found.held.len();
-            found.look_at(number, place, trust)?;
+            found.look_at(number, place, look, &mut floors)?;
             found.counts.push(found.held.len() - before);
         }
         let named = |p: &Place| Repository { name: p.name.clone(), priority: p.priority };
@@ -155,6 +164,8 @@ impl Repositories {
         let bytes = bytes.map_err(|e| on_file("make", &at, &e))?;
         let held = postcard::to_allocvec(&found.held).map_err(|e| on_file("make", &at, &e))?;
         files::folder(&self.folder)?;
+        // What was seen is remembered before anything is offered because of it.
+        floors.save(&self.folder.join(FLOORS))?;
         files::replace(&self.folder.join("files"), &sealed(&bytes, &held), 0o600)?;
         files::replace(&at, &bytes, 0o600)?;
         let known = Arc::new(self.known_of(bytes, std::mem::take(&mut found.held))?);
@@ -168,7 +179,7 @@ impl Repositories {
     /// As for [`Repositories::sync`].
     pub fn known(
         &self,
-        trust: impl FnOnce() -> Result<TrustStore, ErrorReport>,
+        look: impl FnOnce() -> Result<Look, ErrorReport>,
     ) -> Result<Arc<Known>, ErrorReport> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = &*known {
@@ -180,7 +191,7 @@ impl Repositories {
             return Ok(read);
         }
         drop(known);
-        Ok(self.sync(&trust()?)?.0)
+        Ok(self.sync(&look()?)?.0)
     }
 
     /// What the last sync wrote; `None` where that is not whole.
@@ -217,44 +228,6 @@ fn unsealed<'a>(index: &[u8], bytes: &'a [u8]) -> Option<&'a [u8]> {
     (wanted.as_bytes() == sum).then_some(body)
 }
 
-/// Opens a package file and checks it up to its manifest; a link in its place is refused.
-///
-/// # Errors
-/// Why it cannot be used, in words.
-pub fn open(path: &Path, trust: &TrustStore) -> Result<Checked, String> {
-    let policy = Policy::Signed { trust, threshold: THRESHOLD };
-    Ok(minos_unpack::open(path, &policy)?.1)
-}
-
-impl Found {
-    fn look_at(
-        &mut self,
-        number: u32,
-        place: &Place,
-        trust: &TrustStore,
-    ) -> Result<(), ErrorReport> {
-        for name in files::names(&place.path)?.iter().filter(|name| name.ends_with(".mpk")) {
-            let path = place.path.join(name);
-            match open(&path, trust) {
-                Ok(reader) => {
-                    let size = path.metadata().map_or(0, |meta| meta.len());
-                    let id = reader.id();
-                    self.entries.push(minos_solve::entry(reader.manifest(), number, id, size));
-                    self.held.push(Held { id, path });
-                }
-                Err(why) => self.refused.push((path, why)),
-            }
-        }
-        Ok(())
-    }
-
-    /// What was refused, for people.
-    pub fn refusals(&self) -> Vec<String> {
-        let line = |(path, why): &(PathBuf, String)| format!("{}: {why}", path.display());
-        self.refused.iter().map(line).collect()
-    }
-}
-
 impl Asked<'_> {
     pub(super) fn repositories(
         &self,
@@ -262,7 +235,9 @@ impl Asked<'_> {
     ) -> Result<Sheet, ErrorReport> {
         let repositories = &self.packages.repositories;
         let Some(change) = change else {
-            let rows = repositories.list()?.into_iter().map(|p| row(&p, Field::None)).collect();
+            let floors = repositories.floors()?;
+            let places = repositories.list()?.into_iter();
+            let rows = places.map(|place| row(&place, Field::None, &floors)).collect();
             return Ok(Sheet::new("repositories").grid("repositories", &COLUMNS, rows));
         };
         match &change {
@@ -274,21 +249,28 @@ impl Asked<'_> {
                 repositories.remove(name)?;
                 self.audit(format!("repository {name} removed"))?;
             }
-            RepositoryChange::Sync => {}
+            RepositoryChange::Sync { .. } => {}
         }
-        let (_, found) = repositories.sync(&self.packages.keys.load()?)?;
+        let allow_expired = matches!(change, RepositoryChange::Sync { allow_expired: true });
+        let (_, found) = repositories.sync(&self.look(allow_expired)?)?;
+        let floors = repositories.floors()?;
         let places = repositories.list()?;
         let counts = found.counts.iter().map(|count| Field::from(*count));
-        let rows = places.iter().zip(counts).map(|(place, count)| row(place, count)).collect();
+        let rows = places.iter().zip(counts);
+        let rows = rows.map(|(place, count)| row(place, count, &floors)).collect();
         let mut sheet = Sheet::new("repositories").grid("repositories", &COLUMNS, rows);
-        sheet.alarm = !found.refused.is_empty();
-        Ok(found.refusals().into_iter().fold(sheet, Sheet::note))
+        sheet.alarm = found.has_refused();
+        Ok(found.notes.iter().cloned().chain(found.refusals()).fold(sheet, Sheet::note))
     }
 }
 
-const COLUMNS: [&str; 4] = ["repository", ">priority", ">packages", "folder"];
+const COLUMNS: [&str; 5] = ["repository", ">priority", ">packages", "until", "folder"];
 
-fn row(place: &Place, count: Field) -> Vec<Field> {
+fn row(place: &Place, count: Field, floors: &Floors) -> Vec<Field> {
     let priority = Field::Number(place.priority.into());
-    vec![place.name.clone().into(), priority, count, place.path.display().to_string().into()]
+    let until = floors
+        .get(&place.name)
+        .map_or(Field::None, |floor| Field::Time(floor.expires.saturating_mul(1000)));
+    let path = place.path.display().to_string();
+    vec![place.name.clone().into(), priority, count, until, path.into()]
 }

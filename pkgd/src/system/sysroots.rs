@@ -1,5 +1,6 @@
 //! Roots of exactly some packages and what they need.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -7,13 +8,45 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use minos_model::{Digest, Name};
-use minos_proto::{ErrorReport, Field, Sheet};
+use minos_proto::{ErrorKind, ErrorReport, Field, Sheet};
 use minos_solve::index::{self, Repository, Table};
 use minos_solve::{Ask, Limits, Request, RequestError, System, Universe, Want};
 use minos_store::SysrootMode;
 
 use super::errors::{invalid, on_file, solve_error, system_error};
-use super::{Asked, files};
+use super::{Asked, files, mounts};
+
+/// In front of the name of a root of links, which nobody but [`mounts`] is to touch.
+const LINKS: &str = ".links-";
+
+/// Shows all roots of links below `state` that are not: at the start of pkgd, which is also after a boot. What
+/// cannot be mounted is told and listed as such; it is an empty folder then.
+pub fn show_all(state: &Path) {
+    for (links, at) in linked(state) {
+        let shown = if mounts::is_shown(&at) { Ok(()) } else { mounts::show(&links, &at) };
+        if let Err(e) = shown {
+            eprintln!("pkgd: the sysroot {} cannot be mounted: {e}", at.display());
+        }
+    }
+}
+
+/// Takes the mounts away: at the end of pkgd. Where somebody works in one it stays.
+pub fn hide_all(state: &Path) {
+    for (_, at) in linked(state) {
+        let _ = mounts::hide(&at);
+    }
+}
+
+/// The roots of links, and where each is shown.
+fn linked(state: &Path) -> Vec<(PathBuf, PathBuf)> {
+    let folder = state.join("sysroots");
+    let names = files::names(&folder).unwrap_or_default().into_iter();
+    let pair = |name: String| {
+        let shown = folder.join(name.strip_prefix(LINKS)?);
+        Some((folder.join(&name), shown))
+    };
+    names.filter_map(pair).collect()
+}
 
 impl Asked<'_> {
     pub(super) fn sysroot(
@@ -32,17 +65,42 @@ impl Asked<'_> {
         self.audit(format!("sysroot {place}: {}", packages.join(" ")))?;
         let members = self.closure(packages)?;
         let mode = if writable { SysrootMode::Copy } else { SysrootMode::Hardlink };
+        self.hide(&name)?;
         let made = self.system()?.compose(&members, &name, mode).map_err(|e| system_error(&e))?;
+        let path = self.packages.path(&format!("sysroots/{name}"));
+        if !writable {
+            self.show(&name, &made.path, &path)?;
+        }
         if let Some(link) = &link {
-            self.point(link, &name, &made.path)?;
+            self.point(link, &name, &path)?;
         }
         Ok(Sheet::new("sysroot")
             .fact("sysroot", name.to_string())
-            .fact("path", link.unwrap_or(made.path).display().to_string())
+            .fact("path", link.unwrap_or(path).display().to_string())
             .fact("packages", members.len())
             .fact("paths", made.paths)
             .fact("bytes", Field::Bytes(made.bytes))
             .fact("writable", writable))
+    }
+
+    /// Mounts a root of links read-only, or takes it away again: whoever could write into one of its files would
+    /// write into every generation that has it.
+    fn show(&self, name: &Name, links: &Path, at: &Path) -> Result<(), ErrorReport> {
+        mounts::show(links, at).map_err(|e| {
+            // What failed first is what matters.
+            let _ = self.system().map(|system| system.remove_sysroot(name));
+            let what = format!("the sysroot {name} cannot be mounted read-only: {e}");
+            ErrorReport::new(ErrorKind::State, what, "--writable makes copies, which need no mount")
+        })
+    }
+
+    fn hide(&self, name: &Name) -> Result<(), ErrorReport> {
+        let at = self.packages.path(&format!("sysroots/{name}"));
+        mounts::hide(&at).map_err(|e| {
+            let what = format!("the sysroot {name} cannot be unmounted: {e}");
+            let hint = "end what works in it ('fuser -m' names that), then try again";
+            ErrorReport::new(ErrorKind::Conflict, what, hint)
+        })
     }
 
     /// Makes `link` lead to a sysroot. A link of an earlier time gives way, anything else does not.
@@ -67,6 +125,7 @@ impl Asked<'_> {
     }
 
     fn forget(&self, name: &Name) -> Result<(), ErrorReport> {
+        self.hide(name)?;
         self.system()?.remove_sysroot(name).map_err(|e| system_error(&e))?;
         let root = self.packages.path(&format!("sysroots/{name}"));
         if let Some(link) = self.link_of(&name.to_string())? {
@@ -78,7 +137,8 @@ impl Asked<'_> {
         Ok(())
     }
 
-    /// Takes sysroots away whose link somebody took away.
+    /// Takes sysroots away whose link somebody took away. One that somebody still works in is left for the next
+    /// time.
     pub(super) fn collect_sysroots(&self) -> Result<(), ErrorReport> {
         for name in self.sysroot_names()? {
             let root = self.packages.path(&format!("sysroots/{name}"));
@@ -86,15 +146,24 @@ impl Asked<'_> {
             if self.link_of(&name)?.is_some_and(gone)
                 && let Ok(name) = name.parse()
             {
-                self.forget(&name)?;
+                match self.forget(&name) {
+                    Err(report) if report.kind == ErrorKind::Conflict => {}
+                    done => done?,
+                }
             }
         }
         Ok(())
     }
 
     fn sysroot_names(&self) -> Result<Vec<String>, ErrorReport> {
-        let names = files::names(&self.packages.path("sysroots"))?.into_iter();
-        Ok(names.filter(|name| !name.starts_with('.')).collect())
+        let names = files::names(&self.packages.path("sysroots"))?;
+        // One that could not be shown has no folder of its own.
+        let named = |name: &String| match name.strip_prefix(LINKS) {
+            Some(name) => Some(name.to_owned()),
+            None => (!name.starts_with('.')).then(|| name.clone()),
+        };
+        let names: BTreeSet<String> = names.iter().filter_map(named).collect();
+        Ok(names.into_iter().collect())
     }
 
     /// The packages and what they need, of those that the store has: the system as it is, asked for less.
@@ -133,11 +202,18 @@ impl Asked<'_> {
     pub(super) fn sysroots(&self) -> Result<Sheet, ErrorReport> {
         let mut rows = Vec::new();
         for name in self.sysroot_names()? {
-            let path = self.packages.path(&format!("sysroots/{name}")).display().to_string();
+            let path = self.packages.path(&format!("sysroots/{name}"));
+            let linked = self.packages.path(&format!("sysroots/{LINKS}{name}")).exists();
+            let state = match linked {
+                true if mounts::is_shown(&path) => "read-only",
+                true => "not mounted",
+                false => "writable",
+            };
+            let path = path.display().to_string();
             let link = self.link_of(&name)?.map(|link| link.display().to_string());
-            rows.push(vec![name.into(), link.into(), path.into()]);
+            rows.push(vec![name.into(), state.into(), link.into(), path.into()]);
         }
-        Ok(Sheet::new("sysroots").grid("sysroots", &["sysroot", "link", "path"], rows))
+        Ok(Sheet::new("sysroots").grid("sysroots", &["sysroot", "state", "link", "path"], rows))
     }
 }
 

@@ -33,7 +33,7 @@ impl Asked<'_> {
     /// The universe of now.
     pub(super) fn view(&self) -> Result<View, ErrorReport> {
         let packages = self.packages;
-        let known = packages.repositories.known(|| packages.keys.load())?;
+        let known = packages.repositories.known(|| self.look(false))?;
         let read = packages.store.read().map_err(|e| state_error(&e))?;
         let generation = read.current_generation().map_err(|e| state_error(&e))?.unwrap_or(0);
         let row = read.generation(generation).map_err(|e| state_error(&e))?;

@@ -9,6 +9,7 @@ mod key;
 mod open;
 mod pack;
 mod passphrase;
+mod publish;
 mod restore;
 mod sign;
 mod skeleton;
@@ -42,6 +43,7 @@ enum Verb {
     Inspect(inspect::Inspect),
     Skeleton(skeleton::Skeleton),
     Pack(pack::Pack),
+    Publish(publish::Publish),
     Restore(restore::Restore),
 }
 
@@ -79,6 +81,7 @@ impl Verb {
             Self::Inspect(verb) => verb.run(),
             Self::Skeleton(verb) => verb.run(),
             Self::Pack(verb) => verb.run(),
+            Self::Publish(verb) => verb.run(),
             Self::Restore(verb) => verb.run(),
         }
     }

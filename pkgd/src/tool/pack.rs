@@ -9,6 +9,7 @@ use minos_model::package::{Arch, Dependency, DependencyKind, Origin, PackagePath
 use minos_model::{Capability, Digest, Name, Requirement, StepId, Upstream, Version};
 use minos_package::{DirSource, Metadata, Options};
 use minos_proto::{ErrorReport, Field, Sheet};
+use minos_recipe::Package;
 use minos_sandbox::Reach;
 use serde::Deserialize;
 
@@ -66,6 +67,10 @@ struct Draft {
     config: Vec<String>,
 }
 
+/// The keys of `package.toml` that mean what they mean in the `[package]` table of a recipe.
+const AS_IN_RECIPES: [&str; 7] =
+    ["optional", "group", "user", "directory", "link", "service", "sysctl"];
+
 fn one() -> u32 {
     1
 }
@@ -118,7 +123,10 @@ impl Pack {
 
 /// What `package.toml` says; `output` is the digest of the files' manifest.
 fn metadata(text: &str, output: Digest) -> Result<Metadata, String> {
-    let draft: Draft = toml::from_str(text).map_err(|e| e.to_string())?;
+    let mut table: toml::Table = toml::from_str(text).map_err(|e| e.to_string())?;
+    let keys = AS_IN_RECIPES.iter().filter_map(|key| table.remove_entry(*key));
+    let asked = Package::from_table(keys.collect())?;
+    let draft: Draft = table.try_into().map_err(|e: toml::de::Error| e.to_string())?;
     if draft.schema != 1 {
         return Err(format!("schema {} is not known: this program knows 1", draft.schema));
     }
@@ -134,7 +142,9 @@ fn metadata(text: &str, output: Digest) -> Result<Metadata, String> {
     let arch = draft.arch.as_deref().map(|arch| value::<Arch>("arch", arch)).transpose()?;
     Ok(Metadata {
         arch,
-        dependencies: depends.into_iter().map(run).collect(),
+        dependencies: depends.into_iter().map(run).chain(asked.dependencies).collect(),
+        groups: asked.groups,
+        actions: asked.actions,
         provides: values::<Capability>("provides", &draft.provides)?,
         ignore: values("ignore", &draft.ignore)?,
         conflicts: values("conflicts", &draft.conflicts)?,
@@ -172,7 +182,28 @@ mod tests {
         assert!(wrong("depens = []\n").contains("depens"));
         assert!(wrong("arch = \"x 86\"\n").starts_with("arch: "));
         assert!(metadata(DRAFT, Digest::of(b"")).is_ok());
+        assert!(wrong("[[user]]\nname = \"x\"\ngrup = \"x\"\n").contains("grup"));
+        assert!(wrong("[optional.docs]\nreason = \"x\"\n").contains("depends"));
         let newer = DRAFT.replace("schema = 1", "schema = 2");
         assert!(metadata(&newer, Digest::of(b"")).unwrap_err().contains("schema 2"));
+    }
+
+    #[test]
+    fn groups_and_actions_are_written_as_in_recipes() {
+        let more = "[optional.docs]\nreason = \"manuals\"\ndepends = [\"texinfo\"]\n[[group]]\nname = \"h\"\n\
+                    [[user]]\nname = \"h\"\ngroup = \"h\"\n[[directory]]\npath = \"/var/h\"\nuser = \"h\"\n\
+                    [[link]]\npath = \"/usr/bin/x\"\ntarget = \"h\"\n[[service]]\nname = \"h\"\n[sysctl]\n\
+                    \"kernel.x\" = \"1\"\n";
+        let read = metadata(&format!("{DRAFT}depends = [\"zlib\"]\n{more}"), Digest::of(b""));
+        let read = read.unwrap();
+        let targets: Vec<_> = read.dependencies.iter().map(|d| d.requirement.to_string()).collect();
+        assert_eq!(targets, ["zlib", "texinfo"]);
+        assert_eq!(read.groups.len(), 1);
+        let actions = read.actions;
+        assert_eq!(
+            (actions.groups.len(), actions.users.len(), actions.directories.len()),
+            (1, 1, 1)
+        );
+        assert_eq!((actions.links.len(), actions.services.len(), actions.sysctl.len()), (1, 1, 1));
     }
 }

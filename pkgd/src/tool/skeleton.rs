@@ -88,6 +88,29 @@ ignore = []                     # what is found and not meant
 conflicts = []
 replaces = []
 config = []                     # files that users edit: "etc/@NAME@.conf"
+
+# As in the [package] table of a recipe (docs/RECIPES.md), paths from /:
+# [optional.docs]               # 'pkgctl install @NAME@[docs]'
+# reason = "manuals as web pages"
+# depends = ["texinfo"]
+# [[group]]
+# name = "@NAME@"
+# [[user]]
+# name = "@NAME@"
+# group = "@NAME@"
+# [[directory]]
+# path = "/var/lib/@NAME@"
+# mode = 0o750
+# user = "@NAME@"
+# group = "@NAME@"
+# [[link]]                      # made where nothing stands yet
+# path = "/usr/bin/vi"
+# target = "@NAME@"
+# [[service]]
+# name = "@NAME@"
+# enable = false
+# [sysctl]
+# "kernel.core_pattern" = "core"
 "#;
 
 /// The stages by their names.

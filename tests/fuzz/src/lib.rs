@@ -6,6 +6,7 @@
 //! line, `fuzz_target!(|bytes: &[u8]| { minos_fuzz::package(bytes); })`; with AFL likewise.
 
 pub mod mutate;
+mod outputs;
 mod packages;
 pub mod parts;
 mod plans;
@@ -14,7 +15,8 @@ pub mod sys;
 mod texts;
 mod wire;
 
-pub use packages::{frames, header, key, manifest, package, scan, signatures};
+pub use outputs::difference;
+pub use packages::{frames, header, key, manifest, package, repository, scan, signatures};
 pub use plans::{index, plan};
 pub use recipes::{lock, recipe, recipe_index};
 pub use texts::{output_manifest, requirement, version};
@@ -53,6 +55,13 @@ pub const TARGETS: &[Target] = &[
         extra: ONE_FRAME,
         rounds: 6_000,
     },
+    Target {
+        name: "repository",
+        run: repository,
+        shape: parts::REPOSITORY,
+        extra: 0,
+        rounds: 8_000,
+    },
     Target { name: "key", run: key, shape: parts::LINES, extra: 0, rounds: 6_000 },
     Target { name: "scan", run: scan, shape: parts::BYTES, extra: 0, rounds: 8_000 },
     Target { name: "version", run: version, shape: parts::LINES, extra: 0, rounds: 6_000 },
@@ -64,6 +73,7 @@ pub const TARGETS: &[Target] = &[
         extra: 0,
         rounds: 10_000,
     },
+    Target { name: "difference", run: difference, shape: parts::PAIR, extra: 0, rounds: 8_000 },
     Target { name: "frame", run: frame, shape: parts::FRAMES, extra: 0, rounds: 8_000 },
     Target { name: "plan", run: plan, shape: parts::SUMMED, extra: 0, rounds: 10_000 },
     Target { name: "index", run: index, shape: parts::INDEX, extra: 0, rounds: 4_000 },

@@ -8,7 +8,7 @@ use minos_package::header::{HEADER_LEN, Header};
 use minos_package::keys::Detached;
 use minos_package::reader::decode_manifest;
 use minos_package::scan::Findings;
-use minos_package::{Policy, PublicKey, Reader, SecretKey, index, sign};
+use minos_package::{Policy, PublicKey, Reader, SecretKey, index, repository as mri, sign};
 
 /// The header of a package.
 pub fn header(bytes: &[u8]) -> bool {
@@ -55,6 +55,15 @@ fn stays_inside(manifest: &PackageManifest) {
             assert!(first.content().is_some() && first.path < file.path, "{}", file.path);
         }
     }
+}
+
+/// The signed index of a repository, whoever signed it.
+pub fn repository(bytes: &[u8]) -> bool {
+    let Ok((found, _)) = mri::read(bytes, &Policy::Unverified) else { return false };
+    let again = mri::write(&found, &[]).expect("what was read can be written");
+    assert!(bytes.ends_with(&again[20..]), "a list in another encoding");
+    assert!(found.packages.iter().all(|package| !package.file.contains(['/', '\0'])));
+    true
 }
 
 /// The index of frames: the sums told are those of the records.

@@ -18,6 +18,20 @@ pub struct Shape {
 pub const BYTES: Shape =
     Shape { open: |bytes| Some(vec![bytes.to_vec()]), close: |parts| parts.concat() };
 
+/// Two contents: the length of the first (4 bytes), then both.
+pub const PAIR: Shape = Shape {
+    open: |bytes| {
+        let (length, rest) = bytes.split_first_chunk::<4>()?;
+        let (first, second) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        Some(vec![first.to_vec(), second.to_vec()])
+    },
+    close: |parts| {
+        let (first, rest) = parts.split_first().map_or((&[][..], &[][..]), |(a, b)| (&a[..], b));
+        let length = u32::try_from(first.len()).unwrap_or(u32::MAX).to_le_bytes();
+        [&length[..], first, &rest.concat()].concat()
+    },
+};
+
 /// Text: a part is a line.
 pub const LINES: Shape = Shape {
     open: |bytes| Some(bytes.split(|b| *b == b'\n').map(<[u8]>::to_vec).collect()),
@@ -36,6 +50,29 @@ pub const SUMMED: Shape = Shape {
 
 /// A package: signatures, manifest, then of each frame how many raw bytes are told (4 bytes) and its bytes.
 pub const PACKAGE: Shape = Shape { open: open_package, close: close_package };
+
+/// The signed index of a repository: signatures, list of packages.
+pub const REPOSITORY: Shape = Shape { open: open_repository, close: close_repository };
+
+/// Mark and format.
+const REPOSITORY_HEAD: usize = 12;
+
+fn open_repository(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let (_, rest) = bytes.split_at_checked(REPOSITORY_HEAD)?;
+    let (signatures, rest) = rest.split_first_chunk::<4>()?;
+    let rest = rest.get(4..)?;
+    let at = usize::try_from(u32::from_le_bytes(*signatures)).ok()?;
+    let (signatures, body) = rest.split_at_checked(at)?;
+    Some(vec![signatures.to_vec(), body.to_vec()])
+}
+
+fn close_repository(parts: &[Vec<u8>]) -> Vec<u8> {
+    let part = |n: usize| parts.get(n).map(Vec::as_slice).unwrap_or_default();
+    let length = |n: usize| u32::try_from(part(n).len()).unwrap_or(u32::MAX).to_le_bytes();
+    let mark = minos_package::repository::MAGIC;
+    let format = minos_package::repository::FORMAT.to_le_bytes();
+    [&mark[..], &format, &length(0), &length(1), part(0), part(1)].concat()
+}
 
 fn open_package(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
     let header = Header::parse(bytes.first_chunk::<HEADER_LEN>()?).ok()?;

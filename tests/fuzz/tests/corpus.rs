@@ -11,7 +11,8 @@ use minos_fuzz::parts;
 use minos_model::package::PackageManifest;
 use minos_model::{Digest, Metrics, Phase};
 use minos_package::header::HEADER_LEN;
-use minos_package::{Policy, Reader};
+use minos_package::repository::{self as mri, Listed};
+use minos_package::{Policy, Reader, SecretKey};
 use minos_proto::frame::encode;
 use minos_proto::{
     BootEvent, BootPhase, BuildOptions, ErrorKind, ErrorReport, Event, EventBody, Hello, Listing,
@@ -61,10 +62,40 @@ fn packages_and_their_parts() {
 }
 
 #[test]
+fn indexes_of_repositories() {
+    let key = SecretKey::from_seed(&[7; 32], "seed").expect("a key");
+    let listed = |file: &str| Listed {
+        file: file.to_owned(),
+        id: Digest::of(file.as_bytes()),
+        size: 1 << 20,
+    };
+    let repository = |packages| mri::Repository {
+        name: "site".parse().expect("a name"),
+        created: 1_763_000_000,
+        expires: 1_765_592_000,
+        packages,
+    };
+    let two = vec![listed("m4-1.4.19-1.x86_64.mpk"), listed("perl-1:5.40.0-2.x86_64.mpk")];
+    let seeds = [("empty", repository(Vec::new()), vec![]), ("two", repository(two), vec![key])];
+    for (name, repository, keys) in seeds {
+        let bytes = mri::write(&repository, &keys).expect("writes");
+        let parts = (parts::REPOSITORY.open)(&bytes).expect("parts");
+        assert_eq!((parts::REPOSITORY.close)(&parts), bytes);
+        holds(&format!("repository/{name}.mri"), &bytes);
+    }
+}
+
+#[test]
 fn frames_of_every_tag() {
     let step: minos_model::StepId = "gcc:pass1".parse().expect("a step");
-    let options =
-        BuildOptions { keep_going: true, jobs: 2, check: false, rebuild: vec![step.clone()] };
+    let options = BuildOptions {
+        keep_going: true,
+        jobs: 2,
+        check: false,
+        rebuild: vec![step.clone()],
+        observe: false,
+        compare: true,
+    };
     let wish = Wish { install: vec!["zlib>=1.3".to_owned()], ..Wish::default() };
     let sheet = Sheet {
         kind: "package".to_owned(),

@@ -30,7 +30,7 @@ pub static SIGN: Spec = Spec {
         switch("--signify", "write FILE.sig for signify instead"),
         PASSPHRASE_FILE,
     ],
-    run: Some(sign),
+    run: Some(|given, context| keyed(given, context, "sign")),
     ..Spec::new("sign", "Signs a file.")
 };
 
@@ -92,6 +92,20 @@ pub static KEY_EXPORT: Spec = Spec {
     ..Spec::new("export", "Shows the public half of a key.")
 };
 
+/// Below `repo`.
+pub static REPO_PUBLISH: Spec = Spec {
+    more: "Writes repository.mri into it: which packages it has now, and until when that holds.",
+    words: &[one("folder", "a folder of packages")],
+    flags: &[
+        option("--key", "file", "the secret key file; needed"),
+        option("--valid-days", "n", "days until the index expires (default 30)"),
+        option("--name", "name", "the repository's (default: as before, or the folder's)"),
+        PASSPHRASE_FILE,
+    ],
+    run: Some(|given, context| keyed(given, context, "publish")),
+    ..Spec::new("publish", "Signs the index of a folder of packages.")
+};
+
 /// Below `db`.
 pub static RESTORE: Spec = Spec {
     more: "--root names the state root, which must have no database yet; no pkgd may run on it.",
@@ -131,11 +145,12 @@ pub fn pack(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
     pass_on(given, context, "pack")
 }
 
-fn sign(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+/// Passes on what needs a secret key.
+fn keyed(given: &Given, context: &mut Context<'_>, verb: &str) -> Result<Exit, Error> {
     if !given.has("--key") {
         return Err(given.wrong("--key names the secret key file to sign with".into()));
     }
-    pass_on(given, context, "sign")
+    pass_on(given, context, verb)
 }
 
 fn restore(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {

@@ -15,16 +15,26 @@ use crate::render::text::labelled;
 /// # Errors
 /// As [`crate::client::Client::call`].
 pub fn show(context: &mut Context<'_>, request: PackageRequest) -> Result<Exit, Error> {
+    // Damage that a verb was to find is told by its exit status.
+    Ok(if look(context, request)?.alarm { Exit::State } else { Exit::Ok })
+}
+
+/// As [`show`], with what was shown.
+///
+/// # Errors
+/// As [`show`].
+pub fn look(context: &mut Context<'_>, request: PackageRequest) -> Result<Sheet, Error> {
     let changes = request.changes();
     let reply = progress::ask(context, &Request::Package(request)).map_err(|e| match e {
         Error::Interrupted if changes => went_on(context),
         e => e,
     })?;
     let Reply::Sheet(sheet) = &reply else { return Err(unexpected()) };
-    // Damage that a verb was to find is told by its exit status.
-    let exit = if sheet.alarm { Exit::State } else { Exit::Ok };
     show_sheet(context, &reply, sheet)?;
-    Ok(exit)
+    match reply {
+        Reply::Sheet(sheet) => Ok(sheet),
+        _ => Err(unexpected()),
+    }
 }
 
 fn show_sheet(context: &mut Context<'_>, reply: &Reply, sheet: &Sheet) -> Result<(), Error> {

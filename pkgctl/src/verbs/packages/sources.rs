@@ -6,14 +6,14 @@ use super::flow::show;
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::spec::{Given, Spec, one, option, several};
-use crate::verbs::files::{self, KEY_EXPORT, KEY_GENERATE};
+use crate::spec::{Given, Spec, one, option, several, switch};
+use crate::verbs::files::{self, KEY_EXPORT, KEY_GENERATE, REPO_PUBLISH};
 
 /// No public key file is longer.
 const LONGEST_KEY: u64 = 4096;
 
 pub static REPO: Spec = Spec {
-    verbs: &[&REPO_LIST, &REPO_ADD, &REPO_REMOVE, &REPO_SYNC],
+    verbs: &[&REPO_LIST, &REPO_ADD, &REPO_REMOVE, &REPO_SYNC, &REPO_PUBLISH],
     run: Some(|_, context| show(context, PackageRequest::Repositories(None))),
     ..Spec::new("repo", "Lists the repositories, or changes them.")
 };
@@ -46,7 +46,11 @@ static REPO_REMOVE: Spec = Spec {
 };
 
 static REPO_SYNC: Spec = Spec {
-    run: Some(|_, context| repository(context, RepositoryChange::Sync)),
+    flags: &[switch("--allow-expired", "take packages also from lists that have expired")],
+    run: Some(|given, context| {
+        let allow_expired = given.has("--allow-expired");
+        repository(context, RepositoryChange::Sync { allow_expired })
+    }),
     ..Spec::new("sync", "Looks at all folders again.")
 };
 

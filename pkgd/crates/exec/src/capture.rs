@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use minos_model::{Entry, Failure, FailureClass, Hasher, Kind, Manifest, Phase, Xattr};
 use minos_sandbox::tree::{Dir, Kind as FileKind, Stat};
 
+use crate::clobber::{Clobber, clobbers};
 use crate::task::Task;
 
 /// The `user.` attributes overlayfs keeps in an upper tree.
@@ -26,6 +27,8 @@ pub struct Captured {
     pub tree: PathBuf,
     /// What is in it.
     pub manifest: Manifest,
+    /// What of it stands in the place of something of an input.
+    pub clobbers: Vec<Clobber>,
 }
 
 /// Why a tree cannot become an output.
@@ -43,7 +46,10 @@ enum Refusal {
 /// [`FailureClass::State`] a file or a layer below that cannot be read.
 pub fn capture(tree: &Path, task: &Task) -> Result<Captured, Failure> {
     let manifest = manifest(tree, task).map_err(|refusal| failure(&refusal))?;
-    Ok(Captured { tree: tree.to_owned(), manifest })
+    // Not the seed, whose files are there to be replaced.
+    let clobbers = clobbers(tree, &manifest, &task.inputs);
+    let clobbers = clobbers.map_err(|(path, e)| failure(&Refusal::Io(path, e)))?;
+    Ok(Captured { tree: tree.to_owned(), manifest, clobbers })
 }
 
 fn manifest(tree: &Path, task: &Task) -> Result<Manifest, Refusal> {

@@ -5,6 +5,7 @@
 //! <scratch>/jobserver       named pipe with job tokens, bound to /run/jobserver
 //! <scratch>/inputs/         what the step depends on, merged into one tree of hard links
 //! <scratch>/<phase>/        overlay pair: what the phase changed in /build
+//! <scratch>/<phase>/below/ the other half of that, in a second build (see `split`)
 //! <scratch>/install/root/   overlay pair: what install changed outside /build: the package
 //! ```
 //! The package lies in install's own folder, so that one name stands for all a checkpoint needs.
@@ -47,6 +48,16 @@ impl Layers {
     /// Takes what `phase` changes in the build tree.
     pub fn build(&self, phase: Phase) -> Upper {
         Upper { dir: self.scratch.join(phase.as_str()) }
+    }
+
+    /// Takes half of what `phase` changed in the build tree, to lie below the rest.
+    pub fn below(&self, phase: Phase) -> PathBuf {
+        self.build(phase).dir.join("below")
+    }
+
+    /// Takes half of [`Self::inputs`].
+    pub fn inputs_below(&self) -> PathBuf {
+        self.scratch.join("inputs-below")
     }
 
     /// Takes what install changes outside the build tree.

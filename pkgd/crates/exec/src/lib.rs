@@ -11,20 +11,25 @@
 
 pub mod capture;
 pub mod classify;
+pub mod clobber;
 pub mod driver;
 pub mod flatten;
 pub mod jobserver;
 pub mod layers;
 pub mod pump;
 pub mod run;
+pub mod split;
 pub mod task;
 pub mod tokens;
+pub mod variation;
 
 pub use capture::{Captured, capture};
 pub use classify::{Facts, Stop, classify};
+pub use clobber::{Clobber, clobbers};
 pub use jobserver::Pool;
 pub use run::{Observer, Progress, run};
 pub use task::{Allowed, Cancel, Limits, Task};
+pub use variation::{Variation, vary};
 
 /// Raised with every change here or in the sandbox that can change what a step produces: it is part
 /// of the task key, so that outputs made under other rules are not taken for equal.

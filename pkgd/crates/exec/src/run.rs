@@ -3,13 +3,14 @@
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use minos_model::{Failure, FailureClass, Metrics, Phase};
 use minos_sandbox::{
-    Bind, Build, Child, Error as SandboxError, Exit, IdRange, Killer, Network, Spec, Strength, tree,
+    Bind, Build, Child, Error as SandboxError, Exit, IdRange, Killer, Network, Spec, Strength,
+    tree::{self, Dir},
 };
 
 use crate::capture::{Captured, capture};
@@ -19,6 +20,7 @@ use crate::flatten::{Flat, flatten};
 use crate::jobserver::Lease;
 use crate::layers::Layers;
 use crate::pump::{Host, Pumped, pump};
+use crate::split::split;
 use crate::task::Task;
 
 /// The first user id given to build slots; each slot has [`IDS_PER_SLOT`] of its own. Above what
@@ -56,6 +58,9 @@ pub trait Observer {
     /// # Errors
     /// An error stops the step with [`FailureClass::State`].
     fn output(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// A phase that went well has opened these files of the layers, by their paths in the root. Only if
+    /// [`Task::observe`] asked for it.
+    fn opened(&mut self, _files: &[String]) {}
     /// About five times a second while a phase runs.
     fn progress(&mut self, progress: Progress);
     /// Takes a directory tree that is to be deleted, so that deleting need not be waited for.
@@ -90,6 +95,11 @@ pub fn run(task: &Task, observer: &mut dyn Observer) -> Result<Captured, Failure
             PhaseRun { task, layers: &layers, root: &root, pipe, phase, observer, log_bytes };
         let metrics = step.run(None)?;
         log_bytes = step.log_bytes;
+        // No phase sees the build tree of install.
+        if task.variation.splits() && phase != Phase::Install {
+            let (tree, below) = (layers.build(phase).tree(), layers.below(phase));
+            halve(&tree, &below).map_err(|e| state_failure(Some(phase), &tree, &e))?;
+        }
         observer.phase_done(phase, &metrics)?;
     }
     let captured = capture(&layers.root().tree(), task)?;
@@ -154,13 +164,26 @@ fn root_layers(
     if target.symlink_metadata().is_ok() {
         observer.discard(&target).map_err(|e| (target.clone(), e))?;
     }
-    Ok(match flatten(&task.inputs, task.seed.as_deref(), &target, task.epoch)? {
-        Flat::Refused => unmerged,
-        Flat::Tree { marked } => RootLayers {
-            layers: [target].into_iter().chain(task.seed.clone()).collect(),
-            plain: own + usize::from(!marked),
-        },
-    })
+    let seed = task.seed.as_deref();
+    let Flat::Tree { marked } = flatten(&task.inputs, seed, &target, task.epoch)? else {
+        return Ok(unmerged);
+    };
+    let mut stack = vec![target];
+    if task.variation.splits() {
+        let below = layers.inputs_below();
+        halve(&stack[0], &below).map_err(|e| (below.clone(), e))?;
+        stack.push(below);
+    }
+    stack.extend(task.seed.clone());
+    let plain = if marked { own } else { stack.len() };
+    Ok(RootLayers { layers: stack, plain })
+}
+
+/// Moves half of a finished tree into the new directory `below`.
+fn halve(tree: &Path, below: &Path) -> io::Result<()> {
+    let made = fs::metadata(tree)?;
+    DirBuilder::new().mode(made.permissions().mode()).create(below)?;
+    split(&Dir::open(tree)?, &Dir::open(below)?)
 }
 
 /// Fresh for each attempt: an earlier one may have had a phase more, and no step may see what its key does
@@ -229,6 +252,7 @@ impl PhaseRun<'_> {
         if let Some(error) = &pumped.log_error {
             return Err(state_failure(Some(phase), Path::new("the attempt's log"), error));
         }
+        self.observer.opened(&exit.opened);
         let metrics = metrics(&exit, start.elapsed());
         match classify(&self.facts(pumped, &exit)) {
             None => Ok(metrics),
@@ -281,6 +305,12 @@ impl PhaseRun<'_> {
         }
     }
 
+    /// What a finished phase left in the build tree, the lowest layer first.
+    fn phase_layers(&self, phase: Phase) -> Vec<PathBuf> {
+        let below = self.task.variation.splits().then(|| self.layers.below(phase));
+        below.into_iter().chain([self.layers.build(phase).tree()]).collect()
+    }
+
     fn spec(&self, output: Option<&Path>) -> Spec {
         let (task, phase) = (self.task, self.phase);
         let install = phase == Phase::Install;
@@ -290,7 +320,7 @@ impl PhaseRun<'_> {
         // An assertion judges the output alone: it gets an empty build tree.
         let build_layers = match phase {
             Phase::Assert => Vec::new(),
-            _ => earlier.map(|p| self.layers.build(p).tree()).collect::<Vec<_>>(),
+            _ => earlier.flat_map(|p| self.phase_layers(p)).collect::<Vec<_>>(),
         };
         let bind = |source: &Path, target: String| Bind {
             source: source.to_owned(),
@@ -326,9 +356,11 @@ impl PhaseRun<'_> {
                 memory_bytes: (task.limits.memory_bytes > 0).then_some(task.limits.memory_bytes),
                 ..minos_sandbox::Limits::default()
             },
-            hostname: "minos".to_owned(),
+            hostname: task.variation.hostname().to_owned(),
+            sight: task.variation.sight(),
             network: if phase == Phase::Check { Network::Loopback } else { Network::None },
             strength: if task.weak { Strength::Weak } else { Strength::Full },
+            observe: task.observe,
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use minos_model::{Phase, StepId};
 
 use crate::jobserver::Pool;
+use crate::variation::Variation;
 
 /// Limits of each phase of a step.
 #[derive(Debug, Clone)]
@@ -104,8 +105,13 @@ pub struct Task {
     pub epoch: i64,
     /// Build slot: steps that run at the same time have different ones and so different user ids.
     pub slot: u16,
+    /// Under which conditions: the usual ones, unless this is a second build that is to be compared.
+    pub variation: Variation,
     /// Limits.
     pub limits: Limits,
+    /// The listener is told which files of the layers the step opens. It should have no finished phases then:
+    /// they would not be told of.
+    pub observe: bool,
     /// A weaker sandbox was accepted by name.
     pub weak: bool,
     /// Ends the step when asked.

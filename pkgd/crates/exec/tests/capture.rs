@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use minos_exec::{Allowed, Cancel, Limits, Task, capture};
+use minos_exec::{Allowed, Cancel, Limits, Task, Variation, capture};
 use minos_model::{Failure, FailureClass, Kind, Manifest, Xattr};
 
 fn task(layers: &[&Path], allowed: Allowed) -> Task {
@@ -25,7 +25,9 @@ fn task(layers: &[&Path], allowed: Allowed) -> Task {
         pool: None,
         epoch: 1_000_000_000,
         slot: 0,
+        variation: Variation::Usual,
         limits: Limits::default(),
+        observe: false,
         weak: false,
         cancel: Cancel::new(),
     }

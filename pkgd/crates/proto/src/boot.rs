@@ -66,6 +66,30 @@ impl fmt::Display for BootPhase {
     }
 }
 
+/// How a generation stands in this boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Standing {
+    /// It has been proven before.
+    Proven,
+    /// It is on trial: its health checks are about to be made.
+    Trial,
+    /// It has just passed its health checks.
+    Passed,
+    /// It failed; the machine reboots.
+    Failed,
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Proven => "is proven",
+            Self::Trial => "is on trial",
+            Self::Passed => "has passed its checks",
+            Self::Failed => "has failed",
+        })
+    }
+}
+
 /// One event of PID 1. Times are milliseconds since the kernel started (`CLOCK_BOOTTIME`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BootEvent {
@@ -112,5 +136,14 @@ pub enum BootEvent {
         reboot: bool,
         /// The state disk took everything, and all file systems were unmounted or made read-only.
         clean: bool,
+    },
+    /// The root of a generation is the root of the machine, or the generation was judged.
+    Generation {
+        /// Milliseconds since the kernel started.
+        at_ms: u64,
+        /// Its number.
+        generation: u64,
+        /// How it stands.
+        standing: Standing,
     },
 }

@@ -1,5 +1,7 @@
 //! What pkgd tells those who watch, and the verdict of an unattended run.
 
+use core::fmt;
+
 use minos_model::{Digest, Failure, JobState, Metrics, Phase, StepId};
 use serde::{Deserialize, Serialize};
 
@@ -120,6 +122,45 @@ pub enum EventBody {
         /// What was found.
         why: String,
     },
+    /// A step's output has paths that the output of one of its inputs has too: a warning, since no system can have
+    /// both as packages. Comes before the step is told to be built.
+    StepClobbers {
+        /// The step.
+        step: StepId,
+        /// Where, and whose.
+        clobbers: Clobbers,
+    },
+    /// A step was built a second time, and compared with the output it has.
+    StepCompared {
+        /// The step.
+        step: StepId,
+        /// The output it has, and keeps.
+        output: Digest,
+        /// Paths in which the second build differs.
+        files: u64,
+    },
+}
+
+/// Paths that two outputs of a stack have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clobbers {
+    /// The step whose output lies below.
+    pub of: StepId,
+    /// How many paths.
+    pub paths: u32,
+    /// How many of them are the same in both.
+    pub same: u32,
+    /// The first of them that is not the same; where all are, the first.
+    pub first: String,
+}
+
+impl fmt::Display for Clobbers {
+    /// `clobbers: replaces 2 paths of m4 (1 unchanged): /usr/bin/m4`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { of, paths, same, first } = self;
+        let word = if *paths == 1 { "path" } else { "paths" };
+        write!(f, "clobbers: replaces {paths} {word} of {of} ({same} unchanged): /{first}")
+    }
 }
 
 /// An event as the state keeps it. [`EventBody::PhaseStarted`] and [`EventBody::Progress`] are not kept:

@@ -9,6 +9,9 @@
 //! - nothing in a frame is trusted: length and checksum are checked before a byte is decoded.
 
 pub mod boot;
+pub mod bootnext;
+pub mod bootplan;
+pub mod bootrec;
 pub mod control;
 pub mod event;
 pub mod frame;
@@ -17,12 +20,15 @@ pub mod report;
 pub mod request;
 pub mod sheet;
 
-pub use boot::{BootEvent, BootPhase};
+pub use boot::{BootEvent, BootPhase, Standing};
+pub use bootnext::BootNext;
+pub use bootplan::BootPlan;
 pub use control::{ErrorKind, ErrorReport, Hello, Role, Welcome};
-pub use event::{Event, EventBody, Recorded, RunningStep, Verdict};
+pub use event::{Clobbers, Event, EventBody, Recorded, RunningStep, Verdict};
 pub use frame::{Frame, FrameError, Tag};
 pub use packages::{
-    DatabaseTask, KeyChange, Listing, PackageRequest, Progress, Proposal, RepositoryChange, Wish,
+    DatabaseTask, ImageWish, KeyChange, Listing, PackageRequest, Progress, Proposal,
+    RepositoryChange, Wish,
 };
 pub use report::{
     Attempt, AuditLine, Check, CheckState, JobReport, LintReport, Loss, PlanReport, PlanStep,
@@ -32,4 +38,4 @@ pub use request::{BuildOptions, Reply, Request};
 pub use sheet::{Column, Field, Grid, Sheet};
 
 /// The version of everything in this crate. Raised with each change that an older peer would misread.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;

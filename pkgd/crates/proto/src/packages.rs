@@ -81,7 +81,10 @@ pub enum RepositoryChange {
         name: String,
     },
     /// Look at all folders again.
-    Sync,
+    Sync {
+        /// Also offer what stands in lists that have expired.
+        allow_expired: bool,
+    },
 }
 
 /// Care of the database.
@@ -96,6 +99,21 @@ pub enum DatabaseTask {
     Verify,
     /// Make the tables of packages and generations anew from the manifests in the store.
     Rebuild,
+}
+
+/// A disk that boots a generation.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageWish {
+    /// The generation.
+    pub generation: u64,
+    /// Where: a file that is not there yet, or a whole disk. An absolute path of the machine that pkgd runs on.
+    pub disk: String,
+    /// The serial number of the disk, or its name where the kernel knows none: what is on it will be lost.
+    pub serial: Option<String>,
+    /// Length of a new file in bytes; 0 is what is needed.
+    pub bytes: u64,
+    /// A unified kernel image; by default `/boot/minos.efi` of the generation.
+    pub efi: Option<String>,
 }
 
 /// One request to the package manager. All but `Propose` are answered with a sheet.
@@ -173,11 +191,15 @@ pub enum PackageRequest {
     Switch {
         /// Its number.
         generation: u64,
+        /// Only say what would change.
+        dry_run: bool,
     },
     /// Goes back so many generations from the current one.
     Rollback {
         /// How many; 1 is the one before.
         steps: u32,
+        /// Only say what would change.
+        dry_run: bool,
     },
     /// What differs between two generations.
     Diff {
@@ -235,6 +257,15 @@ pub enum PackageRequest {
         /// Steps, groups or `STAGE/NAME`, as for a build.
         targets: Vec<String>,
     },
+    /// Boots a generation next time, whichever is current. On an appliance only.
+    Boot {
+        /// Its number; 0 is the initramfs itself.
+        generation: u64,
+        /// How often it may be tried when it is not proven; 0 is the usual number.
+        tries: u8,
+    },
+    /// Makes a disk that boots a generation, with a state of its own. Progress comes before the reply.
+    Image(ImageWish),
 }
 
 impl PackageRequest {
@@ -242,8 +273,8 @@ impl PackageRequest {
     pub const fn changes(&self) -> bool {
         match self {
             Self::Apply { .. }
-            | Self::Switch { .. }
-            | Self::Rollback { .. }
+            | Self::Boot { .. }
+            | Self::Image(_)
             | Self::Pin { .. }
             | Self::Keys(Some(_))
             | Self::Repositories(Some(_))
@@ -253,7 +284,9 @@ impl PackageRequest {
             | Self::Database(_) => true,
             Self::Verify { repair, .. } => *repair,
             Self::Hold { names, .. } => !names.is_empty(),
-            Self::Collect { dry_run, .. } => !*dry_run,
+            Self::Switch { dry_run, .. }
+            | Self::Rollback { dry_run, .. }
+            | Self::Collect { dry_run, .. } => !*dry_run,
             _ => false,
         }
     }

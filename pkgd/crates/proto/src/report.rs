@@ -51,6 +51,8 @@ pub struct JobReport {
     pub failed: u32,
     /// How often pkgd took the job up again after it was killed or restarted.
     pub resumed: u32,
+    /// Its steps are built a second time: [`crate::Request::Compared`] tells what came of it.
+    pub compares: bool,
 }
 
 /// A step of a job.

@@ -22,6 +22,11 @@ pub struct BuildOptions {
     pub check: bool,
     /// Steps to build again although they are cached.
     pub rebuild: Vec<StepId>,
+    /// Note which of its dependencies each step uses that is built now: the linter tells those it did not.
+    pub observe: bool,
+    /// Build each step that the target names a second time, under other conditions, and compare. The test
+    /// suites are not run a second time. Steps that are only needed by those are not compared.
+    pub compare: bool,
 }
 
 /// One request. Each gets exactly one reply; `Watch` is followed by events until the job ends.
@@ -121,6 +126,11 @@ pub enum Request {
     },
     /// Anything of the package manager.
     Package(PackageRequest),
+    /// What came of the second builds of a job with [`BuildOptions::compare`]. Idempotent.
+    Compared {
+        /// The job's number; `None` takes the newest.
+        job: Option<u64>,
+    },
 }
 
 impl Request {
@@ -193,6 +203,6 @@ pub enum Reply {
     Verified(VerifyReport),
     /// To [`PackageRequest::Propose`].
     Proposal(Proposal),
-    /// To every other [`Request::Package`].
+    /// To every other [`Request::Package`], and to [`Request::Compared`].
     Sheet(Sheet),
 }

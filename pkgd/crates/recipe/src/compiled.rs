@@ -44,6 +44,9 @@ pub enum CompiledError {
     Checksum,
     /// The body does not decode, although its checksum fits.
     Body,
+    /// The body is not what [`RecipeSet::compile`] writes for these recipes: out of order, something twice, or a
+    /// value in another encoding than its shortest.
+    NotCanonical,
 }
 
 impl fmt::Display for CompiledError {
@@ -57,6 +60,7 @@ impl fmt::Display for CompiledError {
             }
             Self::Checksum => f.write_str("wrong checksum: the file was damaged"),
             Self::Body => f.write_str("made by another version of the program"),
+            Self::NotCanonical => f.write_str("not in the form in which this program writes it"),
         }?;
         f.write_str("; make it again from the recipes of this program's version")
     }
@@ -89,7 +93,11 @@ impl RecipeSet {
         let body = check(bytes)?;
         let decoded = postcard::take_from_bytes::<Body>(body);
         match decoded {
-            Ok(((recipes, lock), [])) => Ok(Self::from_recipes(recipes, lock)),
+            Ok(((recipes, lock), [])) => {
+                let set = Self::from_recipes(recipes, lock);
+                // Task keys are made of what was read: one set of recipes has one index.
+                if set.compile() == bytes { Ok(set) } else { Err(CompiledError::NotCanonical) }
+            }
             Ok(_) | Err(_) => Err(CompiledError::Body),
         }
     }

@@ -36,6 +36,16 @@ pub struct Package {
     pub actions: Actions,
 }
 
+impl Package {
+    /// Reads a table with the keys of `[package]`.
+    ///
+    /// # Errors
+    /// A key that is not known, or a value that cannot be meant, in words.
+    pub fn from_table(table: toml::Table) -> Result<Self, String> {
+        table.try_into::<DraftPackage>().map_err(|e| e.to_string())?.package()
+    }
+}
+
 /// The table as written.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

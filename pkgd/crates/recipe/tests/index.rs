@@ -51,6 +51,23 @@ fn a_foreign_body_is_refused() {
     assert_eq!(RecipeSet::from_compiled(&bytes), Err(CompiledError::Body));
 }
 
+/// A body that decodes, with a checksum that fits, and is not what the program writes: task keys would be made of
+/// something that no folder of recipes says.
+#[test]
+fn a_body_in_another_form_is_refused() {
+    let good = index();
+    let body = &good[20..good.len() - 32];
+    // The number of recipes comes first: the same number in two bytes instead of one.
+    let long = [&[body[0] | 0x80, 0], &body[1..]].concat();
+    let mut bytes = good[..12].to_vec();
+    bytes.extend_from_slice(&(long.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(&long);
+    let checksum = minos_model::Digest::of(&bytes);
+    bytes.extend_from_slice(checksum.as_bytes());
+    assert!(body[0] < 0x80, "fewer than 128 recipes, whose number is one byte");
+    assert_eq!(RecipeSet::from_compiled(&bytes), Err(CompiledError::NotCanonical));
+}
+
 proptest! {
     #[test]
     fn any_flipped_bit_is_seen(at in any::<prop::sample::Index>(), bit in 0..8_u32) {

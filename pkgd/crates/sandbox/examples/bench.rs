@@ -1,7 +1,9 @@
 //! What an empty phase costs: `bench LAYER COUNT [LAYERS]` runs `/bin/true` from the root in LAYER, COUNT
 //! times, each in a new box, and prints wall and CPU time per box. LAYERS empty layers lie on top.
 
-use minos_sandbox::{Build, IdRange, Limits, Network, Spec, Strength, Upper, run_if_helper, spawn};
+use minos_sandbox::{
+    Build, IdRange, Limits, Network, Sight, Spec, Strength, Upper, run_if_helper, spawn,
+};
 use std::error::Error;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -47,8 +49,10 @@ fn one(phase: &Path, layers: &[PathBuf]) -> Result<[Duration; 3], Box<dyn Error>
         ids: IdRange { first: 200_000, count: 65_536 },
         limits: Limits { memory_bytes: Some(1 << 30), ..Limits::default() },
         hostname: "minos".into(),
+        sight: Sight::default(),
         network: Network::None,
         strength: Strength::Full,
+        observe: false,
     };
     let null = File::options().write(true).open("/dev/null")?;
     let (start, before) = (Instant::now(), cpu()?);

@@ -1,6 +1,8 @@
 //! Runs one command in a box: `box DIR LAYER[:LAYER...] COMMAND...`, with scratch below DIR.
 
-use minos_sandbox::{Build, IdRange, Limits, Network, Spec, Strength, Upper, run_if_helper, spawn};
+use minos_sandbox::{
+    Build, IdRange, Limits, Network, Sight, Spec, Strength, Upper, run_if_helper, spawn,
+};
 use std::error::Error;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -25,8 +27,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         ids: IdRange { first: 200_000, count: 65_536 },
         limits: Limits::default(),
         hostname: "minos".into(),
+        sight: Sight::default(),
         network: Network::None,
         strength: Strength::Full,
+        observe: false,
     };
     let output = io::stdout().as_fd().try_clone_to_owned()?;
     let exit = spawn(&spec, output)?.wait()?;

@@ -72,6 +72,9 @@ pub struct Exit {
     pub io: Option<(u64, u64)>,
     /// What Landlock refused, if the kernel tells (see [`crate::Report::denials`]).
     pub denials: Vec<Denial>,
+    /// Files of the layers that were opened or executed, absolute paths of the box, sorted; if
+    /// [`crate::Spec::observe`] asked for it.
+    pub opened: Vec<String>,
 }
 
 /// What the helper tells pkgd.

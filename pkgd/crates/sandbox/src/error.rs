@@ -74,6 +74,8 @@ pub enum Stage {
     Landlock,
     /// The system call filter.
     Filter,
+    /// Watching which files are opened.
+    Witness,
     /// Starting the program itself.
     Exec,
 }
@@ -96,6 +98,7 @@ impl Stage {
             Self::Privileges => "drop the privileges",
             Self::Landlock => "apply Landlock",
             Self::Filter => "install the system call filter",
+            Self::Witness => "watch which files it opens",
             Self::Exec => "execute the program",
         }
     }
@@ -118,6 +121,7 @@ impl Stage {
             }
             Self::Binds => "no layer may have a symbolic link on the way to a bind's target",
             Self::Landlock => "boot with Landlock in lsm=, or accept --sandbox weak",
+            Self::Witness => "needs a kernel with fanotify; build without --observe",
             Self::Exec => "the program and its interpreter must be in a layer or a bind",
             Self::Pivot | Self::Identity | Self::Limits | Self::Privileges | Self::Filter => {
                 "run `pkgctl doctor`"

@@ -39,5 +39,5 @@ pub use error::{Error, Failure, Stage};
 pub use helper::run_if_helper;
 pub use meter::Usage;
 pub use probe::{Bounds, Refusal, Report, probe};
-pub use spec::{Bind, Build, IdRange, Limits, MAX_LAYERS, Network, Spec, Strength, Upper};
+pub use spec::{Bind, Build, IdRange, Limits, MAX_LAYERS, Network, Sight, Spec, Strength, Upper};
 pub use worker::{Reach, SEALED_ID, seal, shut_in};

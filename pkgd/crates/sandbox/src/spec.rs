@@ -42,10 +42,15 @@ pub struct Spec {
     pub limits: Limits,
     /// The host name inside, so that no build can record the real one.
     pub hostname: String,
+    /// What a program can see of the machine and of what ran before it.
+    pub sight: Sight,
     /// What the tree can reach by sockets.
     pub network: Network,
     /// Whether a kernel without the required Landlock is acceptable.
     pub strength: Strength,
+    /// Note which files of the layers are opened ([`crate::Exit::opened`]). Needs fanotify; costs the
+    /// box an event for each file.
+    pub observe: bool,
 }
 
 /// `/build`: an overlay of its own, so that each finished phase is a layer of the next one.
@@ -126,6 +131,17 @@ impl Default for Limits {
             tmp_bytes: 1 << 30,
         }
     }
+}
+
+/// What a program can see of the machine and of what ran before it. Not a fence: a program may take back the CPUs.
+/// A build that is tried for reproducibility is shown something else the second time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sight {
+    /// Process numbers used up before the program gets its own. By processes that end at once, 0.1 ms each: the
+    /// kernel's counter can only be set where it was built with `CONFIG_CHECKPOINT_RESTORE`.
+    pub used_pids: u32,
+    /// CPUs that the tree may run on, `None` for all.
+    pub cpus: Option<u32>,
 }
 
 /// What the tree can reach by sockets.

@@ -25,12 +25,14 @@ pub enum AttemptEnd {
     Cancelled,
     /// pkgd was killed or lost power while it ran.
     Interrupted,
+    /// It was a second build, and has been compared with the output that the step has.
+    Compared,
 }
 
 /// The end of an attempt that did not build its output.
 #[derive(Debug, Clone)]
 pub struct Finish {
-    /// How it ended; not [`AttemptEnd::Built`].
+    /// How it ended; neither [`AttemptEnd::Built`] nor [`AttemptEnd::Compared`].
     pub end: AttemptEnd,
     /// Length of the uncompressed log in bytes.
     pub log_bytes: u64,
@@ -175,8 +177,8 @@ impl Write<'_> {
             AttemptEnd::Failed(failure) => StepState::Failed(failure.clone()),
             AttemptEnd::Cancelled => StepState::Cancelled,
             AttemptEnd::Interrupted => StepState::Waiting,
-            AttemptEnd::Built => {
-                let what = format!("attempt {attempt} cannot end as built without an output");
+            end @ (AttemptEnd::Built | AttemptEnd::Compared) => {
+                let what = format!("attempt {attempt} cannot end as {end:?} without an output");
                 return Err(StoreError::Invalid { what });
             }
         };
@@ -306,7 +308,7 @@ impl Write<'_> {
         self.put(HISTORY, name.as_bytes(), &HistoryRow { last_key: attempt.key, samples })
     }
 
-    fn open_attempt(&self, attempt: u64) -> Result<AttemptRow, StoreError> {
+    pub(crate) fn open_attempt(&self, attempt: u64) -> Result<AttemptRow, StoreError> {
         let missing = || StoreError::NotFound { what: format!("attempt {attempt}") };
         let row: AttemptRow = self.get(ATTEMPTS, &number(attempt))?.ok_or_else(missing)?;
         if row.end.is_some() {
@@ -315,7 +317,7 @@ impl Write<'_> {
         Ok(row)
     }
 
-    fn close_attempt(
+    pub(crate) fn close_attempt(
         &mut self,
         row: &mut AttemptRow,
         end: AttemptEnd,

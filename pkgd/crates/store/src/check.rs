@@ -72,7 +72,7 @@ impl Snapshot<'_> {
     ) -> Result<(), StoreError> {
         for job in self.jobs(usize::MAX)? {
             let steps = self.steps(job.id)?;
-            report.rows += 1 + steps.len() as u64;
+            report.rows += 1 + steps.len() as u64 + self.comparisons(job.id)?.len() as u64;
             let count =
                 |f: fn(&StepState) -> bool| steps.iter().filter(|s| f(&s.state)).count() as u64;
             let counts = [
@@ -116,6 +116,7 @@ fn agrees(attempt: &AttemptRow, state: &StepState) -> bool {
     match (&attempt.end, state) {
         (None, StepState::Running(_)) => true,
         (Some(AttemptEnd::Built), StepState::Built) => true,
+        (Some(AttemptEnd::Compared), StepState::Built | StepState::Cached) => true,
         (Some(AttemptEnd::Failed(_)), StepState::Failed(_)) => true,
         (Some(AttemptEnd::Cancelled), StepState::Cancelled) => true,
         (Some(AttemptEnd::Interrupted), state) => *state != StepState::Built,

@@ -112,6 +112,11 @@ impl Layout {
         self.sources().join(digest.to_string())
     }
 
+    /// What was observed of steps: see `observed.rs` of pkgd.
+    pub fn observed(&self, step: &StepId) -> PathBuf {
+        self.root.join("observed").join(step.file_stem())
+    }
+
     /// Trees that wait to be deleted.
     pub fn trash(&self) -> PathBuf {
         self.root.join("trash")

@@ -20,6 +20,7 @@
 mod audit;
 mod build;
 mod check;
+mod comparison;
 mod db;
 mod error;
 pub mod fs;
@@ -46,6 +47,7 @@ mod write;
 pub use audit::{AuditEntry, Peer};
 pub use build::{AttemptEnd, CommitOutput, Committed, Finish, PhaseDone};
 pub use check::CheckReport;
+pub use comparison::CommitComparison;
 pub use db::{Options, Store};
 pub use error::StoreError;
 pub use generations::{
@@ -55,15 +57,15 @@ pub use generations::{
 pub use layout::Layout;
 pub use log::{LogReader, LogWriter};
 pub use maintain::{
-    BackupReport, Collected, Composed, Depth, Fault, Finding, Rebuilt, Repaired, Retention,
-    SysrootMode, Verified,
+    BackupReport, Collected, Composed, Depth, Exported, Fault, Finding, Rebuilt, Repaired,
+    Retention, SysrootMode, Verified,
 };
 pub use objects::ObjectId;
 pub use outputs::Placed;
 pub use packages::{Accounts, ConfigFile, Node, PackageRow, PathRow};
 pub use rows::{
-    AttemptRow, AuditRow, CacheRow, CheckpointRow, EventRow, HistoryRow, JobRow, Layer, OutputRow,
-    Sample, StepRow,
+    AttemptRow, AuditRow, CacheRow, CheckpointRow, ComparisonRow, EventRow, HistoryRow, JobRow,
+    Layer, OutputRow, Sample, StepRow,
 };
 pub use snapshot::Snapshot;
 pub use sweep::SweepReport;

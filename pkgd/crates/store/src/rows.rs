@@ -176,6 +176,27 @@ impl HistoryRow {
     }
 }
 
+/// What came of building a step of a job a second time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComparisonRow {
+    /// The job.
+    pub job: u64,
+    /// The step.
+    pub step: StepId,
+    /// The attempt that was the second build.
+    pub attempt: u64,
+    /// When it was compared.
+    pub at_ms: u64,
+    /// The output that the step has, and keeps.
+    pub first: Digest,
+    /// What the second build gave; the same digest where nothing differs. It is not kept.
+    pub second: Digest,
+    /// Paths that differ.
+    pub files: u64,
+    /// What differs, in the caller's bytes, opaque to the store; empty where nothing does.
+    pub report: Vec<u8>,
+}
+
 /// Something that happened in a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventRow {
@@ -342,11 +363,22 @@ mod tests {
             golden(&HistoryRow { last_key: digest, samples: vec![sample] }),
             golden(&EventRow { seq: 1, job: 2, at_ms: 3, body: vec![4] }),
             golden(&audit),
+            golden(&ComparisonRow {
+                job: 1,
+                step: step.clone(),
+                attempt: 2,
+                at_ms: 3,
+                first: digest,
+                second: digest,
+                files: 4,
+                report: vec![5],
+            }),
+            golden(&AttemptEnd::Compared),
         ];
         assert_eq!(found, GOLDEN);
     }
 
-    const GOLDEN: [&str; 9] = [
+    const GOLDEN: [&str; 11] = [
         "2a43ed082b5d",
         "29f219e87ba7",
         "0591181b5c72",
@@ -356,5 +388,7 @@ mod tests {
         "d3195e7b8f6e",
         "04a13d3951b3",
         "96beb5bfa5ab",
+        "1585297a2e3e",
+        "e52d9c508c50",
     ];
 }

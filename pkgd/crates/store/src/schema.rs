@@ -60,12 +60,21 @@ pub(crate) struct Schema {
 }
 
 /// What this program writes.
-pub(crate) const CURRENT: Schema = Schema { version: 2, migrations: &[(1, add_packages)] };
+pub(crate) const CURRENT: Schema =
+    Schema { version: 3, migrations: &[(1, add_packages), (2, add_comparisons)] };
 
 /// Schema 2 has the tables of packages and generations; those of schema 1 stay as they are.
 fn add_packages(w: &mut Write<'_>) -> Result<(), StoreError> {
-    let new = table::ALL.iter().skip(table::SCHEMA_1);
-    new.copied().try_for_each(|definition| w.make_table(definition))
+    make(w, &table::ALL[table::SCHEMA_1..table::SCHEMA_2])
+}
+
+/// Schema 3 has the table of comparisons, and a further end of an attempt.
+fn add_comparisons(w: &mut Write<'_>) -> Result<(), StoreError> {
+    make(w, &table::ALL[table::SCHEMA_2..])
+}
+
+fn make(w: &mut Write<'_>, tables: &[table::Definition]) -> Result<(), StoreError> {
+    tables.iter().try_for_each(|definition| w.make_table(*definition))
 }
 
 /// Makes the tables of a new database, migrates an older one, refuses a newer one.
@@ -200,7 +209,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         drop(open(&Schema { version: 7, migrations: &[] }, &dir).unwrap());
         let error = open(&CURRENT, &dir).unwrap_err();
-        assert!(matches!(error, StoreError::NewerSchema { found: 7, known: 2, .. }), "{error}");
+        assert!(matches!(error, StoreError::NewerSchema { found: 7, known: 3, .. }), "{error}");
         assert!(error.to_string().contains("schema 7"), "{error}");
         drop(open(&Schema { version: 7, migrations: &[] }, &dir).unwrap());
     }
@@ -234,25 +243,32 @@ mod tests {
         assert!(matches!(open(&gap, &dir), Err(StoreError::OlderSchema { found: 0, .. })));
     }
 
-    /// A state of schema 1, as the programs before packages left it.
-    #[test]
-    fn schema_1_gets_the_tables_of_packages() {
-        let first = Schema { version: 1, migrations: &[] };
+    /// A state of an older schema, as the programs of its time left it: without the tables behind `tables`.
+    fn older(version: u32, tables: usize) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
-        let store = open(&first, &dir).unwrap();
+        let store = open(&Schema { version, migrations: &[] }, &dir).unwrap();
         let mut txn = store.db.begin_write().unwrap();
-        for table in table::ALL.iter().skip(table::SCHEMA_1) {
+        for table in table::ALL.iter().skip(tables) {
             assert!(txn.delete_table(*table).unwrap());
         }
         txn.set_quick_repair(true);
         txn.commit().unwrap();
-        drop(store);
-        let store = open(&CURRENT, &dir).unwrap();
-        assert_eq!(store.read().unwrap().schema().unwrap(), Some(2));
-        assert_eq!(store.read().unwrap().generations().unwrap(), []);
-        assert!(dir.path().join("state.redb.schema1").exists());
-        drop(store);
-        assert!(matches!(open(&first, &dir), Err(StoreError::NewerSchema { found: 2, .. })));
+        dir
+    }
+
+    #[test]
+    fn older_schemas_get_the_tables_they_lack() {
+        for (version, tables) in [(1, table::SCHEMA_1), (2, table::SCHEMA_2)] {
+            let dir = older(version, tables);
+            let store = open(&CURRENT, &dir).unwrap();
+            assert_eq!(store.read().unwrap().schema().unwrap(), Some(CURRENT.version));
+            assert_eq!(store.read().unwrap().generations().unwrap(), []);
+            assert_eq!(store.read().unwrap().comparisons(1).unwrap(), []);
+            assert!(dir.path().join(format!("state.redb.schema{version}")).exists());
+            drop(store);
+            let old = Schema { version, migrations: &[] };
+            assert!(matches!(open(&old, &dir), Err(StoreError::NewerSchema { found: 3, .. })));
+        }
     }
 
     #[test]

@@ -12,12 +12,13 @@ use serde::de::DeserializeOwned;
 use crate::db::Store;
 use crate::error::StoreError;
 use crate::rows::{
-    AttemptRow, AuditRow, CacheRow, CheckpointRow, EventRow, HistoryRow, JobRow, OutputRow, StepRow,
+    AttemptRow, AuditRow, CacheRow, CheckpointRow, ComparisonRow, EventRow, HistoryRow, JobRow,
+    OutputRow, StepRow,
 };
 use crate::schema::{APPLIED, SCHEMA};
 use crate::table::{
-    ATTEMPTS, AUDIT, CACHE, CHECKPOINTS, Definition, EVENTS, HISTORY, JOBS, META, OPEN_ATTEMPTS,
-    OUTPUTS, STEP_ATTEMPTS, STEPS, Table, number, step_key, trailing_number, unseal,
+    ATTEMPTS, AUDIT, CACHE, CHECKPOINTS, COMPARISONS, Definition, EVENTS, HISTORY, JOBS, META,
+    OPEN_ATTEMPTS, OUTPUTS, STEP_ATTEMPTS, STEPS, Table, number, step_key, trailing_number, unseal,
 };
 
 /// Key and value of a raw row.
@@ -235,6 +236,16 @@ impl<'a> Snapshot<'a> {
     /// One step of a job.
     pub fn step(&self, job: u64, step: &StepId) -> Result<Option<StepRow>, StoreError> {
         self.get(STEPS, &step_key(job, step))
+    }
+
+    /// What came of the second builds of a job, by the names of their steps.
+    pub fn comparisons(&self, job: u64) -> Result<Vec<ComparisonRow>, StoreError> {
+        self.prefixed(COMPARISONS, &number(job)).map(values)
+    }
+
+    /// What came of the second build of a step of a job.
+    pub fn comparison(&self, job: u64, step: &StepId) -> Result<Option<ComparisonRow>, StoreError> {
+        self.get(COMPARISONS, &step_key(job, step))
     }
 
     /// An attempt.

@@ -16,7 +16,8 @@ use serde::de::DeserializeOwned;
 use crate::generations::{GenerationRow, HoldRow, IntentRow, MarkRow, OwnRow, TransactionRow};
 use crate::packages::{PackageRow, PathRow};
 use crate::rows::{
-    AttemptRow, AuditRow, CacheRow, CheckpointRow, EventRow, HistoryRow, JobRow, OutputRow, StepRow,
+    AttemptRow, AuditRow, CacheRow, CheckpointRow, ComparisonRow, EventRow, HistoryRow, JobRow,
+    OutputRow, StepRow,
 };
 
 /// The version byte of every row of the present schema.
@@ -99,11 +100,16 @@ pub(crate) const HOLDS: Table<HoldRow> = Table::new(20, "holds");
 /// `open` -> [`IntentRow`]: the transaction under way.
 pub(crate) const INTENTS: Table<IntentRow> = Table::new(21, "intents");
 
-/// Tables of schema 1; those behind came with schema 2.
+/// job, step -> [`ComparisonRow`].
+pub(crate) const COMPARISONS: Table<ComparisonRow> = Table::new(22, "comparisons");
+
+/// Tables of schema 1.
 pub(crate) const SCHEMA_1: usize = 12;
+/// Tables of schema 2; the one behind came with schema 3.
+pub(crate) const SCHEMA_2: usize = 22;
 
 /// All tables, made when the database is made. Their places are part of the journal's format.
-pub(crate) const ALL: [Definition; 22] = [
+pub(crate) const ALL: [Definition; 23] = [
     META.definition(),
     JOBS.definition(),
     STEPS.definition(),
@@ -126,6 +132,7 @@ pub(crate) const ALL: [Definition; 22] = [
     TRANSACTIONS.definition(),
     HOLDS.definition(),
     INTENTS.definition(),
+    COMPARISONS.definition(),
 ];
 
 /// Key of a numbered row.

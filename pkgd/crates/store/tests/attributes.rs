@@ -141,9 +141,11 @@ fn composed_root_has_the_attributes() {
     install(&system, std::slice::from_ref(&spec), &[]).unwrap();
     let digest = Digest::of(&postcard::to_extend(&spec.manifest(), Vec::new()).unwrap());
     let current = picture(&place.fs, "roots/1".as_ref());
-    for mode in [SysrootMode::Hardlink, SysrootMode::Copy] {
+    let places =
+        [(SysrootMode::Hardlink, "sysroots/.links-build"), (SysrootMode::Copy, "sysroots/build")];
+    for (mode, at) in places {
         let made = system.compose(&[digest], &"build".parse().unwrap(), mode).unwrap();
-        assert_eq!(picture(&place.fs, "sysroots/build".as_ref()), current);
+        assert_eq!(picture(&place.fs, at.as_ref()), current);
         let ping = attribute(&made.path.join("usr/bin/ping"), PING[0].0);
         assert_eq!(ping.as_deref(), Some(PING[0].1), "{mode:?}");
     }

@@ -5,9 +5,10 @@ mod common;
 use std::fs;
 
 use common::{build, commit, cost, key, place, step};
-use minos_model::{Failure, FailureClass, JobState, Phase, StepState};
+use minos_model::{Digest, Failure, FailureClass, JobState, Phase, StepState};
 use minos_store::{
-    AttemptEnd, AuditEntry, Finish, Options, Peer, PhaseDone, Placed, Store, StoreError,
+    AttemptEnd, AuditEntry, CommitComparison, Finish, Options, Peer, PhaseDone, Placed, Store,
+    StoreError,
 };
 use tempfile::TempDir;
 
@@ -54,6 +55,51 @@ fn a_build_is_found_again_after_reopening() {
     assert_eq!(bodies, [b"begin m4", b"built m4"]);
     assert_eq!(read.check().unwrap().contradictions, Vec::<String>::new());
     assert_eq!(store.verify_output(&output).unwrap(), common::manifest("m4"));
+}
+
+/// The second build of `attempt`, which came out as `second`.
+fn compared(attempt: u64, state: StepState, first: Digest, second: &str) -> CommitComparison {
+    CommitComparison {
+        attempt,
+        state,
+        metrics: cost(21),
+        first,
+        second: key(second),
+        files: 1,
+        report: vec![7],
+        log_bytes: 9,
+    }
+}
+
+/// Cache, output and history stay: what a second build gave is told and never used.
+#[test]
+fn a_second_build_takes_no_ones_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let id = job(&store, &["m4"]);
+    let output = build(&store, id, "m4", 1000).unwrap();
+    let attempt = store.write(|w| w.begin_attempt(id, &step("m4"), &key("m4"), 2000)).unwrap();
+    assert_eq!(store.read().unwrap().job(id).unwrap().unwrap().built, 0, "it runs again");
+    let commit = |state| compared(attempt, state, output, "other");
+    let wrong = store.write(|w| w.commit_comparison(commit(StepState::Waiting), 2001));
+    assert!(matches!(wrong, Err(StoreError::Invalid { .. })), "{wrong:?}");
+    store.write(|w| w.commit_comparison(commit(StepState::Built), 2002)).unwrap();
+    let again = store.write(|w| w.commit_comparison(commit(StepState::Built), 2003));
+    assert!(matches!(again, Err(StoreError::Invalid { .. })), "{again:?}");
+    drop(store);
+
+    let store = open(&dir);
+    let read = store.read().unwrap();
+    assert_eq!(read.cached(&key("m4")).unwrap().unwrap().digest, output);
+    assert_eq!(read.history(&step("m4")).unwrap().unwrap().samples.len(), 1);
+    let row = read.step(id, &step("m4")).unwrap().unwrap();
+    assert_eq!((row.state, row.metrics.wall_ms, row.output), (StepState::Built, 21, Some(output)));
+    assert_eq!(read.job(id).unwrap().unwrap().built, 1);
+    let found = read.comparison(id, &step("m4")).unwrap().unwrap();
+    assert_eq!((found.first, found.second, found.at_ms), (output, key("other"), 2002));
+    assert_eq!(read.comparisons(id).unwrap(), [found]);
+    assert_eq!(read.comparisons(id + 1).unwrap(), []);
+    assert_eq!(read.check().unwrap().contradictions, Vec::<String>::new());
 }
 
 #[test]

@@ -164,6 +164,7 @@ fn end(end: Option<&AttemptEnd>) -> &'static str {
         Some(AttemptEnd::Failed(_)) => "failed",
         Some(AttemptEnd::Interrupted) => "interrupted",
         Some(AttemptEnd::Cancelled) => "cancelled",
+        Some(AttemptEnd::Compared) => "compared",
     }
 }
 

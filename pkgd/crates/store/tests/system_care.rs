@@ -58,6 +58,9 @@ fn composed_root_has_exactly_the_packages_asked_for() {
     for (mode, shares) in [(SysrootMode::Hardlink, true), (SysrootMode::Copy, false)] {
         let made = system.compose(&[digest(&a), digest(&b)], &name, mode).unwrap();
         assert_eq!((made.paths, made.bytes), (10, 20));
+        let there = fs::read_dir(dir.path().join("sysroots")).unwrap();
+        let there: Vec<_> = there.map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(there, [if shares { ".links-build" } else { "build" }], "one, not both");
         assert!(!made.path.join("usr/share/c").exists());
         assert_eq!(inode(&made.path.join(text)) == installed, shares);
     }

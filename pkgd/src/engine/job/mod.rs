@@ -2,6 +2,7 @@
 
 mod outcome;
 mod progress;
+mod second;
 mod task;
 
 use std::collections::BTreeMap;
@@ -11,16 +12,18 @@ use std::time::Instant;
 
 use minos_exec::{Cancel, Pool};
 use minos_model::{Digest, Failure, JobState, Metrics, Phase, StepId, StepState};
-use minos_plan::{Plan, Queue, Weights};
+use minos_plan::{KeyParts, Plan, Queue, Weights};
 use minos_proto::{BuildOptions, ErrorKind, ErrorReport, Event, EventBody};
+use minos_recipe::Recipe;
 use minos_store::{LogWriter, StoreError};
 
 use super::Command;
 use super::plan::{self, Resolved};
-use super::worker::{self, Start};
+use super::worker;
 use super::{record, repair};
 use crate::service::{Service, state_error};
 use crate::views;
+use second::Second;
 
 /// A step that runs.
 struct Lane {
@@ -34,6 +37,17 @@ struct Lane {
     phases: Vec<(Phase, Metrics)>,
     /// The phase that began last.
     running: Option<Phase>,
+    /// It is a second build.
+    second: Option<Second>,
+}
+
+/// What is needed to run a step.
+struct Work<'a> {
+    step: StepId,
+    recipe: &'a Recipe,
+    inputs: Vec<(StepId, Digest)>,
+    parts: KeyParts,
+    key: Digest,
 }
 
 /// The job that runs now.
@@ -78,8 +92,10 @@ impl RunningJob {
         written.map_err(|e| state_error(&e))?;
         let Resolved { plan, outlook } = resolved;
         let snapshot = service.store.read().map_err(|e| state_error(&e))?;
-        let cached =
-            |at: usize| matches!(outlook.get(at), Some(minos_plan::Outlook::Cached { .. }));
+        // What is compared costs a build, cached or not.
+        let cached = |at: usize| {
+            matches!(outlook.get(at), Some(minos_plan::Outlook::Cached { .. })) && !options.compare
+        };
         let weights = Weights::new(&plan, &plan::estimates(&snapshot, &plan), cached);
         Ok(Self {
             id,
@@ -134,8 +150,8 @@ impl RunningJob {
         &self.plan.steps()[at].id
     }
 
-    /// Begins the step at position `at`: takes it from the cache or starts an attempt.
-    fn begin(&mut self, service: &Arc<Service>, at: usize) -> Result<(), StoreError> {
+    /// What is needed to run the step at position `at`, now that its inputs are there.
+    fn work<'s>(&self, service: &'s Service, at: usize) -> Result<Work<'s>, StoreError> {
         let step = self.step(at).clone();
         let inputs: Vec<(StepId, Digest)> = self.plan.steps()[at]
             .inputs
@@ -149,49 +165,72 @@ impl RunningJob {
             return Err(StoreError::Invalid { what: format!("step '{step}' has no recipe") });
         };
         let key = parts.key();
+        Ok(Work { step, recipe, inputs, parts, key })
+    }
+
+    /// Begins the step at position `at`: takes it from the cache or starts an attempt.
+    fn begin(&mut self, service: &Arc<Service>, at: usize) -> Result<(), StoreError> {
+        let work = self.work(service, at)?;
         let snapshot = service.store.read()?;
         // A job that was interrupted finds the steps it had finished before: they stay as they are. One
         // that finished under another key (a recipe changed meanwhile) is built anew.
         let before = snapshot
-            .step(self.id, &step)?
+            .step(self.id, &work.step)?
             .filter(|row| matches!(row.state, StepState::Built | StepState::Cached));
-        let finished = before.as_ref().is_some_and(|row| row.key == Some(key));
-        let forced = self.options.rebuild.contains(&step) && !finished;
+        let finished = before.as_ref().is_some_and(|row| row.key == Some(work.key));
+        let forced = self.options.rebuild.contains(&work.step) && !finished;
         let stale = before.is_some() && !finished;
-        if let Some(row) = snapshot.cached(&key)?.filter(|_| !forced && !stale) {
+        if let Some(row) = snapshot.cached(&work.key)?.filter(|_| !forced && !stale) {
             if service.store.has_bytes(&row.digest) {
-                return self.cached(service, at, &key, row.digest, finished);
+                return self.cached(service, at, &work.key, row.digest, finished);
             }
             repair::forget(service, &row.digest, "its files are gone")?;
         }
-        let phases = match snapshot.checkpoint(&key)? {
-            Some(row) => row.layers.iter().map(|l| (l.phase, l.metrics)).collect(),
-            None => Vec::new(),
+        let phases = match snapshot.checkpoint(&work.key)? {
+            // What a finished phase opened was not observed.
+            Some(row) if !self.options.observe => {
+                row.layers.iter().map(|l| (l.phase, l.metrics)).collect()
+            }
+            _ => Vec::new(),
         };
+        self.attempt(service, at, &work, phases, None)
+    }
+
+    /// Starts an attempt on a lane of its own; `phases` are done already.
+    fn attempt(
+        &mut self,
+        service: &Arc<Service>,
+        at: usize,
+        work: &Work<'_>,
+        phases: Vec<(Phase, Metrics)>,
+        second: Option<Second>,
+    ) -> Result<(), StoreError> {
+        let step = &work.step;
         let now = service.now_ms();
         let (attempt, body) = service.store.write(|w| {
-            let attempt = w.begin_attempt(self.id, &step, &key, now)?;
+            let attempt = w.begin_attempt(self.id, step, &work.key, now)?;
             let body = EventBody::StepStarted { step: step.clone(), attempt };
             record::note(w, self.id, &body, now)?;
             Ok((attempt, body))
         })?;
-        let log_path = service.store.layout().log(attempt, &step);
-        let limits = task::limits(service, recipe);
+        let log_path = service.store.layout().log(attempt, step);
+        let limits = task::limits(service, work.recipe);
         let log = LogWriter::create(log_path, limits.log_bytes)?;
         let lane = Lane {
             attempt,
-            key,
-            parts: plan::stored(&parts),
+            key: work.key,
+            parts: plan::stored(&work.parts),
             cancel: Cancel::new(),
             started: Instant::now(),
             expected_ms: self.weights.expected_ms(at),
             slot: self.free_slot(),
             phases,
             running: None,
+            second,
         };
-        let task = self.task(service, recipe, &inputs, &lane, limits);
-        service.live.update(&step, |_| {});
-        worker::spawn(service, Start { task, attempt, log }, &self.outbox);
+        let task = self.task(service, work.recipe, &work.inputs, &lane, limits);
+        service.live.update(step, |_| {});
+        worker::spawn(service, lane.start(task, log, work.inputs.clone()), &self.outbox);
         self.lanes.insert(at, lane);
         self.publish(service, body);
         Ok(())
@@ -201,7 +240,7 @@ impl RunningJob {
     /// is.
     fn cached(
         &mut self,
-        service: &Service,
+        service: &Arc<Service>,
         at: usize,
         key: &Digest,
         output: Digest,
@@ -217,9 +256,8 @@ impl RunningJob {
             })?;
         }
         self.outputs[at] = Some(output);
-        self.queue.done(at);
         self.publish(service, body);
-        Ok(())
+        self.have(service, at)
     }
 
     /// Stops every running step; [`Self::advance`] ends the job when they are gone.

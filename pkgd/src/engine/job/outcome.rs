@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use minos_model::{Failure, Metrics, Phase, StepId, StepState};
-use minos_proto::EventBody;
+use minos_proto::{Clobbers, EventBody};
 use minos_store::{AttemptEnd, CommitOutput, Finish, PhaseDone, StoreError};
 
 use super::{Lane, RunningJob};
 use crate::config::Sandbox;
 use crate::engine::record;
-use crate::engine::worker::{News, Placed, Report, state_failure};
+use crate::engine::worker::{Made, News, Placed, Report, state_failure};
 use crate::service::Service;
 
 impl RunningJob {
@@ -53,7 +53,7 @@ impl RunningJob {
             attempt: lane.attempt,
             phase,
             metrics,
-            layer: Some(phase.as_str().to_owned()),
+            layer: lane.second.is_none().then(|| phase.as_str().to_owned()),
         };
         let body = EventBody::PhaseDone { step, phase, metrics };
         let now = service.now_ms();
@@ -71,14 +71,18 @@ impl RunningJob {
 
     fn finished(
         &mut self,
-        service: &Service,
+        service: &Arc<Service>,
         at: usize,
-        result: Result<Placed, Failure>,
+        result: Result<Made, Failure>,
         log_bytes: u64,
     ) {
         let Some(lane) = self.lanes.remove(&at) else { return };
+        if lane.second.is_some() {
+            self.clear(service, at, &lane);
+        }
         let written = match result {
-            Ok(placed) => self.built(service, at, &lane, &placed, log_bytes),
+            Ok(Made::Placed(placed)) => self.built(service, at, &lane, &placed, log_bytes),
+            Ok(Made::Compared(compared)) => self.compared(service, at, &lane, compared, log_bytes),
             Err(_) if lane.cancel.requested() => self.stopped(service, at, &lane, log_bytes),
             Err(failure) => self.step_failed(service, at, &lane, failure, log_bytes),
         };
@@ -87,9 +91,17 @@ impl RunningJob {
         }
     }
 
+    /// Throws away what the scratch folder of a lane still holds.
+    fn clear(&self, service: &Service, at: usize, lane: &Lane) {
+        let layout = service.store.layout();
+        if let Err(e) = layout.discard(&lane.scratch(layout, self.step(at))) {
+            eprintln!("pkgd: {e}");
+        }
+    }
+
     fn built(
         &mut self,
-        service: &Service,
+        service: &Arc<Service>,
         at: usize,
         lane: &Lane,
         placed: &Placed,
@@ -109,7 +121,13 @@ impl RunningJob {
         };
         let now = service.now_ms();
         let (output, id) = (placed.digest, step.id.clone());
+        let warning = |clobbers: &Clobbers| EventBody::StepClobbers {
+            step: step.id.clone(),
+            clobbers: clobbers.clone(),
+        };
+        let warnings: Vec<EventBody> = placed.clobbers.iter().map(warning).collect();
         let (committed, body) = service.store.write(|w| {
+            warnings.iter().try_for_each(|body| record::note(w, self.id, body, now))?;
             let committed = w.commit_output(commit, now)?;
             let body = EventBody::StepBuilt { step: id, output, metrics: committed.metrics };
             record::note(w, self.id, &body, now)?;
@@ -124,14 +142,11 @@ impl RunningJob {
             );
         }
         // The rows are committed; what the scratch folder still holds is of no use to anyone.
-        let layout = service.store.layout();
-        if let Err(e) = layout.discard(&layout.scratch_of(&step.id, &lane.key)) {
-            eprintln!("pkgd: {e}");
-        }
+        self.clear(service, at, lane);
         self.outputs[at] = Some(placed.digest);
-        self.queue.done(at);
+        warnings.into_iter().for_each(|body| self.publish(service, body));
         self.publish(service, body);
-        Ok(())
+        self.have(service, at)
     }
 
     fn stopped(

@@ -35,7 +35,7 @@ impl RunningJob {
 
     /// What is still to do at the expected times, spread over the lanes.
     fn left_ms(&self) -> Option<u64> {
-        let open = |at: &usize| self.outputs[*at].is_none();
+        let open = |at: &usize| self.outputs[*at].is_none() || self.lanes.contains_key(at);
         let expected = |at: usize| match self.lanes.get(&at) {
             Some(lane) => lane.expected_ms.saturating_sub(millis(lane.started.elapsed())),
             None => self.weights.expected_ms(at),

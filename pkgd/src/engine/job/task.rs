@@ -1,11 +1,13 @@
 //! What a step is run with: its layers, scripts and limits, and its share of the machine.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use minos_exec::{Allowed, Limits, Pool, Task};
+use minos_exec::{Allowed, Limits, Pool, Task, Variation, vary};
 use minos_model::{Digest, Phase, StepId};
 use minos_proto::BuildOptions;
 use minos_recipe::Recipe;
+use minos_store::Layout;
 
 use super::{Lane, RunningJob};
 use crate::config::Sandbox;
@@ -32,19 +34,22 @@ impl RunningJob {
         let seed = service.seed.as_ref().ok().filter(|_| recipe.stage.seeded());
         // Inputs are listed lowest layer first, a root is described from the top.
         let trees = inputs.iter().rev().map(|(step, digest)| {
-            let below = service.recipes.get(step).map_or("/", |input| seen_as_root(recipe, input));
-            layout.output_tree(digest).join(below.trim_start_matches('/'))
+            let input = service.recipes.get(step);
+            let root = input.map_or("/", |input| recipe.stage.root_of(input.stage));
+            layout.output_tree(digest).join(root.trim_start_matches('/'))
         });
-        let check = self.options.check;
+        // A second build says nothing about the test suites.
+        let check = self.options.check && lane.second.is_none();
         let scripts = recipe.phases().into_iter().filter(|(p, _)| check || *p != Phase::Check);
         let jobs = jobs(service, &self.options);
         let cap = recipe.needs.jobs_max;
-        Task {
+        let task = Task {
             step: recipe.id.clone(),
             inputs: trees.collect(),
             seed: seed.map(|seed| seed.dir.clone()),
-            scratch: layout.scratch_of(&recipe.id, &lane.key),
+            scratch: lane.scratch(layout, &recipe.id),
             done: lane.phases.iter().map(|(phase, _)| *phase).collect(),
+            observe: self.options.observe && lane.second.is_none(),
             scripts: scripts.collect(),
             sources: Vec::new(),
             env: recipe.env.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
@@ -58,17 +63,25 @@ impl RunningJob {
             pool: self.pool.clone(),
             epoch: plan::SOURCE_DATE_EPOCH,
             slot: lane.slot,
+            variation: Variation::Usual,
             limits,
             weak: service.args.sandbox == Sandbox::Weak,
             cancel: lane.cancel.clone(),
-        }
+        };
+        if lane.second.is_some() { vary(task, cap) } else { task }
     }
 }
 
-/// The folder of an output of `input` that is the root to `recipe`: where there is no seed, what was installed
-/// below a prefix on one has come to its place.
-fn seen_as_root(recipe: &Recipe, input: &Recipe) -> &'static str {
-    if recipe.stage.seeded() { "/" } else { input.stage.prefix() }
+impl Lane {
+    /// Its scratch folder. That of a second build is named by no row, so that the next start sweeps it, and
+    /// its path is of another length.
+    pub(super) fn scratch(&self, layout: &Layout, step: &StepId) -> PathBuf {
+        let mut scratch = layout.scratch_of(step, &self.key).into_os_string();
+        if self.second.is_some() {
+            scratch.push("-built-a-second-time");
+        }
+        scratch.into()
+    }
 }
 
 /// Jobs of all steps together.

@@ -164,7 +164,7 @@ mod tests {
         make(upper.path());
         let call = Call {
             name: "fc-cache",
-            argv: Vec::new(),
+            orders: Vec::new(),
             folder: "var/cache/fonts".to_owned(),
             writes: &["*"],
         };

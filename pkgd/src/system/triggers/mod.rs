@@ -4,7 +4,10 @@
 //! all of it, writing in one folder of an overlay. What it leaves there becomes part of the generation, after a look
 //! at each path. A root that does not have the program is not in need of it.
 
+pub mod batch;
 mod gather;
+mod info;
+mod libraries;
 mod run;
 mod table;
 
@@ -32,9 +35,9 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// A minute and a gigabyte.
-    pub const fn new(strength: Strength) -> Self {
-        Self { time: Duration::from_secs(60), memory: 1 << 30, strength }
+    /// So much time, and a gigabyte.
+    pub const fn new(time: Duration, strength: Strength) -> Self {
+        Self { time, memory: 1 << 30, strength }
     }
 }
 
@@ -62,7 +65,7 @@ impl Runner {
         for (number, call) in calls.iter().enumerate() {
             let failed = |why: String| format!("trigger {}: {why}", call.name);
             let scratch = self.scratch().join(number.to_string());
-            let place = run::Place::make(&scratch).map_err(|e| failed(e.to_string()))?;
+            let place = run::Place::make(&scratch, call).map_err(failed)?;
             run::run(call, &layers, &place, &self.limits).map_err(failed)?;
             let io = |e: io::Error| failed(e.to_string());
             let (lower, upper) =

@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 
-use minos_sandbox::{Build, Exit, IdRange, Network, Spec, Status, Upper, spawn};
+use minos_sandbox::{Bind, Build, Exit, IdRange, Network, Sight, Spec, Status, Upper, spawn};
 
-use super::Limits;
+use super::batch::Order;
 use super::gather::MAX_FILE;
 use super::table::Call;
+use super::{Limits, batch};
 
 /// The ids of triggers: of no build slot, and not those of `doctor`.
 const IDS: IdRange = IdRange { first: 0x4c10_0000, count: 1 << 16 };
@@ -26,19 +27,30 @@ const PROCESSES: u32 = 64;
 pub struct Place {
     root: Upper,
     build: Upper,
+    /// What runs the orders of the call, where they are more than one program.
+    batch: Option<PathBuf>,
+    argv: Vec<String>,
 }
 
 impl Place {
     /// Makes them below `dir`, which must not exist.
     ///
     /// # Errors
-    /// Those of `mkdir(2)`.
-    pub fn make(dir: &Path) -> io::Result<Self> {
-        let make = |path: PathBuf| {
-            fs::DirBuilder::new().mode(0o700).recursive(true).create(&path)?;
-            Ok::<_, io::Error>(Upper { dir: path })
+    /// They cannot be made, or this program cannot be put there; in words.
+    pub fn make(dir: &Path, call: &Call) -> Result<Self, String> {
+        let make = |name: &str| {
+            let path = dir.join(name);
+            let made = fs::DirBuilder::new().mode(0o700).recursive(true).create(&path);
+            made.map_err(|e| format!("{}: {e}", path.display())).map(|()| path)
         };
-        Ok(Self { root: make(dir.join("root"))?, build: make(dir.join("build"))? })
+        let (root, build) = (Upper { dir: make("root")? }, Upper { dir: make("build")? });
+        if let [Order::Run { argv }] = &call.orders[..] {
+            return Ok(Self { root, build, batch: None, argv: argv.clone() });
+        }
+        let folder = make("batch")?;
+        let at = |e: io::Error| format!("{}: {e}", folder.display());
+        batch::prepare(&folder, &call.orders).map_err(at)?;
+        Ok(Self { root, build, batch: Some(folder), argv: vec![batch::PROGRAM.to_owned()] })
     }
 
     /// What was written to the root.
@@ -102,6 +114,10 @@ fn last_words(from: &mut impl io::Read) -> String {
     text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
+fn bind(folder: &Path) -> Bind {
+    Bind { source: folder.to_owned(), target: batch::FOLDER.into() }
+}
+
 fn spec(call: &Call, layers: &[PathBuf], place: &Place, limits: &Limits) -> Spec {
     let env = [("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("LC_ALL", "C"), ("HOME", "/tmp")];
     Spec {
@@ -109,8 +125,8 @@ fn spec(call: &Call, layers: &[PathBuf], place: &Place, limits: &Limits) -> Spec
         plain: 0,
         upper: Some(place.root.clone()),
         build: Build { layers: Vec::new(), upper: place.build.clone() },
-        binds: Vec::new(),
-        argv: call.argv.iter().map(Into::into).collect(),
+        binds: place.batch.as_deref().map(bind).into_iter().collect(),
+        argv: place.argv.iter().map(Into::into).collect(),
         env: env.map(|(name, value)| (name.into(), value.into())).to_vec(),
         cwd: "/".into(),
         writable: vec![format!("/{}", call.folder).into()],
@@ -123,7 +139,9 @@ fn spec(call: &Call, layers: &[PathBuf], place: &Place, limits: &Limits) -> Spec
             ..minos_sandbox::Limits::default()
         },
         hostname: "minos".to_owned(),
+        sight: Sight::default(),
         network: Network::None,
         strength: limits.strength,
+        observe: false,
     }
 }

@@ -6,6 +6,9 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use minos_sandbox::tree::{Dir, Kind};
 
+use super::batch::Order;
+use super::{info, libraries};
+
 /// One kind of trigger. All paths are relative to the root; `{}` stands for the folder that [`Trigger::each`] found.
 pub struct Trigger {
     /// The program's name, which is also the trigger's.
@@ -14,15 +17,35 @@ pub struct Trigger {
     pub args: &'static [&'static str],
     /// It is called for if a changed path is below one of these...
     pub below: &'static [&'static str],
+    /// ... or of these, which the root itself names...
+    pub also: fn(&Dir) -> Vec<String>,
     /// ... and its file name has this in it.
     pub part: &'static str,
     /// Run once for every folder directly below the ones watched that has changed; otherwise once.
     pub each: bool,
+    /// Run once for every file that this finds in the root, by its path, for which `{}` stands; otherwise once.
+    pub files: Option<fn(&Dir) -> Vec<String>>,
+    /// What it may write is taken away first, so that what it makes is the same whatever was there before.
+    pub anew: bool,
     /// Folder that is writable in its box.
     pub folder: &'static str,
     /// What it may make, change and delete in there: names, or starts of names that end in `*`.
     pub writes: &'static [&'static str],
 }
+
+/// What most triggers do not need.
+const PLAIN: Trigger = Trigger {
+    program: "",
+    args: &[],
+    below: &[],
+    also: |_| Vec::new(),
+    part: "",
+    each: false,
+    files: None,
+    anew: false,
+    folder: "",
+    writes: &[],
+};
 
 /// In the order in which they run: programs of later ones may need libraries that the first one makes findable.
 pub const TABLE: &[Trigger] = &[
@@ -30,20 +53,30 @@ pub const TABLE: &[Trigger] = &[
         program: "ldconfig",
         // Links of libraries come with their packages.
         args: &["-X"],
-        below: &["lib", "lib64", "usr/lib", "usr/lib64", "usr/local/lib", "etc/ld.so.conf.d"],
+        below: &["lib", "lib64", "usr/lib", "usr/lib64", "usr/local/lib"],
+        also: libraries::folders,
         part: ".so",
-        each: false,
         folder: "etc",
         writes: &["ld.so.cache"],
+        ..PLAIN
     },
     Trigger {
         program: "ldconfig",
         args: &["-X"],
         below: &["etc"],
         part: "ld.so.conf",
-        each: false,
         folder: "etc",
         writes: &["ld.so.cache"],
+        ..PLAIN
+    },
+    Trigger {
+        program: "ldconfig",
+        args: &["-X"],
+        below: &["etc/ld.so.conf.d"],
+        part: ".conf",
+        folder: "etc",
+        writes: &["ld.so.cache"],
+        ..PLAIN
     },
     Trigger {
         program: "depmod",
@@ -53,6 +86,7 @@ pub const TABLE: &[Trigger] = &[
         each: true,
         folder: "usr/lib/modules/{}",
         writes: &["modules.*"],
+        ..PLAIN
     },
     Trigger {
         program: "depmod",
@@ -62,42 +96,60 @@ pub const TABLE: &[Trigger] = &[
         each: true,
         folder: "lib/modules/{}",
         writes: &["modules.*"],
+        ..PLAIN
     },
     Trigger {
         program: "glib-compile-schemas",
         args: &["/usr/share/glib-2.0/schemas"],
         below: &["usr/share/glib-2.0/schemas"],
-        part: "",
-        each: false,
         folder: "usr/share/glib-2.0/schemas",
         writes: &["gschemas.compiled"],
+        ..PLAIN
     },
     Trigger {
         program: "update-desktop-database",
         args: &["-q", "/usr/share/applications"],
         below: &["usr/share/applications"],
         part: ".desktop",
-        each: false,
         folder: "usr/share/applications",
         writes: &["mimeinfo.cache"],
+        ..PLAIN
     },
     Trigger {
         program: "gtk-update-icon-cache",
         args: &["-q", "-t", "-f", "/usr/share/icons/{}"],
         below: &["usr/share/icons"],
-        part: "",
         each: true,
         folder: "usr/share/icons/{}",
         writes: &["icon-theme.cache"],
+        ..PLAIN
     },
     Trigger {
         program: "fc-cache",
         args: &["-s"],
         below: &["usr/share/fonts"],
-        part: "",
-        each: false,
         folder: "var/cache/fontconfig",
         writes: &["*"],
+        ..PLAIN
+    },
+    Trigger {
+        program: "install-info",
+        args: &["{}", "/usr/share/info/dir"],
+        below: &["usr/share/info"],
+        files: Some(info::manuals),
+        anew: true,
+        folder: "usr/share/info",
+        writes: &["dir"],
+        ..PLAIN
+    },
+    Trigger {
+        program: "mandb",
+        args: &["--create", "--quiet"],
+        below: &["usr/share/man", "usr/local/share/man"],
+        anew: true,
+        folder: "var/cache/man",
+        writes: &["*"],
+        ..PLAIN
     },
 ];
 
@@ -109,8 +161,8 @@ const PLACES: [&str; 4] = ["usr/sbin", "usr/bin", "sbin", "bin"];
 pub struct Call {
     /// The program's name.
     pub name: &'static str,
-    /// Program and arguments, as the box sees them.
-    pub argv: Vec<String>,
+    /// What is done in the box, one after the other.
+    pub orders: Vec<Order>,
     /// The folder it may write in.
     pub folder: String,
     /// What it may write there.
@@ -124,7 +176,7 @@ pub fn calls(table: &[Trigger], root: &Dir, changed: &[Vec<u8>]) -> Vec<Call> {
         let Some(program) = find(root, trigger.program) else { continue };
         let renewed = changed.iter().any(|path| *path == program.as_bytes());
         for folder in trigger.folders(root, changed, renewed) {
-            let call = trigger.call(&program, &folder);
+            let call = trigger.call(root, &program, &folder);
             if !list.contains(&call) {
                 list.push(call);
             }
@@ -146,7 +198,8 @@ fn find(root: &Dir, program: &str) -> Option<String> {
 impl Trigger {
     /// What `{}` is to stand for in each run; one empty text where it is run once, nothing if it is not called for.
     fn folders(&self, root: &Dir, changed: &[Vec<u8>], renewed: bool) -> BTreeSet<String> {
-        let watched = changed.iter().filter_map(|path| self.watched(path));
+        let also = (self.also)(root);
+        let watched = changed.iter().filter_map(|path| self.watched(&also, path));
         if self.each {
             let there = |(below, name): &(&str, &str)| {
                 root.has_dir(format!("{below}/{name}")).unwrap_or(false)
@@ -158,31 +211,52 @@ impl Trigger {
     }
 
     /// If a path is watched: the folder watched, and the first component below it.
-    fn watched<'a>(&self, path: &'a [u8]) -> Option<(&'static str, &'a str)> {
+    fn watched<'a>(&self, also: &'a [String], path: &'a [u8]) -> Option<(&'a str, &'a str)> {
         let name = path.rsplit(|byte| *byte == b'/').next()?;
         let part = self.part.as_bytes();
         if !part.is_empty() && !name.windows(part.len()).any(|window| window == part) {
             return None;
         }
-        self.below.iter().find_map(|below| {
+        let below = self.below.iter().copied().chain(also.iter().map(String::as_str));
+        below.into_iter().find_map(|below| {
             let rest = path.strip_prefix(below.as_bytes())?.strip_prefix(b"/")?;
             let first = rest.split(|byte| *byte == b'/').next()?;
             // Arguments are text; a name that begins with a dash would be an option.
             let first = str::from_utf8(first).ok().filter(|name| !name.starts_with('-'))?;
-            Some((*below, first))
+            Some((below, first))
         })
     }
 
-    fn call(&self, program: &str, folder: &str) -> Call {
-        let with = |text: &&str| text.replace("{}", folder);
-        let argv = std::iter::once(format!("/{program}")).chain(self.args.iter().map(with));
+    fn call(&self, root: &Dir, program: &str, folder: &str) -> Call {
+        let clear = || Order::Clear {
+            folder: format!("/{}", self.folder.replace("{}", folder)),
+            names: self.writes.iter().map(ToString::to_string).collect(),
+        };
+        let orders = self.anew.then(clear).into_iter();
+        let runs = match self.files {
+            Some(files) => files(root).iter().map(|file| self.run(program, file)).collect(),
+            None => vec![self.run(program, folder)],
+        };
         Call {
             name: self.program,
-            argv: argv.collect(),
-            folder: with(&self.folder),
+            orders: orders.chain(runs).collect(),
+            folder: self.folder.replace("{}", folder),
             writes: self.writes,
         }
     }
+
+    fn run(&self, program: &str, place: &str) -> Order {
+        let args = self.args.iter().map(|text| text.replace("{}", place));
+        Order::Run { argv: std::iter::once(format!("/{program}")).chain(args).collect() }
+    }
+}
+
+/// Whether a name is one of `allowed`, or begins as one that ends in `*`.
+pub fn is_allowed<'a>(name: &[u8], mut allowed: impl Iterator<Item = &'a str>) -> bool {
+    allowed.any(|allowed| match allowed.strip_suffix('*') {
+        Some(start) => name.starts_with(start.as_bytes()),
+        None => name == allowed.as_bytes(),
+    })
 }
 
 impl Call {
@@ -190,10 +264,7 @@ impl Call {
     pub fn may_write(&self, path: &[u8]) -> bool {
         let rest = path.strip_prefix(self.folder.as_bytes());
         let Some(rest) = rest.and_then(|rest| rest.strip_prefix(b"/")) else { return false };
-        self.writes.iter().any(|allowed| match allowed.strip_suffix('*') {
-            Some(start) => rest.starts_with(start.as_bytes()),
-            None => rest == allowed.as_bytes(),
-        })
+        is_allowed(rest, self.writes.iter().copied())
     }
 
     /// Whether something that the program may write lies below this folder.
@@ -210,7 +281,7 @@ mod tests {
 
     use minos_sandbox::tree::Dir;
 
-    use super::{Call, TABLE, calls};
+    use super::{Call, Order, TABLE, calls};
 
     /// A root with these programs.
     fn root(programs: &[&str]) -> tempfile::TempDir {
@@ -229,13 +300,28 @@ mod tests {
         calls(TABLE, &Dir::open(root.path()).unwrap(), &changed)
     }
 
+    /// What is run, of all calls.
+    fn argvs(calls: &[Call]) -> Vec<Vec<String>> {
+        let argv = |order: &Order| match order {
+            Order::Run { argv } => Some(argv.clone()),
+            Order::Clear { .. } => None,
+        };
+        calls.iter().flat_map(|call| call.orders.iter().filter_map(argv)).collect()
+    }
+
+    fn write(root: &tempfile::TempDir, path: &str, text: &str) {
+        let path = root.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
     #[test]
     fn many_libraries_call_for_one_run() {
         let root = root(&["usr/sbin/ldconfig"]);
         let libraries = ["usr/lib/liba.so.1", "usr/lib/libb.so", "etc/ld.so.conf"];
         let list = called(&root, &libraries);
         assert_eq!(list.len(), 1);
-        assert_eq!(list[0].argv, ["/usr/sbin/ldconfig", "-X"]);
+        assert_eq!(argvs(&list), [["/usr/sbin/ldconfig", "-X"]]);
         assert_eq!(called(&root, &["usr/share/doc/a.so.txt", "usr/lib/readme", "usr/lib"]), []);
         assert_eq!(called(&root, &["usr/sbin/ldconfig"]).len(), 1, "a new program runs once");
     }
@@ -262,9 +348,8 @@ mod tests {
             "usr/lib/modules/5.0.0/gone.ko",
             "usr/lib/modules/--option/a.ko",
         ];
-        let argv: Vec<_> = called(&root, &changed).into_iter().map(|call| call.argv).collect();
         let expected = ["6.12.1", "6.13.0"].map(|v| ["/usr/sbin/depmod", "-a", v]);
-        assert_eq!(argv, expected);
+        assert_eq!(argvs(&called(&root, &changed)), expected);
     }
 
     #[test]
@@ -280,5 +365,38 @@ mod tests {
             assert!(!may(path), "{path}");
         }
         assert!(list[0].leads_to(b"usr/lib") && !list[0].leads_to(b"usr/li"));
+    }
+
+    #[test]
+    fn libraries_count_where_the_root_says_that_they_are() {
+        let root = root(&["usr/sbin/ldconfig"]);
+        assert_eq!(called(&root, &["opt/x/lib/liba.so"]), []);
+        write(&root, "etc/ld.so.conf", "include /etc/ld.so.conf.d/*.conf\n");
+        write(&root, "etc/ld.so.conf.d/x.conf", "/opt/x/lib\n");
+        assert_eq!(called(&root, &["opt/x/lib/liba.so", "opt/x/lib/libb.so"]).len(), 1);
+        assert_eq!(called(&root, &["opt/x/lib/readme", "opt/y/lib/liba.so"]), []);
+    }
+
+    /// Only names with `.so` in them were looked at below `ld.so.conf.d`: its files did not count.
+    #[test]
+    fn a_folder_of_libraries_that_is_named_anew_counts() {
+        let root = root(&["usr/sbin/ldconfig"]);
+        assert_eq!(called(&root, &["etc/ld.so.conf.d/x.conf"]).len(), 1);
+    }
+
+    #[test]
+    fn the_index_of_manuals_is_made_anew_of_all_that_are_there() {
+        let root = root(&["usr/bin/install-info"]);
+        write(&root, "usr/share/info/b.info.gz", "");
+        write(&root, "usr/share/info/a.info", "");
+        let list = called(&root, &["usr/share/info/b.info.gz", "usr/share/info/gone.info"]);
+        assert_eq!(list.len(), 1);
+        assert!(
+            matches!(&list[0].orders[0], Order::Clear { folder, .. } if folder == "/usr/share/info")
+        );
+        let files = ["/usr/share/info/a.info", "/usr/share/info/b.info.gz"];
+        let expected = files.map(|f| ["/usr/bin/install-info", f, "/usr/share/info/dir"]);
+        assert_eq!(argvs(&list), expected);
+        assert_eq!(called(&root, &["usr/share/doc/a.info"]), []);
     }
 }

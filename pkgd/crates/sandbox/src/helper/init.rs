@@ -54,6 +54,10 @@ fn start(spec: &Spec, plan: &Plan, helper: &UnixStream) -> Result<Pid, Failure> 
     if spec.network != Network::Host {
         loopback_up().at(Stage::Identity)?;
     }
+    if spec.observe {
+        wire::send(helper, &FromInit::Assembled, &[]).at(Stage::Witness)?;
+        let ((), _) = wire::receive(helper).at(Stage::Witness)?;
+    }
     let program = launch(spec)?;
     dup2_stdout(&null).at(Stage::Exec)?;
     dup2_stderr(&null).at(Stage::Exec)?;
@@ -81,6 +85,7 @@ fn become_root(helper: &UnixStream) -> Result<(), Failure> {
 
 /// Forks the program; returns when it has been executed.
 fn launch(spec: &Spec) -> Result<Pid, Failure> {
+    use_up_pids(spec.sight.used_pids)?;
     let (ours, theirs) = UnixStream::pair().at(Stage::Exec)?;
     let Some(program) = fork().at(Stage::Exec)? else {
         drop(ours);
@@ -94,6 +99,17 @@ fn launch(spec: &Spec) -> Result<Pid, Failure> {
         // Closed by the execve: it runs. Or it was killed, which its status will say.
         Err(_) => Ok(program),
     }
+}
+
+/// Makes the kernel count on, so that the program gets another number.
+fn use_up_pids(count: u32) -> Result<(), Failure> {
+    for _ in 0..count {
+        match fork().at(Stage::Exec)? {
+            None => leave(0),
+            Some(child) => drop(waitpid(child, None).at(Stage::Exec)?),
+        }
+    }
+    Ok(())
 }
 
 /// Waits for the program, reaping all others; then kills and counts what is left.

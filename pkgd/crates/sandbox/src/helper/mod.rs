@@ -8,6 +8,7 @@ mod payload;
 mod root;
 mod rootfs;
 mod uppers;
+mod witness;
 
 use crate::audit::Listener;
 use crate::cgroup::{Cgroup, Place, Totals};
@@ -32,6 +33,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use witness::Witness;
 
 /// The name the helper is started under.
 pub const ARGV0: &str = "minos-sandbox";
@@ -42,6 +44,9 @@ const OOM_SCORE: &str = "500";
 /// What the first process of the box tells the helper.
 #[derive(Debug, Serialize, Deserialize)]
 enum FromInit {
+    /// The root is there; it waits for an empty answer before it starts the program. Only if the opening of
+    /// files is to be observed.
+    Assembled,
     /// The program runs.
     Ready,
     /// The box could not be finished.
@@ -76,7 +81,7 @@ pub(crate) fn leave(code: i32) -> ! {
 fn supervise(control: &UnixStream) -> io::Result<()> {
     let (spec, _) = wire::receive::<Spec>(control)?;
     let last = match Running::start(&spec, control) {
-        Ok(running) => running.watch(control),
+        Ok(running) => running.watch(&spec, control),
         Err(failure) => FromHelper::Failed(failure),
     };
     wire::send(control, &last, &[])
@@ -117,6 +122,7 @@ struct Running {
     init: UnixStream,
     cgroup: Cgroup,
     denials: Option<Listener>,
+    witness: Option<Witness>,
 }
 
 /// What the first process has told so far.
@@ -139,7 +145,7 @@ impl Running {
         match clone_init(spec, &plan, &cgroup) {
             Ok((pid, pidfd, init)) => {
                 let denials = Listener::new(spec.ids.first);
-                let running = Self { pid, pidfd, init, cgroup, denials };
+                let running = Self { pid, pidfd, init, cgroup, denials, witness: None };
                 match running.furnish(spec, &plan) {
                     Ok(()) => Ok(running),
                     Err(failure) => Err(running.abandon(failure)),
@@ -191,7 +197,7 @@ impl Running {
     }
 
     /// Waits for the end of the tree, relaying the news; kills it if pkgd asks or dies.
-    fn watch(mut self, control: &UnixStream) -> FromHelper {
+    fn watch(mut self, spec: &Spec, control: &UnixStream) -> FromHelper {
         let mut news = News::default();
         let (mut leashed, mut listening) = (true, true);
         loop {
@@ -204,8 +210,11 @@ impl Running {
             if let Some(log) = self.denials.as_mut().filter(|_| event.denied) {
                 log.drain();
             }
+            if let Some(witness) = self.witness.as_mut().filter(|_| event.opened) {
+                witness.drain();
+            }
             if event.told {
-                listening = self.hear(&mut news, control);
+                listening = self.hear(&mut news, spec, control);
             } else if event.dead {
                 break;
             }
@@ -220,6 +229,7 @@ impl Running {
         fds.extend(listening.then(|| watch(self.init.as_fd())));
         fds.extend(control.map(|socket| watch(socket.as_fd())));
         fds.extend(self.denials.as_ref().map(|log| watch(log.as_fd())));
+        fds.extend(self.witness.as_ref().map(|witness| watch(witness.as_fd())));
         while let Err(Errno::EINTR) = poll(&mut fds, PollTimeout::NONE) {}
         let mut seen = fds.iter().map(|fd| fd.any().unwrap_or(true));
         Event {
@@ -227,12 +237,24 @@ impl Running {
             told: listening && seen.next().unwrap_or(true),
             asked: control.is_some() && seen.next().unwrap_or(true),
             denied: self.denials.is_some() && seen.next().unwrap_or(true),
+            opened: self.witness.is_some() && seen.next().unwrap_or(true),
         }
     }
 
     /// Takes one message of the first process; false when there will be no more.
-    fn hear(&self, news: &mut News, control: &UnixStream) -> bool {
+    fn hear(&mut self, news: &mut News, spec: &Spec, control: &UnixStream) -> bool {
         match wire::receive::<FromInit>(&self.init) {
+            Ok((FromInit::Assembled, _)) => match Witness::new(spec, self.pid) {
+                Ok(witness) => {
+                    self.witness = Some(witness);
+                    // If the first process is gone, so is its socket, which the next turn sees.
+                    let _ = wire::send(&self.init, &(), &[]);
+                }
+                Err(failure) => {
+                    news.failure = Some(failure);
+                    self.kill();
+                }
+            },
             Ok((FromInit::Ready, _)) => {
                 // If pkgd is gone, its socket will say so at the next turn.
                 let started = FromHelper::Started(self.cgroup.meter(self.pid));
@@ -251,10 +273,11 @@ impl Running {
         let ended = wait4(self.pid.as_raw());
         let totals = self.cgroup.finish();
         let denials = self.denials.map(Listener::finish).unwrap_or_default();
+        let opened = self.witness.map(Witness::finish).unwrap_or_default();
         match (news.failure, ended) {
             (Some(failure), _) => FromHelper::Failed(failure),
             (None, Ok(ended)) => {
-                FromHelper::Ended(Exit { denials, ..exit(&ended, news.ended, &totals) })
+                FromHelper::Ended(Exit { denials, opened, ..exit(&ended, news.ended, &totals) })
             }
             (None, Err(error)) => {
                 FromHelper::Failed(Failure::new(Stage::Namespaces, error.to_string()))
@@ -269,6 +292,7 @@ struct Event {
     told: bool,
     dead: bool,
     denied: bool,
+    opened: bool,
 }
 
 fn clone_init(
@@ -307,5 +331,6 @@ fn exit(ended: &Ended, told: Option<(Status, u64)>, totals: &Totals) -> Exit {
         memory_peak: totals.memory_peak,
         io: totals.io.or(Some(ended.blocks)),
         denials: Vec::new(),
+        opened: Vec::new(),
     }
 }

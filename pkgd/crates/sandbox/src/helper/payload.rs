@@ -7,9 +7,10 @@ use crate::spec::Spec;
 use crate::sys::cstr;
 use crate::sys::process::{close_on_exec_from, reset_signals};
 use nix::fcntl::{OFlag, open};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::prctl::set_no_new_privs;
 use nix::sys::stat::Mode;
-use nix::unistd::{chdir, dup2_stderr, dup2_stdin, execve, setsid};
+use nix::unistd::{Pid, chdir, dup2_stderr, dup2_stdin, execve, setsid};
 use std::ffi::{CString, OsString};
 use std::io;
 
@@ -41,12 +42,25 @@ fn prepare(spec: &Spec) -> Result<(Strings, Strings), Failure> {
     reset_signals().at(Stage::Privileges)?;
     chdir(&spec.cwd).on(Stage::Exec, &spec.cwd)?;
     confine::limit(&spec.limits)?;
+    run_on(spec.sight.cpus).at(Stage::Limits)?;
     set_no_new_privs().at(Stage::Privileges)?;
     confine::landlock(spec)?;
     confine::keep_capabilities(confine::PROGRAM)?;
     filter::install().at(Stage::Filter)?;
     close_on_exec_from(3).at(Stage::Privileges)?;
     Ok((argv, env))
+}
+
+/// Keeps to the first `most` of the CPUs it has; to one at least.
+fn run_on(most: Option<u32>) -> nix::Result<()> {
+    let Some(most) = most else { return Ok(()) };
+    let this = Pid::from_raw(0);
+    let (all, mut kept) = (sched_getaffinity(this)?, CpuSet::new());
+    let mine = (0..CpuSet::count()).filter(|cpu| all.is_set(*cpu) == Ok(true));
+    for cpu in mine.take(most.max(1) as usize) {
+        kept.set(cpu)?;
+    }
+    sched_setaffinity(this, &kept)
 }
 
 /// Standard input is the box's own `/dev/null`; standard output already is the output, standard error

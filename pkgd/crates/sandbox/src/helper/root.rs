@@ -33,7 +33,7 @@ const LINKS: [(&str, &str); 5] = [
     ("ptmx", "pts/ptmx"),
 ];
 /// Directories that the box has in any case.
-const POINTS: [&str; 6] = ["/build", "/tmp", "/run", "/dev", "/proc", "/sys"];
+pub const POINTS: [&str; 6] = ["/build", "/tmp", "/run", "/dev", "/proc", "/sys"];
 /// Where the build happens.
 const BUILD: &str = "/build";
 /// Bound for the number of files in a tmpfs: inodes are memory that its size limit does not count.

@@ -10,7 +10,7 @@ use crate::child::spawn;
 use crate::claim::{self, Claim};
 use crate::confine::REQUIRED;
 use crate::error::Error;
-use crate::spec::{Build, IdRange, Limits, Network, Spec, Strength, Upper};
+use crate::spec::{Build, IdRange, Limits, Network, Sight, Spec, Strength, Upper};
 use crate::sys::process::landlock_abi;
 use crate::tree::Dir;
 use acts::{ACTS, Act};
@@ -254,7 +254,9 @@ fn spec(strength: Strength, dir: &Path) -> Spec {
         ids: IDS,
         limits: Limits::default(),
         hostname: "probe".to_owned(),
+        sight: Sight::default(),
         network: Network::None,
         strength,
+        observe: false,
     }
 }

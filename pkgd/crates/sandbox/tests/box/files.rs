@@ -17,6 +17,7 @@ pub const TESTS: &[Test] = &[
     ("only_declared_inputs_are_visible", visible),
     ("set_user_id_files_are_inert_inside_and_seen_by_the_walk", set_user_id),
     ("attributes_of_overlayfs_cannot_be_forged", forged),
+    ("what_is_opened_is_noted_and_nothing_else", observed),
 ];
 
 /// A rig with an input that everybody could write, were it not for the mount.
@@ -147,4 +148,25 @@ fn forged() {
     for name in ["user.overlay.redirect", "user.overlay.opaque"] {
         assert!(!names.iter().any(|have| have == name), "{names:?}");
     }
+}
+
+/// Through the overlay, around it, by a link, executed: each shows under the name it has in its layer.
+fn observed() {
+    let mut rig = with_input();
+    let top = rig.dir().join("top");
+    fs::create_dir_all(top.join("sub")).unwrap();
+    fs::create_dir_all(top.join("alone")).unwrap();
+    for file in ["sub/upper", "sub/unread", "alone/file", "alone/unread"] {
+        fs::write(top.join(file), "x").unwrap();
+    }
+    std::os::unix::fs::symlink("upper", top.join("sub/link")).unwrap();
+    rig.spec.layers.insert(0, top);
+    rig.spec.plain = 2;
+    let script = "cat /sub/link /sub/link /sub/dir/file /alone/file /src/input; ls /sub /alone; \
+                  test -e /sub/unread; echo x > /build/own; cat /build/own /dev/null /absent";
+    assert!(rig.shell(script).exit.opened.is_empty(), "nobody asked");
+    rig.spec.observe = true;
+    let outcome = rig.shell(script);
+    let expected = ["/alone/file", "/bin/busybox", "/sub/dir/file", "/sub/upper"];
+    assert_eq!(outcome.exit.opened, expected, "{}", outcome.text);
 }

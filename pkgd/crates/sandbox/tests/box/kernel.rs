@@ -2,6 +2,7 @@
 
 use crate::Test;
 use crate::rig::Rig;
+use minos_sandbox::Sight;
 use nix::unistd::dup;
 use std::fs::File;
 
@@ -15,6 +16,7 @@ pub const TESTS: &[Test] = &[
     }),
     ("only_the_standard_streams_are_open", descriptors),
     ("names_and_ids_are_those_of_the_box", identity),
+    ("a_box_can_be_shown_other_numbers_and_fewer_cpus", sight),
     ("the_environment_is_the_declared_one", environment),
     ("the_probe_holds_and_says_so", probe),
 ];
@@ -39,6 +41,25 @@ fn identity() {
     let words: Vec<&str> = text.split_whitespace().collect();
     let first = first.to_string();
     assert_eq!(words, ["minos", "(none)", "0", &first, "65536", "0", "0", "allow", "2"]);
+}
+
+fn sight() {
+    let look = |sight| {
+        let mut rig = Rig::new();
+        rig.spec.sight = sight;
+        let text = rig.shell("echo $$; cat /proc/self/status").expect_success();
+        let mut lines = text.lines();
+        let pid: u32 = lines.next().unwrap().parse().unwrap();
+        let cpus = lines.find_map(|line| line.strip_prefix("Cpus_allowed:")).unwrap().trim();
+        let cpus: u32 =
+            cpus.split(',').map(|w| u32::from_str_radix(w, 16).unwrap().count_ones()).sum();
+        (pid, cpus)
+    };
+    let (usual, all) = look(Sight::default());
+    let (pid, cpus) = look(Sight { used_pids: 300, cpus: Some(1) });
+    assert_eq!((usual, pid, cpus), (2, 302, 1));
+    let most = look(Sight { cpus: Some(100_000), ..Sight::default() }).1;
+    assert_eq!(most, all, "there are no more than there are");
 }
 
 fn environment() {

@@ -1,7 +1,9 @@
 //! A tiny root of busybox and the attacker, and boxes over it.
 
 use crate::attack;
-use minos_sandbox::{Build, Child, Exit, IdRange, Limits, Network, Spec, Strength, Upper, spawn};
+use minos_sandbox::{
+    Build, Child, Exit, IdRange, Limits, Network, Sight, Spec, Strength, Upper, spawn,
+};
 use std::fs::{self, DirBuilder, File};
 use std::io::{PipeReader, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, symlink};
@@ -76,8 +78,10 @@ impl Rig {
             ids: ids(),
             limits: Limits::default(),
             hostname: "minos".into(),
+            sight: Sight::default(),
             network: Network::None,
             strength: Strength::Full,
+            observe: false,
         };
         Self { dir, boxes: 0, spec }
     }

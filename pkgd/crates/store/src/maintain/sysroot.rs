@@ -17,7 +17,8 @@ const SYSROOTS: &str = "sysroots";
 /// How the files of a composed root relate to the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SysrootMode {
-    /// They are links of objects: made in no time, to be mounted read-only.
+    /// They are links of objects, made in no time. Who writes into one writes into the store: what is composed
+    /// stands as `.links-NAME`, and the caller shows it read-only as `NAME`.
     Hardlink,
     /// They are copies, free to be written.
     Copy,
@@ -37,7 +38,8 @@ pub struct Composed {
 
 impl System<'_> {
     /// Composes a root of these packages (digests of their manifests; the closure is the caller's) as
-    /// `sysroots/NAME`, in the place of what stands there. It is not durable and not collected: who
+    /// `sysroots/NAME` (links: `sysroots/.links-NAME`), in the place of what stands there. It is not durable and not
+    /// collected: who
     /// wants it gone calls [`System::remove_sysroot`].
     ///
     /// # Errors
@@ -62,8 +64,11 @@ impl System<'_> {
         let copy = mode == SysrootMode::Copy;
         let list: Vec<Placed<'_>> = nodes.iter().map(|(path, (_, n))| (*path, *n, copy)).collect();
         place_all(self.fs, &staging, &list, self.options.threads)?;
-        let path = Path::new(SYSROOTS).join(name.to_string());
-        remove_tree(self.fs, &path)?;
+        self.remove_sysroot(name)?;
+        let path = match mode {
+            SysrootMode::Hardlink => links(name),
+            SysrootMode::Copy => Path::new(SYSROOTS).join(name.to_string()),
+        };
         let moved = self.fs.rename(&staging, &path);
         moved.map_err(|e| SystemError::io("move into place", &path, e))?;
         let size = |node: &Node| if let Node::File { size, .. } = node { *size } else { 0 };
@@ -72,12 +77,14 @@ impl System<'_> {
         Ok(Composed { path, paths: nodes.len(), bytes })
     }
 
-    /// Deletes a composed root. One that is not there is fine.
+    /// Deletes a composed root, and the folder it was shown in. One that is not there is fine.
     ///
     /// # Errors
-    /// A file cannot be deleted.
+    /// A file cannot be deleted; it is still mounted.
     pub fn remove_sysroot(&self, name: &Name) -> Result<(), SystemError> {
-        remove_tree(self.fs, &Path::new(SYSROOTS).join(name.to_string()))
+        // First what it is shown in: while that is mounted, nothing is taken away.
+        remove_tree(self.fs, &Path::new(SYSROOTS).join(name.to_string()))?;
+        remove_tree(self.fs, &links(name))
     }
 
     fn empty_staging(&self, name: &Name) -> Result<PathBuf, SystemError> {
@@ -95,6 +102,11 @@ impl System<'_> {
         make(&staging)?;
         Ok(staging)
     }
+}
+
+/// Where a root of links stands.
+fn links(name: &Name) -> PathBuf {
+    Path::new(SYSROOTS).join(format!(".links-{name}"))
 }
 
 /// All paths of the trees; two that have the same one must agree that it is a directory.

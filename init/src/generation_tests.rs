@@ -1,0 +1,443 @@
+//! Boots of generations, on a kernel made of memory.
+
+use minos_proto::bootplan::{self, BootPlan, CheckSpec, Command, Kind, ServiceSpec, What};
+use minos_proto::{BootEvent, BootNext, Standing};
+
+use super::WISH;
+use crate::bootrec::{Reason, Record};
+use crate::fake::{Behaviour, Fake, Fault};
+use crate::kernel::{Errno, Job};
+use crate::machine::End;
+use crate::phase::{boot_bound_ms, stop_bound_ms};
+use crate::runtime::Runtime;
+use crate::runtime::tests::{boot, events, go_down, record, run_for, start};
+use crate::sup::Exit;
+
+const EXITED: fn(u64, u8) -> Behaviour = |after, status| Behaviour {
+    ready_after: None,
+    ends_after: Some((after, Exit::Exited(status))),
+    obeys_term: true,
+};
+
+fn service(name: &str, kind: Kind, after: u32, notify: bool) -> ServiceSpec {
+    ServiceSpec {
+        name: name.try_into().unwrap(),
+        kind,
+        command: Command::new([format!("/usr/sbin/{name}").as_str(), "-x"]).unwrap(),
+        after,
+        deadline_ms: 1_000,
+        restart_limit: 2,
+        notify,
+    }
+}
+
+fn check(name: &str, what: What) -> CheckSpec {
+    CheckSpec { name: name.try_into().unwrap(), what, deadline_ms: 5_000 }
+}
+
+/// setup, then a daemon that notifies, then a login; asked: pkgd, the daemon, the console, a command.
+fn plan() -> BootPlan {
+    let test = What::Command(Command::new(["/usr/bin/test"]).unwrap());
+    BootPlan {
+        hostname: "lfs".try_into().unwrap(),
+        services: [
+            service("setup", Kind::Oneshot, 0, false),
+            service("daemon", Kind::Daemon, 0b1, true),
+            service("login", Kind::Login, 0b11, false),
+        ]
+        .into_iter()
+        .collect(),
+        checks: [
+            check("pkgd", What::PkgdReady),
+            check("daemon", What::ServiceUp(1)),
+            check("console", What::ConsoleAnswered),
+            check("test", test),
+        ]
+        .into_iter()
+        .collect(),
+        gate_ms: 20_000,
+    }
+}
+
+fn ship(fake: &Fake, plan: &BootPlan) {
+    let mut bytes = vec![0; bootplan::MAX];
+    let n = plan.encode(&mut bytes).unwrap();
+    bytes.truncate(n);
+    fake.world().files.insert(format!("/newroot/{}", bootplan::PATH), bytes);
+}
+
+fn wish(fake: &Fake, generation: u64, tries: u8) {
+    let wish = BootNext { generation, proven: false, tries, id: *b"randomly" };
+    fake.world().files.insert(WISH.into(), wish.encode().to_vec());
+}
+
+fn lack(fake: &Fake, path: &str) {
+    fake.world().missing.insert(path.into());
+}
+
+fn behave(fake: &Fake, program: &'static str, behaviour: Behaviour) {
+    fake.world().programs.insert(program, behaviour);
+}
+
+/// A machine that is to try generation 7, which is good.
+fn machine() -> Fake {
+    let fake = Fake::machine();
+    ship(&fake, &plan());
+    wish(&fake, 7, 2);
+    let mut w = fake.world();
+    w.programs.insert("/usr/sbin/setup", EXITED(50, 0));
+    w.programs.insert("/usr/bin/test", EXITED(50, 0));
+    drop(w);
+    fake
+}
+
+fn standings(fake: &Fake) -> Vec<(u64, Standing)> {
+    let of = |event| match event {
+        BootEvent::Generation { generation, standing, .. } => Some((generation, standing)),
+        _ => None,
+    };
+    events(fake).into_iter().filter_map(of).collect()
+}
+
+fn spawned(fake: &Fake) -> Vec<String> {
+    fake.world().spawned.iter().map(|s| s.1[0].clone()).collect()
+}
+
+fn boot_through(fake: &Fake) -> Runtime<Fake> {
+    let mut runtime = start(fake);
+    run_for(&mut runtime, fake, 10_000);
+    runtime
+}
+
+#[test]
+fn a_good_generation_is_entered_started_in_order_and_proven() {
+    let fake = machine();
+    let runtime = boot_through(&fake);
+    assert_eq!(runtime.machine().name(), "running");
+    let order = [
+        "/run/initramfs/bin/pkgd",
+        "/usr/sbin/setup",
+        "/usr/sbin/daemon",
+        "/usr/sbin/login",
+        "/usr/bin/test",
+    ];
+    assert_eq!(spawned(&fake), order);
+    assert_eq!(standings(&fake), [(7, Standing::Trial), (7, Standing::Passed)]);
+    let r = record(&fake).unwrap();
+    assert_eq!((r.generation, r.proven, r.fallback), (7, true, 7));
+    let w = fake.world();
+    assert!(!w.files.contains_key(WISH), "obeyed");
+    assert!(w.log.iter().any(|l| l == "hostname lfs"));
+    let at = |what: &str| w.log.iter().position(|l| l.starts_with(what)).unwrap();
+    assert!(at("write_durable /state/boot/record") < at("remove /state/boot/next"));
+    assert!(at("remove /state/boot/next") < at("bind /newroot"));
+    let pkgd = &w.spawned[0].1;
+    assert!(pkgd.windows(2).any(|a| a == ["--seed", "/run/initramfs/seed"]), "{pkgd:?}");
+}
+
+#[test]
+fn a_pkgd_of_the_plan_is_told_what_only_init_knows() {
+    let fake = machine();
+    let mut own = plan();
+    own.services[1] = service("pkgd", Kind::Daemon, 0b1, true);
+    ship(&fake, &own);
+    boot_through(&fake);
+    let w = fake.world();
+    let pkgd: Vec<_> = w.spawned.iter().filter(|s| s.1[0].ends_with("pkgd")).collect();
+    assert_eq!(pkgd.len(), 1, "{:?}", w.spawned);
+    assert_eq!(pkgd[0].1, ["/usr/sbin/pkgd", "-x", "--control", "/dev/vport1p2"]);
+    drop(w);
+    assert!(record(&fake).unwrap().proven);
+}
+
+/// What the record says of each.
+#[test]
+fn each_way_to_be_bad_is_named_and_leads_to_a_reboot() {
+    type Make = fn(&Fake);
+    let cases: [(Make, Reason, &str); 9] = [
+        (|f| lack(f, "/usr/sbin/daemon"), Reason::CheckFailed, "daemon"),
+        (|f| lack(f, "/newroot/var"), Reason::LacksFile, "/var"),
+        (|f| lack(f, "/state/roots/7"), Reason::LacksFile, "/"),
+        (|f| behave(f, "/usr/bin/test", EXITED(9, 1)), Reason::CheckFailed, "test"),
+        (|f| behave(f, "/usr/bin/test", Behaviour::default()), Reason::CheckOverran, "test"),
+        (|f| f.world().pkgd.ends_after = Some((20, Exit::Exited(1))), Reason::CheckOverran, "pkgd"),
+        (
+            |f| {
+                let never = Behaviour { ready_after: None, ..Behaviour::default() };
+                f.world().programs.insert("/usr/sbin/daemon", never);
+            },
+            Reason::CheckFailed,
+            "daemon",
+        ),
+        (|f| behave(f, "/usr/sbin/login", EXITED(100, 0)), Reason::ServiceLost, "login"),
+        (
+            |f| {
+                let mut short = plan();
+                short.gate_ms = 100;
+                f.world().pkgd.ready_after = Some(3_000);
+                ship(f, &short);
+            },
+            Reason::GateOverran,
+            "pkgd",
+        ),
+    ];
+    for (make, reason, culprit) in cases {
+        let fake = machine();
+        make(&fake);
+        let mut runtime = start(&fake);
+        let off = run_for(&mut runtime, &fake, 60_000);
+        let off = off.unwrap_or_else(|| panic!("{culprit}: {}", fake.world().console_text()));
+        assert_eq!((off.ending.end, off.ending.reason), (End::Reboot, reason), "{culprit}");
+        let r = record(&fake).unwrap();
+        let failure = r.failure.unwrap();
+        assert_eq!((failure.generation, failure.reason), (7, reason));
+        assert_eq!(failure.culprit.as_str(), culprit);
+        assert_eq!((r.reason, r.tries_left, r.proven), (reason, 1, false));
+        assert_eq!(standings(&fake).last(), Some(&(7, Standing::Failed)));
+        fake.world().cut_power();
+        fake.world().console.clear();
+        run_for(&mut start(&fake), &fake, 300);
+        let said = fake.world().console_text();
+        assert!(said.contains("boot 1 of generation 7 failed"), "{said}");
+        assert!(said.contains(&format!(": {culprit}, 2023-11-14 ")), "{said}");
+    }
+}
+
+#[test]
+fn after_its_tries_the_fallback_is_booted_and_the_story_told() {
+    let fake = machine();
+    fake.world().programs.insert("/usr/bin/test", EXITED(9, 1));
+    for _ in 0..2 {
+        let mut runtime = start(&fake);
+        run_for(&mut runtime, &fake, 60_000).expect("it reboots");
+        fake.world().cut_power();
+    }
+    let runtime = boot_through(&fake);
+    assert_eq!(runtime.machine().name(), "running");
+    assert_eq!(spawned(&fake).last().unwrap(), "/bin/pkgctl", "the initramfs itself");
+    let said = fake.world().console_text();
+    let story = "boot 2 of generation 7 failed its check: test, 2023-11-14 ";
+    assert!(said.contains(story) && said.contains("; now generation 0"), "{said}");
+    assert!(fake.world().spawned.iter().any(|s| s.1.iter().any(|a| a.starts_with(story))));
+}
+
+/// A proven generation is not left for what happens to it later: it runs on, or the rescue prompt opens.
+#[test]
+fn a_proven_generation_is_not_judged() {
+    let fake = machine();
+    boot_through(&fake);
+    fake.world().cut_power();
+    fake.world().programs.insert("/usr/bin/test", EXITED(9, 1));
+    fake.world().programs.insert("/usr/sbin/daemon", EXITED(20, 1));
+    let mut runtime = boot_through(&fake);
+    assert_eq!(runtime.machine().name(), "running");
+    assert!(fake.world().console_text().contains("daemon failed too often: done without"));
+    assert!(!spawned(&fake)[5..].contains(&"/usr/bin/test".to_owned()), "nobody asks");
+    fake.world().pkgd.ends_after = Some((20, Exit::Exited(1)));
+    go_down(&mut runtime, &fake, libc::SIGTERM);
+    fake.world().cut_power();
+    let mut runtime = start(&fake);
+    run_for(&mut runtime, &fake, 60_000);
+    assert_eq!(runtime.machine().name(), "rescue");
+    assert!(record(&fake).unwrap().proven);
+}
+
+/// A reboot would find the same: the initramfs comes up instead and can be asked.
+#[test]
+fn without_the_root_of_a_proven_generation_the_initramfs_comes_up() {
+    let fake = machine();
+    boot_through(&fake);
+    fake.world().cut_power();
+    fake.world().missing.insert("/newroot/etc".into());
+    let runtime = boot_through(&fake);
+    assert_eq!(runtime.machine().name(), "running");
+    assert_eq!(spawned(&fake).last().unwrap(), "/bin/pkgctl");
+    assert!(fake.world().console_text().contains("the root of generation 7: it lacks /etc"));
+    assert!(!fake.world().mounted.iter().any(|m| m.starts_with("/newroot")));
+    let r = record(&fake).unwrap();
+    assert_eq!((r.generation, r.proven), (7, true), "the next boot looks again");
+}
+
+#[test]
+fn a_try_that_cannot_be_written_down_is_not_used() {
+    let fake = machine();
+    fake.world().hangs = |job| matches!(job, Job::WriteRecord { .. });
+    let mut runtime = start(&fake);
+    run_for(&mut runtime, &fake, 30_000);
+    assert_eq!(runtime.machine().name(), "running");
+    assert!(spawned(&fake).contains(&"/bin/pkgd".to_owned()), "{:?}", spawned(&fake));
+    assert!(fake.world().console_text().contains("its try cannot be written down"));
+    assert!(fake.world().files.contains_key(WISH));
+}
+
+#[test]
+fn a_plan_that_is_damaged_or_missing_is_replaced_by_the_built_in_one() {
+    for damage in [true, false] {
+        let fake = machine();
+        let path = format!("/newroot/{}", bootplan::PATH);
+        if damage {
+            fake.world().files.get_mut(&path).unwrap()[40] ^= 1;
+        } else {
+            fake.world().files.remove(&path);
+        }
+        boot_through(&fake);
+        assert_eq!(spawned(&fake), ["/run/initramfs/bin/pkgd", "/run/initramfs/bin/pkgctl"]);
+        assert!(fake.world().console_text().contains("the built-in one is used"));
+        assert!(record(&fake).unwrap().proven, "pkgd is ready");
+    }
+}
+
+#[test]
+fn a_damaged_wish_is_said_removed_and_not_obeyed() {
+    let fake = machine();
+    fake.world().files.get_mut(WISH).unwrap()[9] ^= 1;
+    boot_through(&fake);
+    assert!(fake.world().console_text().contains("/state/boot/next is damaged"));
+    assert!(!fake.world().files.contains_key(WISH));
+    assert_eq!(standings(&fake), []);
+}
+
+#[test]
+fn a_generation_on_the_command_line_counts_for_one_boot() {
+    let fake = machine();
+    fake.world().files.insert("/proc/cmdline".into(), "minos.generation=5".into());
+    fake.world().programs.insert("/usr/bin/test", EXITED(9, 1));
+    boot_through(&fake);
+    assert_eq!(standings(&fake), [(5, Standing::Proven)]);
+    assert!(fake.world().log.iter().any(|l| l == "directory /state/roots/5"));
+    assert!(fake.world().files.contains_key(WISH), "for the next boot");
+    let r = record(&fake).unwrap();
+    assert_eq!((r.generation, r.aside, r.fallback), (0, true, 0));
+    fake.world().cut_power();
+    fake.world().files.insert("/proc/cmdline".into(), "quiet".into());
+    boot_through(&fake);
+    assert_eq!(standings(&fake)[1], (7, Standing::Trial));
+}
+
+#[test]
+fn somebody_at_the_console_may_choose() {
+    let fake = machine();
+    fake.world().lists.insert("/state/roots", vec!["7", ".staging-8", "5"]);
+    fake.world().typed.extend(b"g\n9\n5\n");
+    boot_through(&fake);
+    let said = fake.world().console_text();
+    assert!(
+        said.contains("generation 7; type g") && said.contains("(the initramfs) 5 7\n"),
+        "{said}"
+    );
+    assert!(fake.world().log.iter().any(|l| l == "directory /state/roots/5"), "{said}");
+    assert!(record(&fake).unwrap().aside);
+}
+
+#[test]
+fn nobody_at_the_console_costs_two_seconds_and_a_list_nobody_answers_ends() {
+    for (typed, least, most) in
+        [(&b""[..], 2_000, 2_500), (b"g\n", 30_000, 31_000), (b"g\n\n", 0, 500)]
+    {
+        let fake = machine();
+        fake.world().lists.insert("/state/roots", vec!["7"]);
+        fake.world().typed.extend(typed);
+        let mut runtime = start(&fake);
+        let began = fake.world().now;
+        run_for(&mut runtime, &fake, 40_000);
+        let took = fake.world().spawned[0].0 - began;
+        assert!((least..most).contains(&took), "{took}");
+        assert_eq!(standings(&fake)[0], (7, Standing::Trial));
+    }
+}
+
+#[test]
+fn an_unattended_machine_is_not_asked() {
+    let fake = machine();
+    fake.world().lists.insert("/state/roots", vec!["7"]);
+    fake.world().files.insert("/proc/cmdline".into(), "minos.build=x".into());
+    boot_through(&fake);
+    assert!(!fake.world().console_text().contains("type g"));
+}
+
+#[test]
+fn the_way_down_leaves_the_root_read_only() {
+    let fake = machine();
+    let mut runtime = boot_through(&fake);
+    let off = go_down(&mut runtime, &fake, libc::SIGUSR2);
+    assert!(off.is_clean());
+    assert_eq!(fake.world().mounted.iter().filter(|m| *m == "/").count(), 1);
+    assert!(fake.world().read_only.contains(&"/".to_owned()));
+}
+
+/// The power goes after every single turn of a boot on trial. Whatever was lost with it: a generation that has
+/// said that it is proven stays so, and the tries are used up one by one.
+#[test]
+fn the_power_may_go_at_any_turn_of_the_trial() {
+    let mut proven = 0;
+    for turns in 0..1_000 {
+        let fake = machine();
+        let mut runtime = start(&fake);
+        for _ in 0..turns {
+            runtime.turn();
+        }
+        drop(runtime);
+        let told = standings(&fake).contains(&(7, Standing::Passed));
+        fake.world().cut_power();
+        let left = record(&fake);
+        if told {
+            let left = left.unwrap();
+            assert_eq!((left.generation, left.proven), (7, true), "after {turns} turns");
+            proven += 1;
+        }
+        if proven > 3 {
+            return;
+        }
+        let next = Record::next_boot(
+            left,
+            BootNext::decode(fake.world().files.get(WISH).map_or(&[][..], |b| b)).as_ref(),
+        );
+        assert_eq!(next.generation, 7, "after {turns} turns");
+        assert!(next.proven || (0..2).contains(&next.tries_left), "after {turns} turns");
+    }
+    panic!("it is never proven");
+}
+
+/// Seen in the machine: a helper was still writing that pkgd is ready when the last check passed. Its end was
+/// taken for that of the helper that writes the proof, the host was told, the power went, and nothing was proven.
+#[test]
+fn nobody_is_told_of_a_proof_before_it_is_on_disk() {
+    let fake = machine();
+    fake.world().helper_ms = 5_000;
+    let mut runtime = start(&fake);
+    for _ in 0..10_000 {
+        runtime.turn();
+        if standings(&fake).contains(&(7, Standing::Passed)) {
+            assert!(record(&fake).unwrap().proven);
+            return;
+        }
+    }
+    panic!("it is never proven: {}", fake.world().console_text());
+}
+
+fn survives(fault: Fault) {
+    let fake = machine();
+    fake.world().fault = fault;
+    let mut runtime = start(&fake);
+    let off = run_for(&mut runtime, &fake, boot_bound_ms() + 20_000 + stop_bound_ms());
+    let name = runtime.machine().name();
+    assert!(off.is_some() || ["running", "rescue"].contains(&name), "{fault:?}: {name}");
+    fake.world().fault = Fault::Never;
+    let off = off.unwrap_or_else(|| go_down(&mut runtime, &fake, libc::SIGTERM));
+    runtime.leave(off);
+    assert!(!fake.world().reboots.is_empty());
+}
+
+#[test]
+fn any_one_call_of_a_trial_may_fail_and_so_may_all_of_them() {
+    let fake = machine();
+    let _runtime = boot(&fake);
+    let calls = fake.world().calls;
+    assert!(calls > 150, "{calls}");
+    for n in (1..=calls).step_by(2) {
+        survives(Fault::Once(n, Errno::EIO));
+    }
+    for n in (1..=calls).step_by(9) {
+        survives(Fault::From(n, Errno::ENOMEM));
+    }
+}

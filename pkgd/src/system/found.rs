@@ -1,0 +1,129 @@
+//! What a look at the folders of repositories finds: packages, and what is refused and why.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use minos_package::keys::TrustStore;
+use minos_package::repository::{self, Listed};
+use minos_package::{Checked, Policy};
+use minos_proto::ErrorReport;
+use minos_solve::index::Entry;
+
+use super::files;
+use super::published::{Floors, Look};
+use super::repositories::{Held, LOCAL, Place, THRESHOLD};
+
+/// What a look at all folders found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// For the index of the solver.
+    pub entries: Vec<Entry>,
+    /// Which file each package is.
+    pub held: Vec<Held>,
+    /// Packages of each repository.
+    pub counts: Vec<usize>,
+    /// What there is to say of repositories that are used.
+    pub notes: Vec<String>,
+    /// Files that are no packages, or not to be trusted, each with the reason.
+    refused: Vec<(PathBuf, String)>,
+}
+
+impl Found {
+    /// Looks at one repository, the one of this number in the index.
+    ///
+    /// # Errors
+    /// Its folder cannot be read.
+    pub fn look_at(
+        &mut self,
+        number: u32,
+        place: &Place,
+        look: &Look,
+        floors: &mut Floors,
+    ) -> Result<(), ErrorReport> {
+        let names = files::names(&place.path)?;
+        let names = names.iter().filter(|name| name.ends_with(".mpk")).map(String::as_str);
+        // What this machine packs changes with each package, and nobody else offers it.
+        let published = match place.name.as_str() {
+            LOCAL => Ok(None),
+            name => floors.look(name, &place.path, look),
+        };
+        match published {
+            Err(why) => self.refuse(place.path.join(repository::FILE), why),
+            Ok(None) => names.for_each(|name| self.take(number, place, name, None, look)),
+            Ok(Some(published)) => {
+                let note = published.note.map(|note| format!("repository {}: {note}", place.name));
+                self.notes.extend(note);
+                self.take_listed(number, place, names, &published.repository.packages, look);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what the index names, and tells what it does not name.
+    fn take_listed<'a>(
+        &mut self,
+        number: u32,
+        place: &Place,
+        there: impl Iterator<Item = &'a str>,
+        packages: &[Listed],
+        look: &Look,
+    ) {
+        let listed: BTreeMap<&str, &Listed> =
+            packages.iter().map(|listed| (listed.file.as_str(), listed)).collect();
+        for name in there.filter(|name| !listed.contains_key(name)) {
+            self.refuse(
+                place.path.join(name),
+                "the repository's index does not have it".to_owned(),
+            );
+        }
+        for (name, listed) in listed {
+            self.take(number, place, name, Some(listed), look);
+        }
+    }
+
+    fn take(
+        &mut self,
+        number: u32,
+        place: &Place,
+        name: &str,
+        listed: Option<&Listed>,
+        look: &Look,
+    ) {
+        let path = place.path.join(name);
+        let reader = match open(&path, &look.trust) {
+            Ok(reader) => reader,
+            Err(why) => return self.refuse(path, why),
+        };
+        let (id, size) = (reader.id(), path.metadata().map_or(0, |meta| meta.len()));
+        if listed.is_some_and(|listed| listed.id != id || listed.size != size) {
+            let why = "it is not the package that the repository's index names: fetch both again";
+            return self.refuse(path, why.to_owned());
+        }
+        self.entries.push(minos_solve::entry(reader.manifest(), number, id, size));
+        self.held.push(Held { id, path });
+    }
+
+    fn refuse(&mut self, path: PathBuf, why: String) {
+        self.refused.push((path, why));
+    }
+
+    /// Whether anything was refused.
+    pub fn has_refused(&self) -> bool {
+        !self.refused.is_empty()
+    }
+
+    /// What was refused, for people.
+    pub fn refusals(&self) -> Vec<String> {
+        let line = |(path, why): &(PathBuf, String)| format!("{}: {why}", path.display());
+        self.refused.iter().map(line).collect()
+    }
+}
+
+/// Opens a package file and checks it up to its manifest; a link in its place is refused.
+///
+/// # Errors
+/// Why it cannot be used, in words.
+pub fn open(path: &Path, trust: &TrustStore) -> Result<Checked, String> {
+    let policy = Policy::Signed { trust, threshold: THRESHOLD };
+    Ok(minos_unpack::open(path, &policy)?.1)
+}
