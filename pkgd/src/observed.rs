@@ -48,11 +48,11 @@ pub fn note(
 ) {
     let Some(recipe) = service.recipes.get(step) else { return };
     let layout = service.store.layout();
-    let seen_as_root = |input: &StepId| match service.recipes.get(input) {
-        Some(input) if !recipe.stage.seeded() => input.stage.prefix().trim_matches('/'),
-        _ => "",
+    let root = |input: &StepId| {
+        let input = service.recipes.get(input);
+        input.map_or("/", |input| recipe.stage.root_of(input.stage)).trim_matches('/')
     };
-    let written = read_inputs(layout, inputs, &seen_as_root).and_then(|manifests| {
+    let written = read_inputs(layout, inputs, root).and_then(|manifests| {
         let note =
             Note { version: VERSION, recipe: print(recipe), inputs: count(&manifests, opened) };
         write(layout, step, &note)
@@ -62,27 +62,31 @@ pub fn note(
     }
 }
 
-/// Name and files of each dependency, as the step sees them.
+/// Name and files of each dependency.
 type Files = Vec<(StepId, BTreeSet<Vec<u8>>)>;
 
+/// The files as the step sees them; `root` is the folder of a dependency's output that is `/` to it.
 fn read_inputs(
     layout: &Layout,
     inputs: &[(StepId, Digest)],
-    root: &dyn Fn(&StepId) -> &'static str,
+    root: impl Fn(&StepId) -> &'static str,
 ) -> io::Result<Files> {
-    let files = |step: &StepId, digest: &Digest| -> io::Result<BTreeSet<Vec<u8>>> {
+    let files = |digest: &Digest, root: &str| -> io::Result<BTreeSet<Vec<u8>>> {
         let text = fs::read_to_string(layout.output_manifest(digest))?;
         let manifest = Manifest::parse(&text).map_err(io::Error::other)?;
         let file = |kind: &Kind| matches!(kind, Kind::File { .. } | Kind::Hardlink { .. });
         let entries = manifest.entries().iter().filter(|entry| file(&entry.kind));
-        let below = root(step).as_bytes();
-        let seen = |path: &[u8]| match below {
-            [] => Some(path.to_owned()),
-            _ => path.strip_prefix(below)?.strip_prefix(b"/").map(<[u8]>::to_owned),
-        };
-        Ok(entries.filter_map(|entry| seen(&entry.path)).collect())
+        Ok(entries.filter_map(|entry| below(&entry.path, root).map(<[u8]>::to_vec)).collect())
     };
-    inputs.iter().map(|(step, digest)| Ok((step.clone(), files(step, digest)?))).collect()
+    inputs.iter().map(|(step, digest)| Ok((step.clone(), files(digest, root(step))?))).collect()
+}
+
+/// `path` from `root` on; `None` for what lies elsewhere.
+fn below<'a>(path: &'a [u8], root: &str) -> Option<&'a [u8]> {
+    if root.is_empty() {
+        return Some(path);
+    }
+    path.strip_prefix(root.as_bytes())?.strip_prefix(b"/")
 }
 
 /// Which layer each opened file came from: the topmost that has it.
@@ -137,7 +141,12 @@ pub fn findings(layout: &Layout, recipes: &RecipeSet) -> Vec<LintReport> {
         let note = fs::read(layout.observed(&recipe.id)).ok();
         let note = note.and_then(|bytes| postcard::from_bytes::<Note>(&bytes).ok());
         if let Some(note) = note.filter(|n| n.version == VERSION && n.recipe == print(recipe)) {
-            let inputs = note.inputs.iter().filter(|input| recipe.build.contains(&input.step));
+            // Who names a group does not choose its members.
+            let named = |input: &&Input| {
+                recipe.build.contains(&input.step)
+                    && recipe.text.contains(&format!("\"{}\"", input.step))
+            };
+            let inputs = note.inputs.iter().filter(named);
             found.extend(inputs.filter_map(|input| finding(recipe, input)));
         }
     }
@@ -174,7 +183,7 @@ fn finding(recipe: &Recipe, input: &Input) -> Option<LintReport> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{Input, count};
+    use super::{Input, below, count};
 
     fn set<T: for<'a> From<&'a str> + Ord>(items: &[&str]) -> BTreeSet<T> {
         items.iter().map(|item| T::from(item)).collect()
@@ -182,6 +191,14 @@ mod tests {
 
     fn files(items: &[&str]) -> BTreeSet<Vec<u8>> {
         items.iter().map(|item| item.as_bytes().to_vec()).collect()
+    }
+
+    /// A step of the chroot opens `/usr/bin/m4`; the output that brings it has `lfs/usr/bin/m4`.
+    #[test]
+    fn what_was_installed_below_a_prefix_is_known_where_it_shows() {
+        assert_eq!(below(b"lfs/usr/bin/m4", "lfs"), Some(&b"usr/bin/m4"[..]));
+        assert_eq!(below(b"lfsx/usr/bin/m4", "lfs"), None);
+        assert_eq!(below(b"usr/bin/m4", ""), Some(&b"usr/bin/m4"[..]));
     }
 
     #[test]

@@ -233,46 +233,6 @@ fn a_declared_attribute_is_in_the_manifest() {
     assert!(manifest.contains("\nx user.note =a%20b usr/bin/tool\n"), "{manifest}");
 }
 
-/// The linter's word on dependencies comes from what the sandbox saw: one that was opened is none to complain of,
-/// one that was not is, and so is one that another hides. It holds until the recipe changes.
-#[test]
-fn dependencies_that_no_step_opens_are_told_by_the_linter() {
-    let file = |name: &str| format!("mkdir -p /usr/share\necho x > /usr/share/{name}\n");
-    let mut recipes = Recipes::new();
-    for (step, path) in
-        [("used", "used"), ("unused", "unused"), ("below", "both"), ("over", "both")]
-    {
-        recipes.step(step, &[], &[("install", &file(path))]);
-    }
-    let read = "cat /usr/share/used /usr/share/both\ntest -e /usr/share/unused\n";
-    recipes.step("user", &["used", "unused", "below", "over"], &[("build", read)]);
-    let root = Root::new(recipes.path());
-    let mut daemon = root.start();
-    let complaints = |daemon: &mut Daemon| {
-        let reply = daemon.call(&Request::RecipeLint { step: None }).expect("an answer");
-        let Reply::Lints(lints) = reply else { panic!("{reply:?}") };
-        let of = |lint: LintReport| lint.what.contains("-dependency").then_some(lint.what);
-        lints.into_iter().filter_map(of).collect::<Vec<_>>()
-    };
-    assert_eq!(daemon.build("demo/user").state, JobState::Done);
-    assert!(complaints(&mut daemon).is_empty(), "nothing was observed");
-    let rebuild = vec!["user".parse().expect("a step")];
-    let options = BuildOptions { observe: true, rebuild, ..BuildOptions::default() };
-    let job = daemon.begin("demo/user", options);
-    assert_eq!(daemon.wait(job).state, JobState::Done);
-    let said = complaints(&mut daemon);
-    assert_eq!(said.len(), 2, "{said:?}");
-    assert!(said.iter().any(|s| s.contains("'unused'") && s.contains("opened none")), "{said:?}");
-    assert!(said.iter().any(|s| s.contains("'below'") && s.contains("hide")), "{said:?}");
-    drop(daemon);
-    let without = read.replace("test -e /usr/share/unused\n", "");
-    recipes.step("user", &["used", "below", "over"], &[("build", read)]);
-    let said = complaints(&mut root.start());
-    assert!(said.len() == 1 && said[0].contains("'below'"), "{said:?}");
-    recipes.step("user", &["used", "below", "over"], &[("build", &without)]);
-    assert!(complaints(&mut root.start()).is_empty(), "it was another recipe");
-}
-
 /// Writes a step of the stage `stage`, with a line for `[deps]`.
 fn staged(recipes: &Recipes, stage: &str, name: &str, deps: &str, install: &str) {
     let toml = format!(
@@ -321,4 +281,44 @@ fn from_the_chroot_on_a_root_is_made_of_outputs_alone() {
     let environment = words("environment");
     assert!(environment.contains(&"PATH=/usr/bin:/usr/sbin".to_owned()), "{environment:?}");
     assert!(!environment.iter().any(|v| v.contains("lfs") || v.contains("LFS")), "{environment:?}");
+}
+
+/// The linter's word on dependencies comes from what the sandbox saw: one that was opened is none to complain of,
+/// one that was not is, and so is one that another hides. It holds until the recipe changes.
+#[test]
+fn dependencies_that_no_step_opens_are_told_by_the_linter() {
+    let file = |name: &str| format!("mkdir -p /usr/share\necho x > /usr/share/{name}\n");
+    let mut recipes = Recipes::new();
+    for (step, path) in
+        [("used", "used"), ("unused", "unused"), ("below", "both"), ("over", "both")]
+    {
+        recipes.step(step, &[], &[("install", &file(path))]);
+    }
+    let read = "cat /usr/share/used /usr/share/both\ntest -e /usr/share/unused\n";
+    recipes.step("user", &["used", "unused", "below", "over"], &[("build", read)]);
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    let complaints = |daemon: &mut Daemon| {
+        let reply = daemon.call(&Request::RecipeLint { step: None }).expect("an answer");
+        let Reply::Lints(lints) = reply else { panic!("{reply:?}") };
+        let of = |lint: LintReport| lint.what.contains("-dependency").then_some(lint.what);
+        lints.into_iter().filter_map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(daemon.build("demo/user").state, JobState::Done);
+    assert!(complaints(&mut daemon).is_empty(), "nothing was observed");
+    let rebuild = vec!["user".parse().expect("a step")];
+    let options = BuildOptions { observe: true, rebuild, ..BuildOptions::default() };
+    let job = daemon.begin("demo/user", options);
+    assert_eq!(daemon.wait(job).state, JobState::Done);
+    let said = complaints(&mut daemon);
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said.iter().any(|s| s.contains("'unused'") && s.contains("opened none")), "{said:?}");
+    assert!(said.iter().any(|s| s.contains("'below'") && s.contains("hide")), "{said:?}");
+    drop(daemon);
+    let without = read.replace("test -e /usr/share/unused\n", "");
+    recipes.step("user", &["used", "below", "over"], &[("build", read)]);
+    let said = complaints(&mut root.start());
+    assert!(said.len() == 1 && said[0].contains("'below'"), "{said:?}");
+    recipes.step("user", &["used", "below", "over"], &[("build", &without)]);
+    assert!(complaints(&mut root.start()).is_empty(), "it was another recipe");
 }

@@ -125,7 +125,7 @@ pub fn spawn(service: &Arc<Service>, start: Start, engine: &Sender<Command>) {
             })
             .and_then(|captured| match first {
                 None => {
-                    let clobbers = clobbers(&service, &step, &captured, &inputs);
+                    let clobbers = clobbers(&service, &task.step, &captured, &inputs);
                     listener.warn(&clobbers);
                     place(&service, attempt, captured, clobbers).map(Made::Placed)
                 }
@@ -155,8 +155,8 @@ fn find_sources(service: &Service, task: &Task) -> Result<Vec<(String, PathBuf)>
     Shelf { folders: &folders, private: &private, epoch: task.epoch }.provide(recipe)
 }
 
-/// What the output took the place of, by the steps whose it is. A package of the final system is there to take the
-/// place of its temporary twin.
+/// What the output took the place of, by the steps whose it is. A system is there to replace the tools it was
+/// built with, so that what steps without a seed replace of stages before theirs is no news.
 fn clobbers(
     service: &Service,
     step: &StepId,
@@ -165,12 +165,12 @@ fn clobbers(
 ) -> Vec<Clobbers> {
     let stage = |step: &StepId| service.recipes.get(step).map(|recipe| recipe.stage);
     let own = stage(step);
-    let replaces = |of: &StepId| own.is_some_and(|own| !own.seeded()) && stage(of) < own;
+    let meant = |of: &StepId| own.is_some_and(|own| !own.seeded()) && stage(of) != own;
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let named = |found: &Clobber| {
         // Inputs are listed lowest layer first, layers are counted from the top.
         let of = inputs.iter().rev().nth(found.layer)?.0.clone();
-        if replaces(&of) {
+        if meant(&of) {
             return None;
         }
         let first = found.first.display().to_string().escape_debug().to_string();

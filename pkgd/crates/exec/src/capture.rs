@@ -46,7 +46,7 @@ enum Refusal {
 /// [`FailureClass::State`] a file or a layer below that cannot be read.
 pub fn capture(tree: &Path, task: &Task) -> Result<Captured, Failure> {
     let manifest = manifest(tree, task).map_err(|refusal| failure(&refusal))?;
-    // The seed's files are there to be replaced.
+    // Not the seed, whose files are there to be replaced.
     let clobbers = clobbers(tree, &manifest, &task.inputs);
     let clobbers = clobbers.map_err(|(path, e)| failure(&Refusal::Io(path, e)))?;
     Ok(Captured { tree: tree.to_owned(), manifest, clobbers })

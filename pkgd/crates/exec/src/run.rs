@@ -164,8 +164,8 @@ fn root_layers(
     if target.symlink_metadata().is_ok() {
         observer.discard(&target).map_err(|e| (target.clone(), e))?;
     }
-    let Flat::Tree { marked } = flatten(&task.inputs, task.seed.as_deref(), &target, task.epoch)?
-    else {
+    let seed = task.seed.as_deref();
+    let Flat::Tree { marked } = flatten(&task.inputs, seed, &target, task.epoch)? else {
         return Ok(unmerged);
     };
     let mut stack = vec![target];
@@ -174,9 +174,8 @@ fn root_layers(
         halve(&stack[0], &below).map_err(|e| (below.clone(), e))?;
         stack.push(below);
     }
-    let merged = stack.len();
     stack.extend(task.seed.clone());
-    let plain = own + if marked { 0 } else { merged };
+    let plain = if marked { own } else { stack.len() };
     Ok(RootLayers { layers: stack, plain })
 }
 

@@ -102,6 +102,12 @@ impl Stage {
         }
     }
 
+    /// The folder of an output of stage `input` that is `/` to the steps of this one: where there is no seed, what
+    /// was installed below a prefix has come to its place.
+    pub const fn root_of(self, input: Self) -> &'static str {
+        if self.seeded() { "/" } else { input.prefix() }
+    }
+
     /// Where the steps of this stage may install: the only place outside the build tree that the
     /// sandbox lets them write.
     pub const fn prefix(self) -> &'static str {

@@ -217,12 +217,12 @@ fn step(graph: &Graph<'_>, node: NodeIndex, position: &[usize], wanted: &HashSet
 /// Before all that, what was made without the seed lies above what was made on it, stage by stage: the final
 /// system takes the place of the temporary tools, however little of them a part of it was built with.
 fn layer_inputs(steps: &mut [Step], ranks: &[usize]) {
+    let later = |stage: Stage| (!stage.seeded()).then_some(stage);
+    let stages: Vec<_> = steps.iter().map(|step| later(step.stage)).collect();
     let mut depths = vec![0_usize; steps.len()];
     for at in 0..steps.len() {
         depths[at] = steps[at].inputs.iter().map(|input| depths[*input] + 1).max().unwrap_or(0);
-        let mut inputs = core::mem::take(&mut steps[at].inputs);
-        let later = |stage: Stage| (!stage.seeded()).then_some(stage);
-        inputs.sort_unstable_by_key(|i| (later(steps[*i].stage), depths[*i], ranks[*i]));
-        steps[at].inputs = inputs;
+        let place = |input: &usize| (stages[*input], depths[*input], ranks[*input]);
+        steps[at].inputs.sort_unstable_by_key(place);
     }
 }

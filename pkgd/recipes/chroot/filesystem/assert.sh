@@ -8,3 +8,4 @@ test "$(stat -c %a /var/tmp)" = 1777
 # The C library reads both files.
 test "$(id -un 0)" = root
 test "$(stat -c %G /var/log/lastlog)" = utmp
+test -d /usr/local/bin

@@ -34,8 +34,9 @@ impl RunningJob {
         let seed = service.seed.as_ref().ok().filter(|_| recipe.stage.seeded());
         // Inputs are listed lowest layer first, a root is described from the top.
         let trees = inputs.iter().rev().map(|(step, digest)| {
-            let below = service.recipes.get(step).map_or("/", |input| seen_as_root(recipe, input));
-            layout.output_tree(digest).join(below.trim_start_matches('/'))
+            let input = service.recipes.get(step);
+            let root = input.map_or("/", |input| recipe.stage.root_of(input.stage));
+            layout.output_tree(digest).join(root.trim_start_matches('/'))
         });
         // A second build says nothing about the test suites.
         let check = self.options.check && lane.second.is_none();
@@ -81,12 +82,6 @@ impl Lane {
         }
         scratch.into()
     }
-}
-
-/// The folder of an output of `input` that is the root to `recipe`: where there is no seed, what was installed
-/// below a prefix on one has come to its place.
-fn seen_as_root(recipe: &Recipe, input: &Recipe) -> &'static str {
-    if recipe.stage.seeded() { "/" } else { input.stage.prefix() }
 }
 
 /// Jobs of all steps together.
