@@ -16,6 +16,12 @@ use crate::{Error, Progress, Result};
 const FRESH: Duration = Duration::from_secs(24 * 3600);
 /// The Debian release our seed and sources are of.
 pub const SUITE: &str = "trixie";
+/// Releases whose source packages are looked at as well: a few files that [`SUITE`] lists cannot be had.
+/// The lock names exact versions, so nothing is taken from here that was not asked for.
+const MORE_SOURCES: [&str; 2] = ["bookworm", "forky"];
+
+/// Releases beside it that are asked for sources alone: some upstream versions that the recipes pin are theirs.
+const SOURCE_SUITES: [&str; 2] = ["bookworm", "forky"];
 
 /// A view of apt: which lists it reads.
 #[derive(Debug, Clone)]
@@ -39,7 +45,8 @@ impl Apt {
         Apt { options: Vec::new(), private: None }
     }
 
-    /// A view of [`SUITE`] on `mirror`, with binary and source packages, its state in `dir`.
+    /// A view of [`SUITE`] on `mirror`, with binary and source packages, and of the source packages of releases
+    /// beside it; its state in `dir`.
     pub fn private(dir: &Path, mirror: &Mirror) -> Result<Self> {
         for sub in ["etc/parts", "lists/partial", "cache/archives/partial"] {
             let path = dir.join(sub);
@@ -78,7 +85,7 @@ impl Apt {
         if age.is_some_and(|age| age < FRESH) {
             return Ok(());
         }
-        progress.step("apt: reading the package lists of Debian trixie");
+        progress.step("apt: reading the package lists of Debian");
         let run = self.run("apt-get")?.args(["-q", "update", "--error-on=any"]);
         match run.logged(log, "apt update", progress) {
             Err(error @ Error::CommandFailed { .. }) if age.is_none() => return Err(error),
@@ -139,9 +146,15 @@ fn source_list(mirror: &Mirror) -> String {
     let signed = format!("[signed-by={}]", mirror.keyring.display());
     let mut text = format!("deb {signed} {} {SUITE} main\n", mirror.main);
     text += &format!("deb-src {signed} {} {SUITE} main\n", mirror.main);
+    for suite in SOURCE_SUITES {
+        text += &format!("deb-src {signed} {} {suite} main\n", mirror.main);
+    }
     if let Some(security) = &mirror.security {
         text += &format!("deb {signed} {security} {SUITE}-security main\n");
         text += &format!("deb-src {signed} {security} {SUITE}-security main\n");
+    }
+    for suite in MORE_SOURCES {
+        text += &format!("deb-src {signed} {} {suite} main\n", mirror.main);
     }
     text
 }

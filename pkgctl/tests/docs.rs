@@ -6,7 +6,7 @@ use std::path::Path;
 
 use minos_pkgctl::exit::Exit;
 
-const ALL: [Exit; 15] = [
+const ALL: [Exit; 16] = [
     Exit::Ok,
     Exit::JobFailed,
     Exit::Usage,
@@ -21,6 +21,7 @@ const ALL: [Exit; 15] = [
     Exit::Conflict,
     Exit::Limit,
     Exit::Unsolvable,
+    Exit::Differs,
     Exit::Interrupted,
 ];
 

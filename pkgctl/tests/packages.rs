@@ -245,6 +245,18 @@ fn verbs_that_ask_first_do_it_with_yes() {
         ("rollback -y", vec![rollback(1), switch(6, false)]),
         ("rollback 2 --yes", vec![rollback(2), switch(5, false)]),
         ("rollback 2 -n", vec![rollback(2)]),
+        (
+            "image build --generation 3 --disk /dev/vdb --serial abc --efi /k.efi --size 2",
+            vec![Ask::Image(minos_proto::ImageWish {
+                generation: 3,
+                disk: "/dev/vdb".into(),
+                serial: Some("abc".into()),
+                bytes: 2 << 20,
+                efi: Some("/k.efi".into()),
+            })],
+        ),
+        ("boot 3", vec![Ask::Boot { generation: 3, tries: 0 }]),
+        ("boot 0 --once", vec![Ask::Boot { generation: 0, tries: 1 }]),
         ("cleanup -y", vec![collect(true), collect(false)]),
     ];
     for (line, want) in table {

@@ -1,6 +1,7 @@
 //! The few things pkgd asks of the machine itself.
 
 use std::fs;
+use std::path::Path;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -33,6 +34,21 @@ pub fn tell_ready() {
     if let Ok(mut file) = fs::OpenOptions::new().write(true).open(path) {
         // An init that does not listen is no reason not to serve.
         let _ = std::io::Write::write_all(&mut file, b"\n");
+    }
+}
+
+/// Makes the file system of the state as large as its disk has room for: an image may have been written to a larger disk.
+/// That takes a moment and holds nobody up; a state that cannot grow is still a state.
+pub fn grow_state(root: &Path) {
+    match minos_disk::grow(root) {
+        Ok(None) => {}
+        Ok(Some(grown)) => {
+            let (before, after) = (grown.before >> 20, grown.after >> 20);
+            eprintln!(
+                "pkgd: the state grew from {before} MiB to {after} MiB: its disk has the room"
+            );
+        }
+        Err(e) => eprintln!("pkgd: the state cannot grow to the size of its disk: {e}"),
     }
 }
 

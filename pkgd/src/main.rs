@@ -76,7 +76,7 @@ fn run(mut args: Args) -> Result<(), String> {
     };
     let mount_point = args.seed_mount();
     let store = Arc::new(store);
-    let packages = system::Packages::open(Arc::clone(&store), &now_ms)?;
+    let packages = system::Packages::open(Arc::clone(&store), &args, now_ms)?;
     let service = Arc::new(Service {
         store,
         packages,
@@ -130,6 +130,10 @@ fn serve(service: &Arc<Service>, inbox: std::sync::mpsc::Receiver<Command>) -> R
         eprintln!("pkgd: will not build: {refusal}");
     }
     host::tell_ready();
+    if service.args.appliance {
+        let root = service.args.root.clone();
+        thread::spawn(move || host::grow_state(&root));
+    }
     engine.unattended(control);
     engine.run();
     let _ = std::fs::remove_file(socket);

@@ -48,7 +48,11 @@ pub fn note(
 ) {
     let Some(recipe) = service.recipes.get(step) else { return };
     let layout = service.store.layout();
-    let written = read_inputs(layout, inputs).and_then(|manifests| {
+    let seen_as_root = |input: &StepId| match service.recipes.get(input) {
+        Some(input) if !recipe.stage.seeded() => input.stage.prefix().trim_matches('/'),
+        _ => "",
+    };
+    let written = read_inputs(layout, inputs, &seen_as_root).and_then(|manifests| {
         let note =
             Note { version: VERSION, recipe: print(recipe), inputs: count(&manifests, opened) };
         write(layout, step, &note)
@@ -58,18 +62,27 @@ pub fn note(
     }
 }
 
-/// Name and files of each dependency.
+/// Name and files of each dependency, as the step sees them.
 type Files = Vec<(StepId, BTreeSet<Vec<u8>>)>;
 
-fn read_inputs(layout: &Layout, inputs: &[(StepId, Digest)]) -> io::Result<Files> {
-    let files = |digest: &Digest| -> io::Result<BTreeSet<Vec<u8>>> {
+fn read_inputs(
+    layout: &Layout,
+    inputs: &[(StepId, Digest)],
+    root: &dyn Fn(&StepId) -> &'static str,
+) -> io::Result<Files> {
+    let files = |step: &StepId, digest: &Digest| -> io::Result<BTreeSet<Vec<u8>>> {
         let text = fs::read_to_string(layout.output_manifest(digest))?;
         let manifest = Manifest::parse(&text).map_err(io::Error::other)?;
         let file = |kind: &Kind| matches!(kind, Kind::File { .. } | Kind::Hardlink { .. });
         let entries = manifest.entries().iter().filter(|entry| file(&entry.kind));
-        Ok(entries.map(|entry| entry.path.clone()).collect())
+        let below = root(step).as_bytes();
+        let seen = |path: &[u8]| match below {
+            [] => Some(path.to_owned()),
+            _ => path.strip_prefix(below)?.strip_prefix(b"/").map(<[u8]>::to_owned),
+        };
+        Ok(entries.filter_map(|entry| seen(&entry.path)).collect())
     };
-    inputs.iter().map(|(step, digest)| Ok((step.clone(), files(digest)?))).collect()
+    inputs.iter().map(|(step, digest)| Ok((step.clone(), files(step, digest)?))).collect()
 }
 
 /// Which layer each opened file came from: the topmost that has it.

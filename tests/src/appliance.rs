@@ -121,6 +121,13 @@ impl Appliance {
         self
     }
 
+    /// A machine that boots this disk, from the SATA controller by UEFI firmware.
+    #[must_use]
+    pub fn on_disk(mut self, disk: &Path) -> Self {
+        self.whole_disk = Some(disk.to_owned());
+        self
+    }
+
     /// Replaces the state disk, or takes it out.
     #[must_use]
     pub fn state(mut self, change: impl FnOnce(Disk) -> Option<Disk>) -> Self {

@@ -22,21 +22,24 @@ const DRIVER: &str = "set +h; umask 022; mkdir -p /build/src /build/home; : > /r
                       for phase in $PHASES; do (cd /build/src; set -eo pipefail; . /recipe/$phase.sh) || exit 1; \
                       { echo $phase; times; } >> /recipe/times; done; rm -rf /build";
 
+/// Unpacks `seed` (a squashfs image) into the new folder `root`.
+///
+/// # Errors
+/// What failed.
+pub fn unpack(seed: &Path, root: &Path) -> Result<(), String> {
+    let mut command = Command::new("unsquashfs");
+    command.args(["-quiet", "-no-progress", "-d"]).args([root, seed]);
+    let unpacked = command.status().map_err(|e| format!("unsquashfs: {e}"))?;
+    if unpacked.success() { Ok(()) } else { Err(format!("{} cannot be unpacked", seed.display())) }
+}
+
 impl Bare {
     /// Unpacks `seed` (a squashfs image) into `root`.
     ///
     /// # Errors
     /// What failed.
     pub fn new(seed: &Path, root: &Path) -> Result<Self, String> {
-        let unpacked = Command::new("unsquashfs")
-            .arg("-quiet")
-            .arg("-no-progress")
-            .arg("-d")
-            .args([root, seed])
-            .status();
-        if !unpacked.map_err(|e| format!("unsquashfs: {e}"))?.success() {
-            return Err(format!("{} cannot be unpacked", seed.display()));
-        }
+        unpack(seed, root)?;
         let bare = Self { root: root.to_owned() };
         for (source, target) in [("/proc", "proc"), ("/dev", "dev")] {
             let point = bare.root.join(target);

@@ -22,6 +22,7 @@ pub const PATIENCE: Duration = Duration::from_secs(300);
 pub struct Root {
     dir: PathBuf,
     recipes: PathBuf,
+    seed: Option<PathBuf>,
     extra: Vec<String>,
     wrapper: Vec<OsString>,
     temporary: Option<tempfile::TempDir>,
@@ -47,10 +48,17 @@ impl Root {
         Self {
             dir: dir.to_owned(),
             recipes: recipes.to_owned(),
+            seed: None,
             extra: Vec::new(),
             wrapper: Vec::new(),
             temporary: None,
         }
+    }
+
+    /// Daemons started here build on this seed, not on the image of the tree.
+    pub fn on_seed(mut self, seed: &Path) -> Self {
+        self.seed = Some(seed.to_owned());
+        self
     }
 
     /// More arguments for every daemon started here.
@@ -76,7 +84,8 @@ impl Root {
         let mut command = Command::new(words.next().unwrap_or_default());
         command.args(words);
         command.arg("--root").arg(&self.dir).arg("--recipes").arg(&self.recipes);
-        command.arg("--seed").arg(artefacts::seed()).args(&self.extra);
+        let seed = self.seed.clone().unwrap_or_else(artefacts::seed);
+        command.arg("--seed").arg(seed).args(&self.extra);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

@@ -4,25 +4,24 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Length of the image in bytes; only what is written takes place.
-const LENGTH: u64 = 24 << 30;
-
 /// An image file and where it is mounted. Unmounted when it goes out of scope.
 #[derive(Debug)]
 pub struct Disk {
     image: PathBuf,
     place: PathBuf,
+    length: u64,
 }
 
 impl Disk {
-    /// Makes the image file and the folder; [`Disk::renew`] comes before the first use.
+    /// Makes the folder, for file systems of `length` bytes, of which only what is written takes place;
+    /// [`Disk::renew`] comes before the first use.
     ///
     /// # Errors
-    /// One of them cannot be made.
-    pub fn new(image: &Path, place: &Path) -> Result<Self, String> {
+    /// It cannot be made.
+    pub fn new(image: &Path, place: &Path, length: u64) -> Result<Self, String> {
         let on = |path: &Path, e: std::io::Error| format!("{}: {e}", path.display());
         fs::create_dir_all(place).map_err(|e| on(place, e))?;
-        Ok(Self { image: image.to_owned(), place: place.to_owned() })
+        Ok(Self { image: image.to_owned(), place: place.to_owned(), length })
     }
 
     /// An empty file system, mounted. It has an inode for every 8 KiB and does nothing in the background.
@@ -38,7 +37,7 @@ impl Disk {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(on(e)),
             _ => {}
         }
-        File::create_new(&self.image).and_then(|file| file.set_len(LENGTH)).map_err(on)?;
+        File::create_new(&self.image).and_then(|file| file.set_len(self.length)).map_err(on)?;
         let (image, place) = (self.image.display().to_string(), self.place.display().to_string());
         let made = ["-q", "-F", "-i", "8192", "-E", "nodiscard,lazy_itable_init=1", &image];
         call("mkfs.ext4", &made)?;

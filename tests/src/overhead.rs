@@ -7,7 +7,7 @@ use minos_model::StepId;
 use minos_proto::{Reply, Request};
 use minos_recipe::RecipeSet;
 
-use crate::bare::Bare;
+use crate::bare::{Bare, unpack};
 use crate::bench::{Figure, cost, median};
 use crate::{Root, artefacts};
 
@@ -30,7 +30,8 @@ impl Spent {
 
 /// CPU seconds of `step` and what it needs, under pkgd and bare. Both run at the same time, each with half
 /// of the cores: a neighbour, a warm cache or a throttled core then meets both alike, which one after
-/// the other it does not (the same build varies by 10 % on a shared machine). Where the time goes is
+/// the other it does not (the same build varies by 10 % on a shared machine). Both stand on the seed
+/// unpacked, as `qemu/up --host` has it: on the image every program started costs some 8 % more. Where the time goes is
 /// told on standard error.
 ///
 /// # Errors
@@ -41,10 +42,13 @@ pub fn overhead(step: &str, rounds: usize) -> Result<Figure, String> {
     let jobs = (std::thread::available_parallelism().map_or(1, usize::from) / 2).max(1);
     let order = needed(&set, &step);
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let seed = dir.path().join("seed");
+    unpack(&artefacts::seed(), &seed)?;
     for _ in 0..rounds {
         let (one, other) = std::thread::scope(|scope| {
             let peer = scope.spawn(|| bare_round(&set, &order, jobs));
-            let own = our_round(&order, jobs);
+            let own = our_round(&order, jobs, &seed);
             (own, peer.join().unwrap_or_else(|_| Err("the bare build panicked".into())))
         });
         let (one, other) = (one?, other?);
@@ -73,8 +77,8 @@ fn tell(ours: &Spent, bare: &Spent) {
     eprintln!("#   {:<10} {:.2} / {:.2}", "the rest", rest(ours), rest(bare));
 }
 
-fn our_round(order: &[StepId], jobs: usize) -> Result<Spent, String> {
-    let root = Root::new(&artefacts::recipes());
+fn our_round(order: &[StepId], jobs: usize, seed: &Path) -> Result<Spent, String> {
+    let root = Root::new(&artefacts::recipes()).on_seed(seed);
     let step = order.last().map(ToString::to_string).unwrap_or_default();
     let mut command = root.command();
     command.arg("--sources").arg(artefacts::sources()).args(["--jobs", &jobs.to_string()]);

@@ -13,6 +13,11 @@ use crate::meter::{self, Run};
 
 /// Packages of the comparison; each has 200 files.
 const PACKAGES: usize = 100;
+/// What [`Bench::growth`] takes on the disk for each time the packages: files of three versions, the objects and roots of
+/// them, and room to spare. In bytes.
+const SPACE: u64 = 2 << 30;
+/// The disk is made for as many times the packages at least: peers keep more than we do.
+const LEAST_SCALE: usize = 12;
 
 /// A peer: its script, how it is called in the table, and its verbs for each piece of work, in this order. A verb
 /// without work prepares the next.
@@ -87,13 +92,14 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// A comparison of so many rounds below `dir`, which is empty, stays the caller's to delete, and has place for 8 GB (for 20 GB, where
-    /// [`Bench::growth`] is to measure ten times the packages).
+    /// A comparison of so many rounds below `dir`, which is empty, stays the caller's to delete, and has place for 8 GB, or
+    /// for what [`Bench::growth`] takes, if that is to go up to `scale` times the packages.
     ///
     /// # Errors
-    /// The disk image cannot be made.
-    pub fn new(dir: &Path, rounds: usize) -> Result<Self, String> {
-        let disk = Disk::new(&dir.join("image"), &dir.join("roots"))?;
+    /// The folder cannot be made.
+    pub fn new(dir: &Path, rounds: usize, scale: usize) -> Result<Self, String> {
+        let length = SPACE.saturating_mul(scale.max(LEAST_SCALE) as u64);
+        let disk = Disk::new(&dir.join("image"), &dir.join("roots"), length)?;
         Ok(Self { dir: dir.to_owned(), rounds: rounds.max(1), samples: Samples::default(), disk })
     }
 
@@ -277,29 +283,43 @@ impl Bench {
         Ok(())
     }
 
-    /// W1 and W2 with 1, 10 and 1,000 packages, the last only with 20 GB of disk to spare.
+    /// W1, W2 and W4 with a hundredth, a tenth, ten times and a hundred times the packages, the last two as far as
+    /// `scale` goes and `free` bytes are enough.
     ///
     /// # Errors
     /// A program fails.
-    pub fn growth(&mut self, free: u64) -> Result<(), String> {
-        for packages in [1, 10, 1000] {
-            if packages == 1000 && free < 20 << 30 {
-                eprintln!("# left out: 1,000 packages take 20 GB");
+    pub fn growth(&mut self, free: u64, scale: usize) -> Result<(), String> {
+        for packages in [PACKAGES / 100, PACKAGES / 10] {
+            self.grown(packages, self.rounds)?;
+        }
+        for times in [10, 100].into_iter().filter(|times| *times <= scale) {
+            let needed = SPACE * times as u64;
+            if free < needed {
+                eprintln!(
+                    "# {times} times the packages are left out: they take {} GiB",
+                    needed >> 30
+                );
                 continue;
             }
-            let (dir, state) = (self.at(&format!("growth-{packages}")), self.at("roots/state"));
-            self.prepare(&["make", &dir, &packages.to_string()])?;
-            let name = |work| format!("{work}, {} files", packages * 200);
             // Once is enough for the many: it takes minutes.
-            for _ in 0..if packages == 1000 { 1 } else { self.rounds } {
-                self.disk.renew()?;
-                self.work(&name("W1.install"), &["install", &state, &dir, "1"])?;
-                self.work(&name("W2.update"), &["install", &state, &dir, "2"])?;
-                self.ours("package_bench", &["install", &state, &dir, "1"])?;
-                self.work(&name("W2.update-spare-root"), &["install", &state, &dir, "3"])?;
-            }
+            self.grown(PACKAGES * times, 1)?;
         }
         Ok(())
+    }
+
+    fn grown(&mut self, packages: usize, rounds: usize) -> Result<(), String> {
+        let (dir, state) = (self.at(&format!("growth-{packages}")), self.at("roots/state"));
+        self.prepare(&["make", &dir, &packages.to_string()])?;
+        let name = |work| format!("{work}, {} files", packages * 200);
+        for _ in 0..rounds {
+            self.disk.renew()?;
+            self.work(&name("W1.install"), &["install", &state, &dir, "1"])?;
+            self.work(&name("W4.verify"), &["verify", &state])?;
+            self.work(&name("W2.update"), &["install", &state, &dir, "2"])?;
+            self.ours("package_bench", &["install", &state, &dir, "1"])?;
+            self.work(&name("W2.update-spare-root"), &["install", &state, &dir, "3"])?;
+        }
+        std::fs::remove_dir_all(&dir).map_err(|e| format!("{dir}: {e}"))
     }
 }
 

@@ -22,10 +22,11 @@ const ALLOWED: &[(&str, &str)] = &[
     ("minos-unpack", "minos-model minos-package minos-sandbox minos-store nix serde"),
     ("minos-compare", "minos-model minos-sandbox elf serde"),
     ("minos-exec", "minos-model minos-sandbox nix"),
+    ("minos-disk", "gpt libc nix sha2 uuid"),
     (
         "minos-pkgd",
-        "minos-compare minos-exec minos-model minos-package minos-plan minos-proto minos-recipe minos-sandbox minos-solve \
-         minos-store minos-unpack argh nix postcard serde toml",
+        "minos-compare minos-disk minos-exec minos-model minos-package minos-plan minos-proto minos-recipe minos-sandbox \
+         minos-solve minos-store minos-unpack argh nix postcard serde toml",
     ),
     ("minos-pkgctl", "minos-model minos-proto argh nix serde serde_json"),
     ("minos-init", "minos-proto heapless libc nix"),
@@ -204,6 +205,7 @@ const SHELLS: &[(&str, &str)] = &[
         "inside the box: the script of a recipe, which is what it is there for",
     ),
     ("pkgd/src/doctor/mod.rs", "inside the box: a constant that asks for the versions of tools"),
+    ("pkgd/src/system/triggers/table.rs", "no shell: an option of mandb"),
     ("image/src/tool.rs", "tests of the runner, on the machine of who makes images"),
     ("qemu/src/process.rs", "tests of the launcher, on the machine of who starts it"),
     ("pkgd/crates/sandbox/src/meter.rs", "tests of the meter"),

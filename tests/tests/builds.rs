@@ -272,3 +272,53 @@ fn dependencies_that_no_step_opens_are_told_by_the_linter() {
     recipes.step("user", &["used", "below", "over"], &[("build", &without)]);
     assert!(complaints(&mut root.start()).is_empty(), "it was another recipe");
 }
+
+/// Writes a step of the stage `stage`, with a line for `[deps]`.
+fn staged(recipes: &Recipes, stage: &str, name: &str, deps: &str, install: &str) {
+    let toml = format!(
+        "schema = 1\nname = \"{name}\"\nversion = \"1.0\"\nstage = \"{stage}\"\norder = 1\n\
+         description = \"A step of a test\"\nlicense = \"MIT\"\n\n[deps]\nbuild = [{deps}]\n\n\
+         [phases]\ninstall = \"install.sh\"\n\n[group]\nnames = [\"{stage}\"]\n"
+    );
+    recipes.write(&format!("{stage}/{name}/recipe.toml"), &toml);
+    recipes.write(&format!("{stage}/{name}/install.sh"), install);
+}
+
+/// A shell and three tools of the seed, installed as the temporary tools are.
+const TOOLS: &str = r#"mkdir -p "$LFS"/usr/bin "$LFS"/usr/lib/x86_64-linux-gnu "$LFS/lib64" "$LFS/usr/share"
+ln -s usr/bin "$LFS/bin"
+ln -s usr/lib "$LFS/lib"
+tools="/usr/bin/bash /usr/bin/ls /usr/bin/mkdir /usr/bin/env"
+cp $tools "$LFS/usr/bin/"
+cp -L $(ldd $tools | grep -o '/lib/[^ ]*' | sort -u) "$LFS/usr/lib/x86_64-linux-gnu/"
+cp -L /lib64/ld-linux-x86-64.so.2 "$LFS/lib64/"
+echo temporary > "$LFS/usr/share/twin"
+"#;
+
+/// A part of the seed in a root of the final system would find its way into packages.
+#[test]
+fn from_the_chroot_on_a_root_is_made_of_outputs_alone() {
+    let recipes = Recipes::new();
+    staged(&recipes, "temporary", "tools", "", TOOLS);
+    staged(&recipes, "system", "twin", "\"@temporary\"", "echo final > /usr/share/twin\n");
+    let look = "mkdir /usr/share/seen\ncd /usr/share/seen\n\
+        ls / > root\nls /usr/bin > programs\nenv > environment\necho \"$(< /usr/share/twin)\" > twin\n";
+    staged(&recipes, "system", "look", "\"@temporary\", \"twin\"", look);
+    let root = Root::new(recipes.path());
+    let outcome = root.start().build("system/look");
+    assert_eq!(outcome.state, JobState::Done, "{outcome:?}");
+    let look = outcome.steps.iter().find(|s| s.step.to_string() == "look");
+    let tree = look.and_then(|s| s.output).expect("an output");
+    let seen = root.path().join(format!("outputs/{tree}/tree/usr/share/seen"));
+    let words = |name: &str| -> Vec<String> {
+        let text = fs::read_to_string(seen.join(name)).expect("what it saw");
+        text.split_whitespace().map(str::to_owned).collect()
+    };
+    let all = ["bin", "build", "dev", "lib", "lib64", "proc", "recipe", "run", "sys", "tmp", "usr"];
+    assert_eq!(words("root"), all);
+    assert_eq!(words("programs"), ["bash", "env", "ls", "mkdir"]);
+    assert_eq!(words("twin"), ["final"], "the system lies above the temporary tools");
+    let environment = words("environment");
+    assert!(environment.contains(&"PATH=/usr/bin:/usr/sbin".to_owned()), "{environment:?}");
+    assert!(!environment.iter().any(|v| v.contains("lfs") || v.contains("LFS")), "{environment:?}");
+}

@@ -312,7 +312,7 @@ fn the_package_table_of_a_recipe_counts() {
                  [package.owners]\n7 = \"runner\"\n[package.sysctl]\n\"kernel.panic\" = \"9\"\n\
                  [[package.directory]]\npath = \"/var/cache/runner\"\nmode = 0o700\nuser = \"runner\"\n\
                  [[package.link]]\npath = \"/usr/bin/run\"\ntarget = \"runner\"\n\
-                 [[package.service]]\nname = \"runner\"\nenable = true\n";
+                 [[package.service]]\nname = \"runner\"\nenable = false\n";
     let script = |port: u32| {
         format!(
             "mkdir -p /etc /var/lib/runner\nprintf 'name = x\\n\\n\\n\\nport = {port}\\n' > /etc/runner.conf\n\
@@ -332,7 +332,7 @@ fn the_package_table_of_a_recipe_counts() {
     let passwd = format!("runner:x:{owner}:");
     assert!(read("etc/passwd").starts_with(&passwd) && read("etc/group").starts_with("runner:x:"));
     assert_eq!(read("etc/sysctl.d/50-runner.conf"), "kernel.panic = 9\n");
-    assert_eq!(read("etc/minos/services.d/runner"), "runner enabled\n");
+    assert_eq!(read("etc/minos/services.d/runner"), "runner disabled\n");
     let cache = fs::metadata(current(&root).join("var/cache/runner")).unwrap();
     assert_eq!((cache.uid(), cache.mode() & 0o7777), (owner, 0o700));
     let link = fs::read_link(current(&root).join("usr/bin/run")).unwrap();

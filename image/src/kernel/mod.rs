@@ -108,3 +108,21 @@ pub fn check(layout: &Layout, config: &Path) -> Result<usize> {
     }
     Err(Error::ConfigLost { lost, config: config.to_path_buf() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The recipe of the kernel carries the symbols in its script, since a recipe's scripts are all a build sees.
+    #[test]
+    fn the_recipe_asks_for_the_same_symbols() {
+        let tree = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        let fragments = Wanted::read(&tree.join("kernel-config"), &FRAGMENTS).unwrap();
+        let path = tree.join("pkgd/recipes/boot/linux/configure.sh");
+        let script = fs::read_to_string(&path).unwrap();
+        let copy = script.split("<<'CONFIG'\n").nth(1).unwrap().split("\nCONFIG\n").next().unwrap();
+        let mut recipe = Wanted::default();
+        recipe.add(&path, copy).unwrap();
+        assert_eq!(recipe.text(), fragments.text());
+    }
+}

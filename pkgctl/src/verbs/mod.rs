@@ -29,7 +29,7 @@ mod watch;
 use packages::{care, change, look, sources, systems};
 
 /// All verbs, in the order in which `help` lists them.
-static VERBS: [&Spec; 50] = [
+static VERBS: [&Spec; 52] = [
     &status::STATUS,
     &plan::PLAN,
     &build::BUILD,
@@ -64,10 +64,12 @@ static VERBS: [&Spec; 50] = [
     &systems::GENERATIONS,
     &systems::SWITCH,
     &systems::ROLLBACK,
+    &systems::BOOT,
     &systems::DIFF,
     &systems::PIN,
     &systems::UNPIN,
     &systems::SYSROOT,
+    &systems::IMAGE,
     &sources::REPO,
     &sources::KEY,
     &sources::PACK,

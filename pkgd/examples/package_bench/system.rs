@@ -161,6 +161,11 @@ pub fn make_killed(state: &Path, mebibytes: u64) -> Done {
 
 /// Opens what a killed process left, up to the first answer.
 pub fn open(state: &Path) -> Done {
-    let work = || Ok(Store::open(state, clock(), Options::default())?.read()?.jobs(1)?);
-    measure("open", 1, work).map(drop)
+    // The store is closed behind the measure: pkgd never closes it.
+    measure("open", 1, || {
+        let store = Store::open(state, clock(), Options::default())?;
+        store.read()?.jobs(1)?;
+        Ok(store)
+    })
+    .map(drop)
 }

@@ -125,7 +125,7 @@ pub fn spawn(service: &Arc<Service>, start: Start, engine: &Sender<Command>) {
             })
             .and_then(|captured| match first {
                 None => {
-                    let clobbers = clobbers(&captured, &inputs);
+                    let clobbers = clobbers(&service, &step, &captured, &inputs);
                     listener.warn(&clobbers);
                     place(&service, attempt, captured, clobbers).map(Made::Placed)
                 }
@@ -155,12 +155,24 @@ fn find_sources(service: &Service, task: &Task) -> Result<Vec<(String, PathBuf)>
     Shelf { folders: &folders, private: &private, epoch: task.epoch }.provide(recipe)
 }
 
-/// What the output took the place of, by the steps whose it is.
-fn clobbers(captured: &Captured, inputs: &[(StepId, Digest)]) -> Vec<Clobbers> {
+/// What the output took the place of, by the steps whose it is. A package of the final system is there to take the
+/// place of its temporary twin.
+fn clobbers(
+    service: &Service,
+    step: &StepId,
+    captured: &Captured,
+    inputs: &[(StepId, Digest)],
+) -> Vec<Clobbers> {
+    let stage = |step: &StepId| service.recipes.get(step).map(|recipe| recipe.stage);
+    let own = stage(step);
+    let replaces = |of: &StepId| own.is_some_and(|own| !own.seeded()) && stage(of) < own;
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let named = |found: &Clobber| {
         // Inputs are listed lowest layer first, layers are counted from the top.
         let of = inputs.iter().rev().nth(found.layer)?.0.clone();
+        if replaces(&of) {
+            return None;
+        }
         let first = found.first.display().to_string().escape_debug().to_string();
         Some(Clobbers { of, paths: count(found.paths), same: count(found.same), first })
     };

@@ -17,6 +17,8 @@ use minos_store::{Accounts, Made, MadeNode, Plan, Staged, SystemError, Triggers}
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 
+use super::boot;
+
 /// The longest account file that is read, in bytes.
 const LONGEST: u64 = 1 << 20;
 
@@ -56,6 +58,10 @@ impl<T: Triggers> Triggers for Actions<T> {
         let mut made = work.made;
         made.extend(self.then.run(staged)?);
         Ok(made)
+    }
+
+    fn complete(&mut self, staged: &Staged<'_>) -> Result<Vec<Made>, String> {
+        boot::complete(&self.state_root.join(staged.root))
     }
 }
 

@@ -54,6 +54,7 @@ impl Asked<'_> {
             })
         });
         let applied = applied.map_err(|e| system_error(&e))?;
+        packages.boot_current(applied.generation)?;
         Ok(sheet(&applied))
     }
 }

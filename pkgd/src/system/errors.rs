@@ -11,7 +11,7 @@ use minos_store::SystemError;
 pub fn system_error(error: &SystemError) -> ErrorReport {
     let kind = match error {
         SystemError::NoGeneration { .. } | SystemError::NoPackage { .. } => ErrorKind::NotFound,
-        SystemError::Refused(_) => ErrorKind::Unsolvable,
+        SystemError::Refused(_) | SystemError::Boot { .. } => ErrorKind::Unsolvable,
         SystemError::Stale { .. } => ErrorKind::Conflict,
         SystemError::NoPlan { .. } => ErrorKind::Invalid,
         _ => ErrorKind::State,

@@ -1,7 +1,7 @@
 //! Small files of pkgd's own beside the database: written whole or not at all.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
@@ -39,6 +39,13 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>, ErrorReport> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(on_file("read", path, &e)),
     }
+}
+
+/// Bytes that nobody can guess.
+pub fn random<const N: usize>() -> Result<[u8; N], ErrorReport> {
+    let (path, mut bytes) = (Path::new("/dev/urandom"), [0; N]);
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut bytes));
+    read.map(|()| bytes).map_err(|e| on_file("read", path, &e))
 }
 
 /// The names in a folder, sorted; none where there is no folder. Names that are not UTF-8 are passed over.

@@ -22,7 +22,11 @@ impl Asked<'_> {
         let read = self.packages.store.read().map_err(|e| state_error(&e))?;
         let current = read.current_generation().map_err(|e| state_error(&e))?;
         let proven = read.last_proven().map_err(|e| state_error(&e))?;
-        let booted = self.packages.booted();
+        let machine = &self.packages.machine;
+        let (booted, next) = (machine.booted(), machine.pending().map(|next| next.generation));
+        // What init has written down since the last change is not in the store yet.
+        let proven = machine.record().map(|record| record.fallback).filter(|n| *n > 0).or(proven);
+        let failure = self.packages.failure()?;
         let realised = self.system()?.realised().map_err(|e| system_error(&e))?;
         let mut rows = Vec::new();
         for row in read.generations().map_err(|e| state_error(&e))?.into_iter().rev() {
@@ -31,7 +35,9 @@ impl Asked<'_> {
             let words = [
                 (is(current), "current"),
                 (is(booted), "booted"),
+                (is(next), "boots next"),
                 (is(proven), "proven"),
+                (is(failure.map(|failure| failure.generation)), "failed"),
                 (marks.pinned.is_some(), "pinned"),
                 (!realised.contains(&row.number), "to be made again"),
             ];
@@ -46,7 +52,9 @@ impl Asked<'_> {
             ]);
         }
         let columns = ["generation", "made", ">packages", "state", "note"];
-        Ok(Sheet::new("generations").fact("current", current).grid("generations", &columns, rows))
+        let sheet = Sheet::new("generations").fact("current", current);
+        let sheet = sheet.grid("generations", &columns, rows);
+        Ok(failure.into_iter().fold(sheet, |sheet, failure| sheet.note(failure.to_string())))
     }
 
     pub(super) fn switch(&self, generation: u64, dry_run: bool) -> Result<Sheet, ErrorReport> {
@@ -58,6 +66,7 @@ impl Asked<'_> {
         let (note, service) = (format!("switch {generation}"), self.service);
         let done = self.system()?.switch(generation, &note, self.by(), &|| service.now_ms());
         done.map_err(|e| system_error(&e))?;
+        self.packages.boot_current(generation)?;
         let sheet = Sheet::new("switched").fact("generation", generation);
         Ok(sheet.note(format!("generation {generation} is current")))
     }
@@ -105,7 +114,7 @@ impl Asked<'_> {
         self.row(number.ok_or_else(none)?)
     }
 
-    fn row(&self, number: u64) -> Result<GenerationRow, ErrorReport> {
+    pub(super) fn row(&self, number: u64) -> Result<GenerationRow, ErrorReport> {
         let read = self.packages.store.read().map_err(|e| state_error(&e))?;
         let row = read.generation(number).map_err(|e| state_error(&e))?;
         let none = || {

@@ -3,8 +3,6 @@
 //! `keys/ID.pub` is trusted, `keys/ID.revoked` is not and never will be again; both are files of minisign.
 //! `keys/machine.key` signs what this machine packs. It is made when it is first needed.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::PathBuf;
 
 use minos_package::keys::{PublicKey, TrustStore};
@@ -72,9 +70,7 @@ impl Keys {
             return SecretKey::from_file(&text).map_err(|e| on_file("use", &path, &e));
         }
         files::folder(&self.folder)?;
-        let mut seed = [0; 32];
-        let random = File::open("/dev/urandom").and_then(|mut f| f.read_exact(&mut seed));
-        random.map_err(|e| on_file("read", "/dev/urandom".as_ref(), &e))?;
+        let seed: [u8; 32] = files::random()?;
         let key = SecretKey::from_seed(&seed, "MinOS machine key");
         let key = key.map_err(|e| on_file("make", &path, &e))?;
         files::replace(&path, key.to_minisign().as_bytes(), 0o600)?;

@@ -7,12 +7,15 @@
 mod accounts;
 mod actions;
 mod apply;
+mod boot;
+mod boots;
 mod contents;
 mod database;
 mod errors;
 mod files;
 mod found;
 mod generations;
+mod image;
 mod keys;
 mod look;
 mod mounts;
@@ -33,8 +36,10 @@ use minos_proto::{ErrorKind, ErrorReport, PackageRequest, Progress, Reply, Sheet
 use minos_store::fs::RealFs;
 use minos_store::{Store, System, SystemOptions};
 
+use crate::config::Args;
 use crate::engine::Command;
 use crate::service::{Peer, Service, state_error};
+use boot::Machine;
 use errors::system_error;
 use keys::Keys;
 use plans::Plans;
@@ -55,6 +60,8 @@ pub struct Packages {
     plans: Plans,
     cache: Cache,
     change: Mutex<()>,
+    machine: Machine,
+    now: fn() -> u64,
 }
 
 impl Packages {
@@ -62,7 +69,7 @@ impl Packages {
     ///
     /// # Errors
     /// The state root cannot be opened, or an interrupted transaction cannot be ended; in words.
-    pub fn open(store: Arc<Store>, now: &dyn Fn() -> u64) -> Result<Self, String> {
+    pub fn open(store: Arc<Store>, args: &Args, now: fn() -> u64) -> Result<Self, String> {
         let root = store.layout().root().to_owned();
         let fs = RealFs::new(&root).map_err(|e| format!("{}: {e}", root.display()))?;
         let packages = Self {
@@ -72,11 +79,17 @@ impl Packages {
             plans: Plans::new(root.join("plans")),
             cache: Cache::default(),
             change: Mutex::new(()),
+            machine: Machine::new(&root, args.appliance),
+            now,
             store,
         };
-        let settled = packages.system().and_then(|s| s.settle(now).map_err(|e| system_error(&e)));
+        let settled = packages.system().and_then(|s| s.settle(&now).map_err(|e| system_error(&e)));
         settled.map_err(|e| e.to_string())?;
         sysroots::show_all(packages.store.layout().root());
+        // A pkgd that cannot follow (a full disk) is of more use than none: the next start tries again.
+        if let Err(e) = packages.follow(args.last_boot.as_deref(), &now) {
+            eprintln!("pkgd: what init wrote down of the last boot cannot be followed: {e}");
+        }
         Ok(packages)
     }
 
@@ -86,13 +99,8 @@ impl Packages {
     }
 
     fn system(&self) -> Result<System<'_>, ErrorReport> {
-        let options = SystemOptions { booted: self.booted(), ..SystemOptions::default() };
+        let options = SystemOptions { in_use: self.machine.in_use(), ..SystemOptions::default() };
         System::new(&self.store, &self.fs, options).map_err(|e| system_error(&e))
-    }
-
-    /// The generation the machine runs, as the starter of pkgd wrote it down.
-    fn booted(&self) -> Option<u64> {
-        std::fs::read_to_string(self.path(".booted")).ok()?.trim().parse().ok()
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -108,7 +116,10 @@ impl Packages {
                 "'pkgctl db rebuild' makes their rows anew; a change now would take them away",
             ));
         }
-        self.lock()
+        let changing = self.lock()?;
+        // What is proven since must not be taken for a root to build the next one on.
+        self.mark_proven(&self.now)?;
+        Ok(changing)
     }
 
     /// The database was lost or replaced, and the generations were not.
@@ -186,6 +197,8 @@ impl<'a> Asked<'a> {
             R::Repositories(change) => self.repositories(change),
             R::Database(task) => self.database(&task),
             R::Pack { targets } => self.pack(&targets),
+            R::Boot { generation, tries } => self.boot(generation, tries),
+            R::Image(wish) => self.image(&wish),
         }
     }
 

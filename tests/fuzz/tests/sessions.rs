@@ -137,8 +137,8 @@ macro_rules! sessions {
 }
 
 sessions! {
-    header signatures manifest frames package key scan version requirement output_manifest difference frame plan index recipe lock
-    recipe_index
+    header signatures manifest frames package repository key scan version requirement output_manifest difference frame plan
+    index recipe lock recipe_index
 }
 
 /// The heap is really counted: a test that measures nothing passes always.

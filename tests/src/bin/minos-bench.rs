@@ -36,6 +36,14 @@ struct Args {
     #[argh(option)]
     packages: Option<PathBuf>,
 
+    /// with --packages: only these parts of it, names with commas: packages, universe, daemon, growth
+    #[argh(option)]
+    parts: Option<String>,
+
+    /// with --packages: how many times the 100 packages growth goes up to: 1, 10 (the default) or 100
+    #[argh(option, default = "10")]
+    scale: usize,
+
     /// how often each comparison is made
     #[argh(option, default = "3")]
     rounds: usize,
@@ -95,14 +103,24 @@ fn run(args: &Args) -> Result<(), String> {
 /// The package manager beside its peers: a table of our figures with the best peer, then everybody's.
 fn package_manager(dir: &Path, args: &Args) -> Result<(), String> {
     let free = nix::sys::statvfs::statvfs(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
-    let mut bench = Bench::new(dir, args.rounds)?;
-    for line in bench.about()? {
-        eprintln!("# {line}");
-    }
+    let mut bench = Bench::new(dir, args.rounds, args.scale)?;
     let free = free.blocks_available() * free.fragment_size();
-    let parts = [bench.packages(), bench.universe(), bench.daemon(), bench.growth(free)];
+    let parts = args.parts.as_deref().unwrap_or("packages,universe,daemon,growth");
+    if parts != "growth" {
+        bench.about()?.iter().for_each(|line| eprintln!("# {line}"));
+    }
     // What was measured is shown, whatever another part met.
-    let failed: Vec<String> = parts.into_iter().filter_map(Result::err).collect();
+    let mut failed = Vec::new();
+    for part in parts.split(',') {
+        let done = match part {
+            "packages" => bench.packages(),
+            "universe" => bench.universe(),
+            "daemon" => bench.daemon(),
+            "growth" => bench.growth(free, args.scale),
+            _ => Err(format!("--parts: there is no part {part}")),
+        };
+        failed.extend(done.err());
+    }
     let samples = bench.samples();
     let figures = peers::rows().into_iter().filter_map(|row| samples.figure(&row));
     if args.json {

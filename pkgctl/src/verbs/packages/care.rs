@@ -17,6 +17,7 @@ pub static VERIFY: Spec = Spec {
     words: &[several("installed", "only this package; may be repeated")],
     flags: &[
         switch("--outputs", "only the outputs of builds"),
+        switch("--system", "only the installed packages"),
         switch("--quick", "kind, size, owner and mode only: contents are not read"),
         switch("--repair", "put back what the store has; what is lost is built again"),
     ],
@@ -88,7 +89,7 @@ fn verify(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
         return Err(given.wrong("--outputs knows no packages".into()));
     }
     let mut exit = Exit::Ok;
-    if names.is_empty() {
+    if names.is_empty() && !given.has("--system") {
         exit = outputs(context, repair)?;
     }
     if only_outputs {

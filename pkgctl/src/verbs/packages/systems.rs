@@ -1,7 +1,7 @@
 //! Verbs about generations and sysroots.
 
 use argh::FlagInfo;
-use minos_proto::{Field, PackageRequest};
+use minos_proto::{Field, ImageWish, PackageRequest};
 
 use super::change::{DRY_RUN, YES, consent};
 use super::flow::{confirm, look, show};
@@ -32,6 +32,36 @@ pub static ROLLBACK: Spec = Spec {
         "rollback",
         "Goes back to the generation before the current one. Shows what changes and asks first.",
     )
+};
+
+pub static BOOT: Spec = Spec {
+    more: "One that is not proven is tried up to three times; if it does not pass its checks, the machine goes back to \
+           the last proven one. 'switch' asks for its generation as well.",
+    words: &[one("generation", "its number; 0 is the initramfs itself")],
+    flags: &[switch("--once", "try it once only")],
+    run: Some(boot),
+    ..Spec::new("boot", "Boots a generation next time, whichever is current.")
+};
+
+pub static IMAGE: Spec =
+    Spec { verbs: &[&IMAGE_BUILD], ..Spec::new("image", "Makes disks that boot a generation.") };
+
+static IMAGE_BUILD: Spec = Spec {
+    more: "A file must not be there yet. A disk must not be in use, and is confirmed by its serial number, or by its name \
+           where it has none: all that is on it is lost.",
+    flags: &[
+        option("--generation", "n", "which generation"),
+        option("--disk", "path", "a new file, or a whole disk"),
+        option("--serial", "text", "the disk's serial number"),
+        option("--size", "mib", "length of a new file (default: what is needed)"),
+        option(
+            "--efi",
+            "file",
+            "a unified kernel image (default: /boot/minos.efi of the generation)",
+        ),
+    ],
+    run: Some(image),
+    ..Spec::new("build", "Makes a disk: kernel, and a state with that generation alone.")
 };
 
 pub static DIFF: Spec = Spec {
@@ -102,6 +132,33 @@ fn travel(
     let generation = generation.unsigned_abs();
     let go = PackageRequest::Switch { generation, dry_run: false };
     confirm(context, None, question, consent(given), go)
+}
+
+fn boot(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let tries = u8::from(given.has("--once"));
+    show(context, PackageRequest::Boot { generation: given.needed(0)?, tries })
+}
+
+fn image(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let need = |option: &str| {
+        given
+            .value(option)
+            .ok_or_else(|| given.wrong(["option '", option, "' is missing"].concat()))
+    };
+    let generation = given.parse("option '--generation'", need("--generation")?)?;
+    let wish = ImageWish {
+        generation,
+        disk: absolute(need("--disk")?),
+        serial: given.value("--serial").map(str::to_owned),
+        bytes: given.parsed::<u32>("--size")?.map_or(0, |mib| u64::from(mib) << 20),
+        efi: given.value("--efi").map(absolute),
+    };
+    show(context, PackageRequest::Image(wish))
+}
+
+/// A path as pkgd takes it, which knows nothing of where pkgctl was started.
+fn absolute(path: &str) -> String {
+    std::path::absolute(path).map_or_else(|_| path.to_owned(), |path| path.display().to_string())
 }
 
 fn diff(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {

@@ -158,7 +158,7 @@ fn archives_of_objects_differ_by_members() {
         fs::read(dir.path().join("lib.a")).unwrap()
     };
     let found =
-        look(b"lib.a", &archive(1, "rcU", "@1000000000"), &archive(1, "rcU", "@1000000060"));
+        look(b"lib.a", &archive(1, "rcSU", "@1000000000"), &archive(1, "rcSU", "@1000000060"));
     assert_eq!(found.kind, Kind::Archive);
     assert!(found.what.contains("time of f.o: 1000000000, then 1000000060"), "{}", found.what);
     let found = look(b"lib.a", &archive(1, "rcD", "@0"), &archive(2, "rcD", "@0"));

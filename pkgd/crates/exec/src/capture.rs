@@ -46,16 +46,15 @@ enum Refusal {
 /// [`FailureClass::State`] a file or a layer below that cannot be read.
 pub fn capture(tree: &Path, task: &Task) -> Result<Captured, Failure> {
     let manifest = manifest(tree, task).map_err(|refusal| failure(&refusal))?;
-    // The lowest layer is the seed, whose files are there to be replaced.
-    let inputs = task.layers.split_last().map_or(&[][..], |(_, inputs)| inputs);
-    let clobbers = clobbers(tree, &manifest, inputs);
+    // The seed's files are there to be replaced.
+    let clobbers = clobbers(tree, &manifest, &task.inputs);
     let clobbers = clobbers.map_err(|(path, e)| failure(&Refusal::Io(path, e)))?;
     Ok(Captured { tree: tree.to_owned(), manifest, clobbers })
 }
 
 fn manifest(tree: &Path, task: &Task) -> Result<Manifest, Refusal> {
     let open = |path: &Path| Dir::open(path).map_err(|e| Refusal::Io(path.to_owned(), e));
-    let lower = task.layers.iter().map(|layer| Ok((layer.as_path(), open(layer)?)));
+    let lower = task.layers().map(|layer| Ok((layer, open(layer)?)));
     let mut walk = Walk {
         task,
         lower: lower.collect::<Result<_, _>>()?,

@@ -20,7 +20,7 @@ const CHUNK: usize = 128 << 10;
 /// What an output took the place of in one of its inputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clobber {
-    /// The input: its place in [`crate::Task::layers`].
+    /// The input: its place in [`crate::Task::inputs`].
     pub layer: usize,
     /// How many paths.
     pub paths: usize,

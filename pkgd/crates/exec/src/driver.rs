@@ -36,13 +36,20 @@ pub fn command(phase: Phase) -> Vec<String> {
 /// Where a step that shares its jobs with others finds its tokens.
 pub const JOBSERVER: &str = "/run/jobserver";
 
-/// What is the same for every step.
-const FIXED: [(&str, &str); 13] = [
-    ("LC_ALL", "POSIX"),
+/// What is the same for every step on a seed.
+const SEEDED: [(&str, &str); 4] = [
     ("LFS", "/lfs"),
     ("LFS_TGT", "x86_64-lfs-linux-gnu"),
     ("PATH", "/lfs/tools/bin:/usr/bin:/usr/sbin:/bin:/sbin"),
     ("CONFIG_SITE", "/lfs/usr/share/config.site"),
+];
+
+/// What is the same for every step in a root of its own.
+const ALONE: [(&str, &str); 1] = [("PATH", "/usr/bin:/usr/sbin")];
+
+/// What is the same for every step.
+const FIXED: [(&str, &str); 9] = [
+    ("LC_ALL", "POSIX"),
     ("SRC_DIR", SOURCE_DIR),
     ("RECIPE_DIR", RECIPE_DIR),
     ("HOME", "/build/home"),
@@ -55,7 +62,9 @@ const FIXED: [(&str, &str); 13] = [
 
 /// The whole environment of a phase: nothing is inherited from pkgd.
 pub fn environment(task: &Task) -> Vec<(String, String)> {
-    let mut env: Vec<_> = FIXED.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let kind: &[_] = if task.seed.is_some() { &SEEDED } else { &ALONE };
+    let fixed = FIXED.iter().chain(kind);
+    let mut env: Vec<_> = fixed.map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let tokens = match &task.pool {
         Some(_) if task.jobs > 1 => format!(" --jobserver-auth=fifo:{JOBSERVER}"),
         _ => String::new(),
@@ -73,12 +82,13 @@ pub fn environment(task: &Task) -> Vec<(String, String)> {
 mod tests {
     use minos_model::Phase;
 
-    use super::{FIXED, command};
+    use super::{ALONE, FIXED, SEEDED, command};
 
     #[test]
     fn every_variable_stands_on_the_page_for_users() {
         let page = include_str!("../../../../docs/RECIPES.md");
-        for (name, _) in FIXED.iter().chain(&[("MAKEFLAGS", ""), ("SOURCE_DATE_EPOCH", "")]) {
+        let all = FIXED.iter().chain(&SEEDED).chain(&ALONE);
+        for (name, _) in all.chain(&[("MAKEFLAGS", ""), ("SOURCE_DATE_EPOCH", "")]) {
             let stands = page.contains(&format!("`{name}`")) || page.contains(&format!("`{name}="));
             assert!(stands, "{name}");
         }

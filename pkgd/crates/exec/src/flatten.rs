@@ -13,9 +13,12 @@ use std::path::{Path, PathBuf};
 
 use minos_sandbox::tree::{Dir, Kind, Stat};
 
-/// More entries than this are left to the overlay: linking them would cost a small step more than the
-/// overlay does. About 10 µs an entry.
+/// More entries than this on top of a seed are left to the overlay: linking them would cost a small step more
+/// than the overlay does. About 10 µs an entry.
 const MOST_ENTRIES: usize = 8_000;
+/// The same for a root without a seed. All its tools and headers would be looked up in dozens of layers, and
+/// its steps are long.
+const MOST_ENTRIES_ALONE: usize = 200_000;
 /// How overlayfs marks a directory that hides those below it.
 const OPAQUE: &str = "user.overlay.opaque";
 
@@ -32,13 +35,13 @@ pub enum Flat {
 }
 
 /// Merges `layers` (the topmost first) into the new directory `target`. `base` is the tree that will lie
-/// below: marks that hide nothing of it are left out. Directories get the time `epoch`.
+/// below, if any: marks that hide nothing of it are left out. Directories get the time `epoch`.
 ///
 /// # Errors
 /// The path below `target` and the system's error.
 pub fn flatten(
     layers: &[PathBuf],
-    base: &Path,
+    base: Option<&Path>,
     target: &Path,
     epoch: i64,
 ) -> Result<Flat, (PathBuf, io::Error)> {
@@ -46,9 +49,11 @@ pub fn flatten(
     let layers = layers.iter().map(open).collect::<Result<Vec<_>, _>>()?;
     let at = |e| (target.to_owned(), e);
     DirBuilder::new().mode(0o755).create(target).map_err(at)?;
-    let mut merge = Merge { epoch, left: MOST_ENTRIES, marked: false };
-    let (out, base) = (Dir::open(target).map_err(at)?, open(&base.to_owned())?);
-    match merge.directory(&layers, Some(&base), &out, target) {
+    let left = if base.is_some() { MOST_ENTRIES } else { MOST_ENTRIES_ALONE };
+    let mut merge = Merge { epoch, left, marked: false };
+    let out = Dir::open(target).map_err(at)?;
+    let base = base.map(|base| open(&base.to_owned())).transpose()?;
+    match merge.directory(&layers, base.as_ref(), &out, target) {
         Ok(()) => Ok(Flat::Tree { marked: merge.marked }),
         Err(Stop::Refused) => Ok(Flat::Refused),
         Err(Stop::Failed(path, e)) => Err((path, e)),

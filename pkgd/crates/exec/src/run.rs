@@ -154,25 +154,29 @@ fn root_layers(
     layers: &Layers,
     observer: &mut dyn Observer,
 ) -> Result<RootLayers, (PathBuf, io::Error)> {
-    let unmerged = RootLayers { layers: task.layers.clone(), plain: 1 };
-    let Some((seed, inputs)) = task.layers.split_last().filter(|(_, inputs)| !inputs.is_empty())
-    else {
+    // The seed is known to hold no marks, an output is not.
+    let own = usize::from(task.seed.is_some());
+    let unmerged = RootLayers { layers: task.layers().map(Path::to_owned).collect(), plain: own };
+    if task.inputs.is_empty() {
         return Ok(unmerged);
-    };
+    }
     let target = layers.inputs();
     if target.symlink_metadata().is_ok() {
         observer.discard(&target).map_err(|e| (target.clone(), e))?;
     }
-    let Flat::Tree { marked } = flatten(inputs, seed, &target, task.epoch)? else {
+    let Flat::Tree { marked } = flatten(&task.inputs, task.seed.as_deref(), &target, task.epoch)?
+    else {
         return Ok(unmerged);
     };
-    let mut stack = vec![target, seed.clone()];
+    let mut stack = vec![target];
     if task.variation.splits() {
         let below = layers.inputs_below();
         halve(&stack[0], &below).map_err(|e| (below.clone(), e))?;
-        stack.insert(1, below);
+        stack.push(below);
     }
-    let plain = if marked { 1 } else { stack.len() };
+    let merged = stack.len();
+    stack.extend(task.seed.clone());
+    let plain = own + if marked { 0 } else { merged };
     Ok(RootLayers { layers: stack, plain })
 }
 

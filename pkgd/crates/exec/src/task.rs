@@ -1,6 +1,6 @@
 //! What a step needs to run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -76,8 +76,11 @@ impl Cancel {
 pub struct Task {
     /// The step.
     pub step: StepId,
-    /// Lower layers of the root, top first: outputs of dependencies, then the seed.
-    pub layers: Vec<PathBuf>,
+    /// What the root is made of, top first: trees of the outputs it depends on.
+    pub inputs: Vec<PathBuf>,
+    /// The host tools below the inputs; `None` for a root that has nothing but them. The environment is that
+    /// of a cross build with a seed, that of the book's chroot without.
+    pub seed: Option<PathBuf>,
     /// The step's own scratch directory. It may hold checkpoints of an earlier attempt.
     pub scratch: PathBuf,
     /// Phases whose layers in `scratch` are complete: they are not run again.
@@ -113,4 +116,11 @@ pub struct Task {
     pub weak: bool,
     /// Ends the step when asked.
     pub cancel: Cancel,
+}
+
+impl Task {
+    /// The lower layers of the root, top first.
+    pub fn layers(&self) -> impl Iterator<Item = &Path> {
+        self.inputs.iter().chain(&self.seed).map(PathBuf::as_path)
+    }
 }

@@ -11,7 +11,8 @@ use minos_model::{Failure, FailureClass, Kind, Manifest, Xattr};
 fn task(layers: &[&Path], allowed: Allowed) -> Task {
     Task {
         step: "test".parse().unwrap(),
-        layers: layers.iter().map(|p| p.to_path_buf()).collect(),
+        inputs: layers.iter().map(|p| p.to_path_buf()).collect(),
+        seed: None,
         scratch: "/nowhere".into(),
         done: Vec::new(),
         scripts: Vec::new(),

@@ -120,7 +120,7 @@ proptest! {
         let layers: Vec<_> =
             layers.iter().enumerate().map(|(n, l)| make(format!("layer{n}"), l, true)).collect();
         let flat = dir.path().join("flat");
-        let marked = match flatten(&layers, &base, &flat, 1_000_000_000).unwrap() {
+        let marked = match flatten(&layers, Some(&base), &flat, 1_000_000_000).unwrap() {
             Flat::Tree { marked } => marked,
             Flat::Refused => panic!("refused"),
         };
@@ -134,6 +134,32 @@ proptest! {
             prop_assert_eq!(lines, Vec::<PathBuf>::new());
         }
     }
+}
+
+/// A root without a seed is this tree and nothing else: marks would have nothing to hide, and would be seen.
+#[test]
+fn without_a_base_no_mark_is_left_and_many_files_are_merged() {
+    let dir = tempfile::tempdir().unwrap();
+    let [upper, lower] = ["upper", "lower"].map(|name| dir.path().join(name));
+    let nodes = [('a', Node::Gone), ('b', Node::Dir { mode: 0o755, opaque: true, nodes: vec![] })];
+    let below = [('a', Node::File(1)), ('c', Node::File(3))];
+    let hidden = ('b', Node::Dir { mode: 0o755, opaque: false, nodes: below.to_vec() });
+    for (path, nodes) in [(&upper, &nodes[..]), (&lower, &[below[0].clone(), hidden][..])] {
+        fs::create_dir(path).unwrap();
+        write(path, nodes, true);
+    }
+    for n in 0..8_001 {
+        fs::write(lower.join(n.to_string()), "").unwrap();
+    }
+    let flat = dir.path().join("flat");
+    let made = flatten(&[upper.clone(), lower.clone()], None, &flat, 0).unwrap();
+    assert_eq!(made, Flat::Tree { marked: false });
+    let mut marks = Vec::new();
+    special_nodes(&flat, &mut marks);
+    assert_eq!(marks, Vec::<PathBuf>::new());
+    let mut lines = Vec::new();
+    listing(&flat, "", &mut lines);
+    assert_eq!(lines, shown(dir.path(), &[upper, lower]));
 }
 
 /// Nodes that are neither file, directory nor link.
@@ -157,7 +183,7 @@ fn files_are_links_and_directories_have_the_time_given() {
     fs::create_dir(&base).unwrap();
     fs::write(layer.join("sub/file"), "x").unwrap();
     let flat = dir.path().join("flat");
-    let made = flatten(std::slice::from_ref(&layer), &base, &flat, 1_000_000_000).unwrap();
+    let made = flatten(std::slice::from_ref(&layer), Some(&base), &flat, 1_000_000_000).unwrap();
     assert_eq!(made, Flat::Tree { marked: false });
     let ino = |path: &Path| fs::metadata(path).unwrap().ino();
     assert_eq!(ino(&flat.join("sub/file")), ino(&layer.join("sub/file")));
@@ -173,6 +199,6 @@ fn too_large_a_set_is_left_to_the_overlay() {
     for n in 0..8_001 {
         fs::write(layer.join(n.to_string()), "").unwrap();
     }
-    let made = flatten(&[layer], &base, &dir.path().join("flat"), 0).unwrap();
+    let made = flatten(&[layer], Some(&base), &dir.path().join("flat"), 0).unwrap();
     assert_eq!(made, Flat::Refused);
 }

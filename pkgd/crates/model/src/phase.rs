@@ -76,6 +76,10 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// All stages, as the book goes through them.
+    pub const ALL: [Self; 6] =
+        [Self::Cross, Self::Temporary, Self::Chroot, Self::System, Self::Boot, Self::Demo];
+
     /// The name used in recipes and folders.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -85,6 +89,16 @@ impl Stage {
             Self::System => "system",
             Self::Boot => "boot",
             Self::Demo => "demo",
+        }
+    }
+
+    /// Whether the root of its steps stands on the seed, the host tools that build the first own tools. From
+    /// the chapter of the chroot on there is nothing in a root but outputs, those of stages before it shown
+    /// with their prefix as `/`.
+    pub const fn seeded(self) -> bool {
+        match self {
+            Self::Cross | Self::Temporary | Self::Demo => true,
+            Self::Chroot | Self::System | Self::Boot => false,
         }
     }
 

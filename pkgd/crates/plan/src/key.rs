@@ -15,7 +15,7 @@ const DOMAIN: &[u8] = b"minos.task-key.2";
 /// What all steps of a build share and depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct World {
-    /// Digest of the seed: the host tools at the bottom of every root.
+    /// Digest of the seed: the host tools at the bottom of the roots that stand on one.
     pub seed: Digest,
     /// Version of all that the executor does to a step: mounts, fixed environment, user, limits.
     /// To be raised whenever any of it changes.
@@ -39,7 +39,7 @@ pub struct KeyParts {
     pub sources: Vec<(String, Digest)>,
     /// Inputs in the order of their layers, with the digests of their outputs.
     pub inputs: Vec<(StepId, Digest)>,
-    /// Digest of the seed.
+    /// Digest of the seed; zeros for a step whose root does not stand on it.
     pub seed: Digest,
     /// Version of the sandbox.
     pub sandbox_version: u32,
@@ -115,6 +115,7 @@ pub struct Fingerprints(BTreeMap<StepId, Fingerprint>);
 
 #[derive(Debug, Clone)]
 struct Fingerprint {
+    seeded: bool,
     fields: Digest,
     scripts: Vec<(Phase, Digest)>,
     sources: Vec<(String, Digest)>,
@@ -124,6 +125,7 @@ impl Fingerprint {
     fn of(recipe: &Recipe) -> Self {
         let scripts = recipe.phases().into_iter();
         Self {
+            seeded: recipe.stage.seeded(),
             fields: Digest::of(&recipe.canonical()),
             scripts: scripts.map(|(phase, text)| (phase, Digest::of(text.as_bytes()))).collect(),
             sources: recipe.sources.iter().map(|s| (s.file.clone(), s.sha256)).collect(),
@@ -131,8 +133,10 @@ impl Fingerprint {
     }
 
     fn parts(self, inputs: Vec<(StepId, Digest)>, world: &World) -> KeyParts {
-        let Self { fields, scripts, sources } = self;
+        let Self { seeded, fields, scripts, sources } = self;
         let World { seed, sandbox_version, cpu, epoch } = world.clone();
+        // Who does not see the seed is not built anew for another one.
+        let seed = if seeded { seed } else { Digest::from_bytes([0; 32]) };
         KeyParts {
             schema: SCHEMA,
             fields,

@@ -43,6 +43,19 @@ pub struct Plan {
 /// Points from a dependency to its dependants.
 type Graph<'a> = DiGraph<&'a Recipe, ()>;
 
+/// Of each node its place by book order and then name. Names are compared for this once and not again.
+struct Ranks(Vec<usize>);
+
+impl Ranks {
+    fn of(graph: &Graph<'_>) -> Self {
+        let mut nodes: Vec<NodeIndex> = graph.node_indices().collect();
+        nodes.sort_unstable_by_key(|node| (graph[*node].order, &graph[*node].id));
+        let mut ranks = vec![0; nodes.len()];
+        nodes.iter().enumerate().for_each(|(rank, node)| ranks[node.index()] = rank);
+        Self(ranks)
+    }
+}
+
 impl Plan {
     /// The plan for `target`, as [`RecipeSet::resolve`] understands it.
     ///
@@ -58,7 +71,8 @@ impl Plan {
     /// A missing dependency, circles.
     pub fn new(set: &RecipeSet, wanted: &[StepId]) -> Result<Self, PlanError> {
         let graph = closure(set, wanted)?;
-        let order = book_order(&graph);
+        let ranks = Ranks::of(&graph);
+        let order = book_order(&graph, &ranks);
         if order.len() < graph.node_count() {
             return Err(PlanError::Cycles(cycles(set, &graph)));
         }
@@ -69,7 +83,8 @@ impl Plan {
         let wanted: HashSet<&StepId> = wanted.iter().collect();
         let mut steps: Vec<Step> =
             order.iter().map(|node| step(&graph, *node, &position, &wanted)).collect();
-        layer_inputs(&mut steps);
+        let ranks: Vec<usize> = order.iter().map(|node| ranks.0[node.index()]).collect();
+        layer_inputs(&mut steps, &ranks);
         let positions = steps.iter().enumerate().map(|(at, s)| (s.id.clone(), at)).collect();
         Ok(Self { steps, positions })
     }
@@ -147,14 +162,14 @@ fn missing(set: &RecipeSet, step: &StepId, needed_by: Option<&StepId>) -> PlanEr
 /// Kahn's algorithm with a heap in place of his queue, so that of all ready steps the first by book
 /// order and name goes next. petgraph's `toposort` would respect the edges too, but its order among
 /// equals depends on how the graph was put together. Shorter than the graph when there are circles.
-fn book_order(graph: &Graph<'_>) -> Vec<NodeIndex> {
+fn book_order(graph: &Graph<'_>, ranks: &Ranks) -> Vec<NodeIndex> {
     let mut waits: Vec<usize> =
         graph.node_indices().map(|node| graph.neighbors_directed(node, Incoming).count()).collect();
-    let entry = |node: NodeIndex| Reverse((graph[node].order, &graph[node].id, node));
+    let entry = |node: NodeIndex| Reverse((ranks.0[node.index()], node));
     let mut ready: BinaryHeap<_> =
         graph.node_indices().filter(|node| waits[node.index()] == 0).map(entry).collect();
     let mut order = Vec::with_capacity(graph.node_count());
-    while let Some(Reverse((_, _, node))) = ready.pop() {
+    while let Some(Reverse((_, node))) = ready.pop() {
         order.push(node);
         for next in graph.neighbors_directed(node, Outgoing) {
             waits[next.index()] -= 1;
@@ -196,14 +211,18 @@ fn step(graph: &Graph<'_>, node: NodeIndex, position: &[usize], wanted: &HashSet
 
 /// Sorts the inputs of every step by depth (the longest chain below them), then book order, then
 /// name. What depends on another lies above it, and the target has no say in it, unlike in the
-/// position: the same step has the same root, and so the same key, in every plan.
-fn layer_inputs(steps: &mut [Step]) {
+/// position: the same step has the same root, and so the same key, in every plan. `ranks` has the place of
+/// each step by book order and name.
+///
+/// Before all that, what was made without the seed lies above what was made on it, stage by stage: the final
+/// system takes the place of the temporary tools, however little of them a part of it was built with.
+fn layer_inputs(steps: &mut [Step], ranks: &[usize]) {
     let mut depths = vec![0_usize; steps.len()];
     for at in 0..steps.len() {
         depths[at] = steps[at].inputs.iter().map(|input| depths[*input] + 1).max().unwrap_or(0);
         let mut inputs = core::mem::take(&mut steps[at].inputs);
-        let rank = |i: &usize| (depths[*i], steps[*i].order, &steps[*i].id);
-        inputs.sort_by(|a, b| rank(a).cmp(&rank(b)));
+        let later = |stage: Stage| (!stage.seeded()).then_some(stage);
+        inputs.sort_unstable_by_key(|i| (later(steps[*i].stage), depths[*i], ranks[*i]));
         steps[at].inputs = inputs;
     }
 }

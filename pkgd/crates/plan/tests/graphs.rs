@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use common::{id, recipe, set};
-use minos_model::StepId;
+use minos_model::{Stage, StepId};
 use minos_plan::{Estimates, Plan, PlanError, Queue, Weights};
 use minos_recipe::{Recipe, RecipeSet};
 use proptest::prelude::{Strategy, any, prop, prop_assert, prop_assert_eq, proptest};
@@ -256,4 +256,27 @@ fn times_come_from_history_then_from_the_book() {
     assert_eq!(times(&known), [2000, 4000, 750, 7]);
     let weights = Weights::new(&plan, &known, |at| at == 1);
     assert_eq!((weights.expected_ms(1), weights.critical_ms()), (0, 2750), "b is cached");
+}
+
+/// `sed` of the final system needs little and so lies low in the graph, lower than a late temporary tool:
+/// by depth alone, that tool's files would hide those of the system.
+#[test]
+fn the_final_system_lies_above_the_temporary_tools_however_shallow_it_is() {
+    let stages = [("bash", Stage::Temporary), ("perl", Stage::Chroot), ("sed", Stage::System)];
+    let mut recipes = vec![
+        recipe("glibc", 505, 1, &[]),
+        recipe("bash", 604, 1, &["glibc"]),
+        recipe("late", 618, 1, &["bash"]),
+        recipe("perl", 709, 1, &["late"]),
+        recipe("sed", 831, 1, &["glibc"]),
+        recipe("grep", 835, 1, &["sed", "perl", "late", "glibc", "bash"]),
+    ];
+    for recipe in &mut recipes {
+        let own = stages.iter().find(|(name, _)| recipe.id == id(name));
+        recipe.stage = own.map_or(Stage::Temporary, |(_, stage)| *stage);
+    }
+    let plan = Plan::for_target(&set(recipes), "grep").unwrap();
+    let grep = &plan.steps()[plan.position(&id("grep")).unwrap()];
+    let layers: Vec<_> = grep.inputs.iter().map(|at| plan.steps()[*at].id.to_string()).collect();
+    assert_eq!(layers, ["glibc", "bash", "late", "perl", "sed"]);
 }

@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{id, recipe, set, world};
-use minos_model::{Digest, Phase, StepId};
+use minos_model::{Digest, Phase, Stage, StepId};
 use minos_plan::{Change, Fingerprints, KeyParts, Outlook, Plan, World, outlook};
 use minos_recipe::{Recipe, Role, Script, Source};
 use proptest::prelude::{any, prop, prop_assert_eq, proptest};
@@ -102,6 +102,19 @@ fn inputs_and_world_change_the_key_and_are_named() {
         assert_ne!(new.key(), base().key(), "{want}");
         assert_eq!(new.changes(&base()), [want]);
     }
+}
+
+/// From the chroot on nothing of the seed is seen: the same packages come from whatever seed.
+#[test]
+fn the_seed_is_in_the_keys_of_steps_that_stand_on_it_alone() {
+    let other = World { seed: Digest::of(b"another"), ..world() };
+    for stage in Stage::ALL {
+        let recipe = Recipe { stage, ..sample() };
+        let [one, two] = [world(), other.clone()].map(|world| parts(&recipe, &inputs(), &world));
+        assert_eq!(one.key() == two.key(), !stage.seeded(), "{stage}");
+    }
+    let unseeded = Stage::ALL.into_iter().filter(|stage| !stage.seeded());
+    assert!(unseeded.eq([Stage::Chroot, Stage::System, Stage::Boot]));
 }
 
 #[test]

@@ -27,7 +27,8 @@ pub use control::{ErrorKind, ErrorReport, Hello, Role, Welcome};
 pub use event::{Clobbers, Event, EventBody, Recorded, RunningStep, Verdict};
 pub use frame::{Frame, FrameError, Tag};
 pub use packages::{
-    DatabaseTask, KeyChange, Listing, PackageRequest, Progress, Proposal, RepositoryChange, Wish,
+    DatabaseTask, ImageWish, KeyChange, Listing, PackageRequest, Progress, Proposal,
+    RepositoryChange, Wish,
 };
 pub use report::{
     Attempt, AuditLine, Check, CheckState, JobReport, LintReport, Loss, PlanReport, PlanStep,

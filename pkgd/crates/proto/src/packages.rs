@@ -101,6 +101,21 @@ pub enum DatabaseTask {
     Rebuild,
 }
 
+/// A disk that boots a generation.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageWish {
+    /// The generation.
+    pub generation: u64,
+    /// Where: a file that is not there yet, or a whole disk. An absolute path of the machine that pkgd runs on.
+    pub disk: String,
+    /// The serial number of the disk, or its name where the kernel knows none: what is on it will be lost.
+    pub serial: Option<String>,
+    /// Length of a new file in bytes; 0 is what is needed.
+    pub bytes: u64,
+    /// A unified kernel image; by default `/boot/minos.efi` of the generation.
+    pub efi: Option<String>,
+}
+
 /// One request to the package manager. All but `Propose` are answered with a sheet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PackageRequest {
@@ -242,6 +257,15 @@ pub enum PackageRequest {
         /// Steps, groups or `STAGE/NAME`, as for a build.
         targets: Vec<String>,
     },
+    /// Boots a generation next time, whichever is current. On an appliance only.
+    Boot {
+        /// Its number; 0 is the initramfs itself.
+        generation: u64,
+        /// How often it may be tried when it is not proven; 0 is the usual number.
+        tries: u8,
+    },
+    /// Makes a disk that boots a generation, with a state of its own. Progress comes before the reply.
+    Image(ImageWish),
 }
 
 impl PackageRequest {
@@ -249,6 +273,8 @@ impl PackageRequest {
     pub const fn changes(&self) -> bool {
         match self {
             Self::Apply { .. }
+            | Self::Boot { .. }
+            | Self::Image(_)
             | Self::Pin { .. }
             | Self::Keys(Some(_))
             | Self::Repositories(Some(_))

@@ -1,9 +1,10 @@
 //! `recipe.toml` as written, before scripts are read and sources looked up.
 
+use core::str::FromStr;
 use std::collections::BTreeMap;
 
-use minos_model::{Name, Phase, Stage, StepId};
-use serde::Deserialize;
+use minos_model::{Name, NameError, Phase, Stage, StepId};
+use serde::{Deserialize, Deserializer, de};
 use toml::Spanned;
 
 use crate::error::{self, ParseError};
@@ -89,7 +90,31 @@ pub(crate) struct DraftSource {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Deps {
     #[serde(default)]
-    pub build: Vec<Spanned<StepId>>,
+    pub build: Vec<Spanned<Dep>>,
+}
+
+/// An entry of `[deps] build`: a step, or `@name` for all steps of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Dep {
+    Step(StepId),
+    Group(Name),
+}
+
+impl FromStr for Dep {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Ok(match text.strip_prefix('@') {
+            Some(group) => Self::Group(group.parse()?),
+            None => Self::Step(text.parse()?),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Dep {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d)?.parse().map_err(de::Error::custom)
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use minos_model::{Phase, StepId, Version};
+use minos_model::{Name, Phase, StepId, Version};
 use toml::Spanned;
 
-use crate::draft::{Draft, DraftInstall, DraftNeeds, DraftSource};
+use crate::draft::{Dep, Draft, DraftInstall, DraftNeeds, DraftSource};
 use crate::error::line_of;
 use crate::lint::{Lint, Rule};
 use crate::lock::SourcesLock;
@@ -48,6 +48,8 @@ pub(crate) struct Resolver<'a> {
     pub lock: Option<&'a SourcesLock>,
     /// The findings.
     pub lints: Vec<Lint>,
+    /// The groups it depends on, with their lines: who is in them is known when all recipes are read.
+    pub groups: Vec<(Name, u32)>,
 }
 
 impl Resolver<'_> {
@@ -65,6 +67,7 @@ impl Resolver<'_> {
         let needs = self.needs(&draft);
         let install = self.install(&draft);
         self.licence(&draft);
+        self.root(&draft);
         let package = draft.package.package().unwrap_or_else(|message| {
             let hint = "the numbers are those that files have in the step's output";
             self.say::<()>(Rule::BadValue, None, message, hint);
@@ -171,10 +174,18 @@ impl Resolver<'_> {
         }
     }
 
-    fn deps(&mut self, id: &StepId, deps: &[Spanned<StepId>]) -> Vec<StepId> {
+    fn deps(&mut self, id: &StepId, deps: &[Spanned<Dep>]) -> Vec<StepId> {
         let mut build = Vec::with_capacity(deps.len());
         for dep in deps {
-            if dep.get_ref() == id {
+            let step = match dep.get_ref() {
+                Dep::Step(step) => step,
+                Dep::Group(group) => {
+                    let line = line_of(self.text, dep.span().start);
+                    self.groups.push((group.clone(), line));
+                    continue;
+                }
+            };
+            if step == id {
                 let message = format!("{id} depends on itself");
                 self.say(
                     Rule::SelfDependency,
@@ -182,11 +193,11 @@ impl Resolver<'_> {
                     message,
                     "remove it, or name another pass",
                 );
-            } else if build.contains(dep.get_ref()) {
-                let message = format!("dependency '{}' is listed twice", dep.get_ref());
+            } else if build.contains(step) {
+                let message = format!("dependency '{step}' is listed twice");
                 self.say(Rule::DuplicateDependency, Some(dep), message, "remove one of the two");
             } else {
-                build.push(dep.get_ref().clone());
+                build.push(step.clone());
             }
         }
         build.sort();
@@ -269,6 +280,17 @@ impl Resolver<'_> {
             prefix: prefix.as_ref().map_or_else(|| allowed.to_owned(), |p| p.get_ref().clone()),
             setuid: texts(setuid),
             xattrs: texts(xattrs),
+        }
+    }
+
+    /// Without a seed, somebody has to bring the shell.
+    fn root(&mut self, draft: &Draft) {
+        let stage = draft.stage.get_ref();
+        if !stage.seeded() && draft.deps.build.is_empty() {
+            let message =
+                format!("a step of stage {stage} has no seed below it, and no dependencies");
+            let hint = "name what its root is made of in [deps] build";
+            self.say(Rule::BadValue, Some(&draft.stage), message, hint);
         }
     }
 

@@ -3,7 +3,7 @@
 use core::fmt;
 use std::collections::{BTreeMap, BTreeSet};
 
-use minos_model::{Stage, StepId};
+use minos_model::{Name, Stage, StepId};
 
 use crate::lint::{Lint, Rule, graph, package, script};
 use crate::lock::SourcesLock;
@@ -149,11 +149,14 @@ impl RecipeSet {
         let mut lints = Vec::new();
         let lock = read_lock(files, &mut lints);
         let mut set = Self::default();
+        let mut wanted = Vec::new();
         for folder in folders(files) {
-            if let Some(recipe) = read_recipe(files, &folder, lock.as_ref(), &mut lints) {
+            if let Some((recipe, groups)) = read_recipe(files, &folder, lock.as_ref(), &mut lints) {
+                wanted.push((recipe.id.clone(), groups));
                 set.add(recipe, &mut lints);
             }
         }
+        set.expand(&wanted, &mut lints);
         lints.extend(graph::check(&set.recipes));
         set.lock = lock.unwrap_or_default();
         set.unused_sources(&mut lints);
@@ -169,6 +172,39 @@ impl RecipeSet {
             lints.push(Lint::new(Rule::DuplicateStep, &file, None, message, hint));
         } else {
             self.recipes.insert(recipe.id.clone(), recipe);
+        }
+    }
+
+    /// Puts the members of the groups that steps depend on in the place of the groups.
+    fn expand(&mut self, wanted: &[(StepId, Vec<(Name, u32)>)], lints: &mut Vec<Lint>) {
+        let groups = self.groups();
+        for (id, names) in wanted {
+            let Some(recipe) = self.recipes.get_mut(id) else { continue };
+            for (name, line) in names {
+                let mut say = |rule, message, hint: &str| {
+                    let file = format!("{}/recipe.toml", recipe.folder);
+                    lints.push(Lint::new(rule, &file, Some(*line), message, hint));
+                };
+                let key = format!("{}/{name}", space(recipe.stage));
+                let Some(members) = groups.get(&key) else {
+                    let message = format!("{id} depends on '@{name}', and no step is in {key}");
+                    let hint = "'@' names a group: the '[group] names' of its members";
+                    say(Rule::UnknownDependency, message, hint);
+                    continue;
+                };
+                if members.contains(id) {
+                    let message = format!("{id} is in the group '@{name}' that it depends on");
+                    say(Rule::SelfDependency, message, "name the steps it needs one by one");
+                    continue;
+                }
+                if let Some(twice) = members.iter().find(|step| recipe.build.contains(step)) {
+                    let message = format!("dependency '{twice}' is in '@{name}' too");
+                    say(Rule::DuplicateDependency, message, "remove one of the two");
+                }
+                recipe.build.extend(members.iter().cloned());
+                recipe.build.sort();
+                recipe.build.dedup();
+            }
         }
     }
 
@@ -214,12 +250,13 @@ fn folders(files: &BTreeMap<String, Vec<u8>>) -> BTreeSet<String> {
     files.keys().filter_map(folder).collect()
 }
 
+/// The recipe of a folder, and the groups it depends on, with their lines.
 fn read_recipe(
     files: &BTreeMap<String, Vec<u8>>,
     folder: &str,
     lock: Option<&SourcesLock>,
     lints: &mut Vec<Lint>,
-) -> Option<Recipe> {
+) -> Option<(Recipe, Vec<(Name, u32)>)> {
     let file = format!("{folder}/recipe.toml");
     let Some(bytes) = files.get(&file) else {
         let message = format!("folder {folder} has no recipe.toml");
@@ -230,16 +267,24 @@ fn read_recipe(
     lints.extend(script::check_toml(&file, text));
     let draft = Draft::parse(&file, text).map_err(|error| lints.push(parse_lint(error))).ok()?;
     let scripts = beside(files, folder, lints);
-    let mut resolver = Resolver { file: &file, text, scripts: &scripts, lock, lints: Vec::new() };
+    let mut resolver = Resolver {
+        file: &file,
+        text,
+        scripts: &scripts,
+        lock,
+        lints: Vec::new(),
+        groups: Vec::new(),
+    };
     let recipe = resolver.recipe(draft, folder);
     lints.append(&mut resolver.lints);
+    let groups = resolver.groups;
     let recipe = recipe?;
     lints.extend(check_folder(&recipe));
     lints.extend(check_scripts(&recipe, &scripts));
     let wrong = package::check(&recipe);
     let good = wrong.is_empty();
     lints.extend(wrong);
-    good.then_some(recipe)
+    good.then_some((recipe, groups))
 }
 
 /// The files beside a `recipe.toml`, by name.

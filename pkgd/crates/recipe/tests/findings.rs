@@ -309,6 +309,66 @@ fn circles_duplicates_and_leftovers() {
     assert_eq!(rules, want);
 }
 
+/// `b` in the group `tools`, and `a` of the system that depends on it.
+fn grouped() -> Files {
+    let mut files = good();
+    let text = |file: &str| String::from_utf8(files[file].clone()).unwrap();
+    let b = format!("{}\n[group]\nnames = [\"tools\"]\n", text("demo/b/recipe.toml"));
+    let a = text(TOML).replace("[\"b\"]", "[\"@tools\"]");
+    files.insert("demo/b/recipe.toml".to_owned(), b.into());
+    files.insert(TOML.to_owned(), a.into());
+    files
+}
+
+#[test]
+fn a_group_stands_for_its_members() {
+    let (set, lints) = RecipeSet::from_files(&grouped());
+    assert_eq!(lints, []);
+    let [a, b] = ["a", "b"].map(|name| name.parse().unwrap());
+    assert_eq!(set.get(&a).unwrap().build, [b]);
+}
+
+#[test]
+fn groups_that_cannot_be_depended_on() {
+    for (old, new, want) in [
+        (
+            "@tools",
+            "@tool",
+            "a depends on '@tool', and no step is in demo/tool [unknown-dependency]",
+        ),
+        ("@tools", "@", "is not a valid name"),
+        (
+            "\"@tools\"",
+            "\"b\", \"@tools\"",
+            "dependency 'b' is in '@tools' too [duplicate-dependency]",
+        ),
+        (
+            "[deps]",
+            "[group]\nnames = [\"tools\"]\n\n[deps]",
+            "a is in the group '@tools' that it depends on [self-dependency]",
+        ),
+        // Groups have the space of the stage: demo/tools is not lfs/tools.
+        ("\"demo\"", "\"system\"", "no step is in lfs/tools"),
+    ] {
+        let mut files = grouped();
+        let text = String::from_utf8(files[TOML].clone()).unwrap();
+        files.insert(TOML.to_owned(), text.replacen(old, new, 1).into());
+        let found: Vec<String> = lints(&files).iter().map(ToString::to_string).collect();
+        assert!(found.iter().any(|lint| lint.contains(want)), "{want}: {found:?}");
+    }
+}
+
+#[test]
+fn a_root_without_a_seed_needs_something_in_it() {
+    let mut files = good();
+    let text = String::from_utf8(files[TOML].clone()).unwrap();
+    let text = text.replace("build = [\"b\"]\n", "").replace("\"demo\"", "\"chroot\"");
+    files.insert(TOML.to_owned(), text.into());
+    let found: Vec<String> = lints(&files).iter().map(ToString::to_string).collect();
+    let want = "recipe.toml:4: error: a step of stage chroot has no seed below it";
+    assert!(found.iter().any(|lint| lint.contains(want)), "{found:?}");
+}
+
 #[test]
 fn text_that_is_no_text_is_a_finding() {
     for file in ["sources.lock", TOML, "demo/a/install.sh"] {

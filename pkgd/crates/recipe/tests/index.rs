@@ -2,13 +2,18 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use minos_recipe::{CompiledError, RecipeSet};
 use proptest::prelude::{any, prop, prop_assert, proptest};
 
+/// The index of the recipes of the tree. Reading them anew for each of hundreds of cases took a minute.
 fn index() -> Vec<u8> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
-    RecipeSet::load(&dir).unwrap().0.compile()
+    static INDEX: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
+        RecipeSet::load(&dir).unwrap().0.compile()
+    });
+    INDEX.clone()
 }
 
 #[test]

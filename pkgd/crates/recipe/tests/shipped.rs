@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use minos_model::{Phase, StepId};
+use minos_model::{Phase, Stage, StepId};
 use minos_recipe::{RecipeSet, Role};
 
 fn shipped() -> RecipeSet {
@@ -25,24 +25,59 @@ fn toolchain_is_the_five_steps_of_chapter_5() {
     assert_eq!(steps, want);
 }
 
-/// Their order in the graph may differ; `order` is that of the book.
+/// The members of a group whose place in the book is in `chapter`, in the order of the book.
+fn chapter(set: &RecipeSet, group: &str, chapter: u32) -> Vec<String> {
+    let mut steps: Vec<_> =
+        set.resolve(group).unwrap().iter().filter_map(|id| set.get(id)).collect();
+    steps.retain(|recipe| recipe.order / 100 == chapter);
+    steps.sort_by_key(|recipe| recipe.order);
+    for recipe in &steps {
+        let section = format!("(LFS {chapter}.{})", recipe.order % 100);
+        let said = recipe.description.ends_with(&section);
+        assert!(said || recipe.id == id("filesystem"), "{}: {}", recipe.id, recipe.description);
+    }
+    steps.iter().map(|recipe| recipe.id.to_string()).collect()
+}
+
+/// Their order in the graph may differ; `order` is that of the book. With three steps of the cross
+/// toolchain they are all that the root of chapter 7 has.
 #[test]
 fn temporary_tools_are_the_steps_of_chapter_6() {
     let set = shipped();
-    let mut steps: Vec<_> =
-        set.resolve("lfs/temporary").unwrap().iter().filter_map(|id| set.get(id)).collect();
-    steps.sort_by_key(|recipe| recipe.order);
-    let names: Vec<_> = steps.iter().map(|recipe| recipe.id.to_string()).collect();
     let tools =
         "m4 ncurses bash coreutils diffutils file findutils gawk grep gzip make patch sed tar xz";
     let mut want: Vec<_> = tools.split(' ').map(|tool| format!("{tool}:temporary")).collect();
-    // gcc:pass2 (6.18) joins the group once it was built from end to end.
-    want.push("binutils:pass2".to_owned());
-    assert_eq!(names, want);
-    for (section, recipe) in (602..).zip(steps) {
-        assert_eq!(recipe.order, section, "{}", recipe.id);
-        let section = format!("(LFS 6.{})", section - 600);
-        assert!(recipe.description.ends_with(&section), "{}: {}", recipe.id, recipe.description);
+    want.extend(["binutils:pass2", "gcc:pass2"].map(str::to_owned));
+    assert_eq!(chapter(&set, "lfs/temporary", 6), want);
+    assert_eq!(chapter_of_cross(&set), ["skeleton", "linux-headers", "glibc"]);
+    assert_eq!(set.resolve("lfs/temporary").unwrap().len(), want.len() + 3);
+}
+
+fn chapter_of_cross(set: &RecipeSet) -> Vec<String> {
+    let mut steps: Vec<_> =
+        set.resolve("lfs/temporary").unwrap().iter().filter_map(|id| set.get(id)).collect();
+    steps.retain(|recipe| recipe.stage == Stage::Cross);
+    steps.sort_by_key(|recipe| recipe.order);
+    steps.iter().map(|recipe| recipe.id.to_string()).collect()
+}
+
+#[test]
+fn chroot_tools_are_the_steps_of_chapter_7() {
+    let set = shipped();
+    let tools = "gettext bison perl python texinfo util-linux";
+    let mut want: Vec<_> = tools.split(' ').map(|tool| format!("{tool}:temporary")).collect();
+    want.insert(0, "filesystem".to_owned());
+    assert_eq!(chapter(&set, "lfs/chroot", 7), want);
+}
+
+/// What a step of the final system sees of the cross toolchain would be in the final system.
+#[test]
+fn no_step_of_the_system_sees_the_cross_compiler() {
+    let set = shipped();
+    let hidden = ["binutils:pass1", "gcc:pass1", "libstdcxx"].map(id);
+    for recipe in set.iter().filter(|recipe| !recipe.stage.seeded()) {
+        let seen = recipe.build.iter().find(|dep| hidden.contains(dep));
+        assert_eq!(seen, None, "{}", recipe.id);
     }
 }
 

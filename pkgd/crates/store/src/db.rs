@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use redb::backends::FileBackend;
-use redb::{Builder, Database, Durability, ReadableDatabase as _, StorageBackend};
+use redb::{
+    Builder, Database, Durability, ReadableDatabase as _, StorageBackend, WriteTransaction,
+};
 
 use crate::error::StoreError;
 use crate::guard::Guard;
@@ -122,17 +124,29 @@ impl Store {
         Ok(store)
     }
 
-    /// Brings the database up to the last commit of the journal.
+    /// Brings the database up to the last commit of the journal. In memory, like the commits
+    /// themselves: the journal goes on behind them. A durable commit here would be seven syncs, which on a
+    /// busy disk is all that an open waits for. What a killed process did not sync of the database is
+    /// on the disk by now: redb syncs while it opens.
     fn recover(&self) -> Result<(), StoreError> {
         let applied = self.read()?.applied()?;
-        let mut journal = self.journal()?;
         let Some(applied) = applied else { return Ok(()) };
-        let records = journal.recover(applied)?;
-        drop(journal);
-        self.write(|w| {
-            w.make_durable();
-            records.iter().flat_map(|record| &record.changes).try_for_each(|change| w.redo(change))
-        })
+        let records = self.journal()?.recover(applied)?;
+        let Some(last) = records.last() else { return Ok(()) };
+        let txn = self.db.begin_write().map_err(|e| self.failed(e))?;
+        let mut write = Write::new(self, txn);
+        let changes = records.iter().flat_map(|record| &record.changes);
+        changes.into_iter().try_for_each(|change| write.redo(change))?;
+        write.set_applied(last.number)?;
+        self.finish(write.into_txn(), false)
+    }
+
+    /// Commits what redb has: on the disk, or in memory only.
+    fn finish(&self, mut txn: WriteTransaction, durable: bool) -> Result<(), StoreError> {
+        let durability = if durable { Durability::Immediate } else { Durability::None };
+        txn.set_durability(durability).map_err(|e| self.failed(e))?;
+        txn.set_quick_repair(durable);
+        txn.commit().map_err(|e| self.failed(e))
     }
 
     /// Where everything stands.
@@ -180,11 +194,7 @@ impl Store {
         let mut journal = self.journal()?;
         write.set_applied(journal.next())?;
         let durable = write.is_durable() || !journal.append(write.changes())?;
-        let mut txn = write.into_txn();
-        let durability = if durable { Durability::Immediate } else { Durability::None };
-        txn.set_durability(durability).map_err(|e| self.failed(e))?;
-        txn.set_quick_repair(durable);
-        txn.commit().map_err(|e| self.failed(e))?;
+        self.finish(write.into_txn(), durable)?;
         if durable {
             journal.restart();
         }

@@ -53,6 +53,8 @@ struct Sums {
     /// The header on the medium may not be on the disk: it was written since the last sync, or by a
     /// process that was killed before it synced.
     header_unsynced: bool,
+    /// The same of the whole medium.
+    unsynced: bool,
 }
 
 impl<D: StorageBackend> Guard<D> {
@@ -62,7 +64,8 @@ impl<D: StorageBackend> Guard<D> {
         let mut bytes = vec![0; length];
         log.read(base, &mut bytes)?;
         let (values, _) = bytes.as_chunks::<SUM>();
-        let sums = Sums { values: values.to_vec(), dirty: BTreeSet::new(), header_unsynced: true };
+        let values = values.to_vec();
+        let sums = Sums { values, dirty: BTreeSet::new(), header_unsynced: true, unsynced: true };
         let (found, stored) = (data.len()?, sums.length());
         if found < stored {
             return Err(damaged(format!("it is cut short: {found} bytes of {stored}")));
@@ -116,6 +119,21 @@ impl<D: StorageBackend> Guard<D> {
             return Ok(());
         }
         Err(damaged("the header does not match its check sum in state.log".to_owned()))
+    }
+
+    /// Whether the medium has this header already. redb writes it twice while it opens a database that was
+    /// not closed, unchanged, and each time would cost three syncs.
+    fn has_header(&self, offset: u64, data: &[u8]) -> io::Result<bool> {
+        let header = self.header()?;
+        let from = usize::try_from(offset).map_err(io::Error::other)?;
+        let there = header.get(from..from + data.len()).is_some_and(|there| there == data);
+        Ok(there && self.known(&header)?)
+    }
+
+    /// Whether this is one of the headers that may stand on the medium.
+    fn known(&self, header: &[u8]) -> io::Result<bool> {
+        let sums = self.sums()?;
+        Ok(sums.values.get(HEADERS).unwrap_or_default().contains(&sum(0, header)))
     }
 
     /// Makes the sum of the header that `data` is about to make durable.
@@ -240,19 +258,29 @@ impl<D: StorageBackend> StorageBackend for Guard<D> {
         let first = place(length.div_ceil(BLOCK))?;
         let mut sums = self.sums()?;
         sums.clear(first..usize::MAX);
-        if length < sums.length() {
+        let shorter = length < sums.length();
+        if shorter {
             sums.set_length(length);
-            drop(sums);
+        }
+        drop(sums);
+        if shorter {
             self.write_sums()?;
         }
-        self.data.set_len(length)
+        let done = self.data.set_len(length);
+        self.sums()?.unsynced = true;
+        done
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         if offset < HEADER as u64 {
+            if self.has_header(offset, data)? {
+                return Ok(());
+            }
             self.announce_header(offset, data)?;
         }
-        self.data.write(offset, data)?;
+        let done = self.data.write(offset, data);
+        self.sums()?.unsynced = true;
+        done?;
         if offset.is_multiple_of(BLOCK) && (data.len() as u64).is_multiple_of(BLOCK) {
             let mut sums = self.sums()?;
             let mut blocks = (offset / BLOCK..).zip(data.chunks(BLOCK as usize)).filter(guarded);
@@ -266,7 +294,13 @@ impl<D: StorageBackend> StorageBackend for Guard<D> {
 
     fn sync_data(&self) -> io::Result<()> {
         let length = self.data.len()?;
-        self.data.sync_data()?;
+        // Forgotten first: what is written meanwhile waits for the next sync.
+        if core::mem::take(&mut self.sums()?.unsynced)
+            && let Err(e) = self.data.sync_data()
+        {
+            self.sums()?.unsynced = true;
+            return Err(e);
+        }
         let mut sums = self.sums()?;
         sums.header_unsynced = false;
         sums.set_length(length);

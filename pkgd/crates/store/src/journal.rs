@@ -71,7 +71,7 @@ pub(crate) struct Journal {
     path: PathBuf,
     /// Number of the last commit.
     last: u64,
-    /// Offset of the next record; `CAPACITY` when only a durable commit of redb may follow.
+    /// Offset of the next record; `CAPACITY` when only a durable commit of redb may follow: in a new database.
     at: usize,
 }
 
@@ -107,16 +107,21 @@ impl Journal {
         })
     }
 
-    /// The commits behind number `applied` that the database does not have. The next commit must be
-    /// a durable one of the database, which has them.
+    /// The commits behind number `applied` that the database does not have. The next one goes behind
+    /// them, or to the beginning where there are none. The database must be synced by then: commits that
+    /// it has are overwritten.
+    ///
+    /// The last commit may be in memory alone, left by a process that was killed before its sync, or whose
+    /// sync failed: it is written again, so that nothing is built upon what a power cut would take.
     pub(crate) fn recover(&mut self, applied: u64) -> Result<Vec<Record>, StoreError> {
         let bytes = self.contents()?;
         let mut found: Vec<Record> = Vec::new();
-        let mut at = 0;
+        let (mut at, mut before) = (0, 0);
         while let Some((record, blocks)) = bytes.get(at..).and_then(parse) {
             if record.number != applied + 1 + found.len() as u64 {
                 break;
             }
+            before = at;
             at += blocks * BLOCK;
             found.push(record);
         }
@@ -128,6 +133,14 @@ impl Journal {
             return Err(StoreError::Damaged { path: self.path.clone(), what });
         }
         self.last = last;
+        self.at = at;
+        if !found.is_empty() {
+            let write = || {
+                self.medium.write(before as u64, bytes.get(before..at).unwrap_or_default())?;
+                self.medium.sync_data()
+            };
+            write().map_err(|e| self.error("write", e))?;
+        }
         Ok(found)
     }
 

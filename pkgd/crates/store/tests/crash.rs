@@ -142,3 +142,54 @@ fn killed_daemon_loses_no_acknowledged_commit() {
         assert_eq!(dump(&store).unwrap(), dumps[stop], "killed after commit {stop}");
     }
 }
+
+/// Killed at a sync, pkgd is started again, commits a little, and then power goes: it must not have built upon what
+/// the first one had written and never synced.
+#[test]
+fn power_cut_after_a_kill_and_a_restart_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    place_outputs(dir.path());
+    let ops = long_build();
+    let (dumps, syncs) = undisturbed(&ops, dir.path());
+    for n in (1..=syncs.all).filter(|n| n % 5 == 0 || syncs.of_redb.contains(n)) {
+        let first = Disk::default();
+        first.cut_at(n);
+        let acknowledged = run_until_cut(&first, dir.path(), &ops);
+        for more in 0..3 {
+            let disk = first.after_kill();
+            let store = open(&disk, dir.path()).unwrap();
+            let story = format!("killed at sync {n}, cut after {more} more commits");
+            let mut done = check(&store, &dumps, acknowledged, &story);
+            for op in ops.iter().skip(done).take(more) {
+                done += 1;
+                run(&store, done as u64, *op).unwrap();
+            }
+            let lucks = [Cache::Lost, Cache::Torn(n), Cache::Written];
+            let cut = lucks.map(|cache| disk.after_power_cut(cache));
+            drop(store);
+            for disk in cut {
+                let store = open(&disk, dir.path()).unwrap_or_else(|e| panic!("{story}: {e}"));
+                assert_eq!(check(&store, &dumps, Some(done), &story), done, "{story}");
+            }
+        }
+    }
+}
+
+/// Redb's durable commits are seven syncs; on a busy disk an open waits for nothing else.
+#[test]
+fn opening_after_a_kill_takes_two_syncs() {
+    let dir = tempfile::tempdir().unwrap();
+    place_outputs(dir.path());
+    let ops = long_build();
+    for stop in [1, ops.len() / 2, ops.len()] {
+        let disk = Disk::default();
+        let store = open(&disk, dir.path()).unwrap();
+        for (at, op) in (1..).zip(&ops[..stop]) {
+            run(&store, at, *op).unwrap();
+        }
+        let disk = disk.after_kill();
+        drop(store);
+        let _store = open(&disk, dir.path()).unwrap();
+        assert!(disk.syncs() <= 2, "{} syncs", disk.syncs());
+    }
+}

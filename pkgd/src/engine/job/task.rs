@@ -31,10 +31,12 @@ impl RunningJob {
         limits: Limits,
     ) -> Task {
         let layout = service.store.layout();
+        let seed = service.seed.as_ref().ok().filter(|_| recipe.stage.seeded());
         // Inputs are listed lowest layer first, a root is described from the top.
-        let mut layers: Vec<_> =
-            inputs.iter().rev().map(|(_, digest)| layout.output_tree(digest)).collect();
-        layers.extend(service.seed.as_ref().ok().map(|seed| seed.dir.clone()));
+        let trees = inputs.iter().rev().map(|(step, digest)| {
+            let below = service.recipes.get(step).map_or("/", |input| seen_as_root(recipe, input));
+            layout.output_tree(digest).join(below.trim_start_matches('/'))
+        });
         // A second build says nothing about the test suites.
         let check = self.options.check && lane.second.is_none();
         let scripts = recipe.phases().into_iter().filter(|(p, _)| check || *p != Phase::Check);
@@ -42,7 +44,8 @@ impl RunningJob {
         let cap = recipe.needs.jobs_max;
         let task = Task {
             step: recipe.id.clone(),
-            layers,
+            inputs: trees.collect(),
+            seed: seed.map(|seed| seed.dir.clone()),
             scratch: lane.scratch(layout, &recipe.id),
             done: lane.phases.iter().map(|(phase, _)| *phase).collect(),
             observe: self.options.observe && lane.second.is_none(),
@@ -78,6 +81,12 @@ impl Lane {
         }
         scratch.into()
     }
+}
+
+/// The folder of an output of `input` that is the root to `recipe`: where there is no seed, what was installed
+/// below a prefix on one has come to its place.
+fn seen_as_root(recipe: &Recipe, input: &Recipe) -> &'static str {
+    if recipe.stage.seeded() { "/" } else { input.stage.prefix() }
 }
 
 /// Jobs of all steps together.

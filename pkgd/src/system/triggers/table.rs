@@ -144,7 +144,7 @@ pub const TABLE: &[Trigger] = &[
     },
     Trigger {
         program: "mandb",
-        args: &["-c", "-q"],
+        args: &["--create", "--quiet"],
         below: &["usr/share/man", "usr/local/share/man"],
         anew: true,
         folder: "var/cache/man",

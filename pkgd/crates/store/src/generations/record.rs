@@ -46,7 +46,7 @@ pub(crate) fn record_path(generation: u64) -> PathBuf {
 
 /// Writes a record in the place of the one that is there. Its name is free while it is written.
 pub(crate) fn put_record(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> Result<(), SystemError> {
-    let next = Path::new(GENERATIONS_DIR).join(".next");
+    let next = path.with_file_name(".next");
     remove_tree(fs, &next)?;
     put_bytes(fs, &next, bytes, &Attributes::root(0o600))?;
     fs.rename(&next, path).map_err(|e| SystemError::io("move into place", path, e))

@@ -20,7 +20,8 @@ use crate::table::{
 use crate::transaction::{By, System, SystemError};
 use crate::write::Write;
 
-/// Which generations stay. The current, the booted, the last proven one and every pinned one always do.
+/// Which generations stay. The current, those in use, the last proven one and every pinned
+/// one always do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// So many of the newest stay.

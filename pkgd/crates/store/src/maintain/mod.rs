@@ -3,6 +3,7 @@
 mod backup;
 mod check;
 mod collect;
+mod export;
 mod rebuild;
 mod repair;
 mod sysroot;
@@ -10,6 +11,7 @@ mod verify;
 
 pub use backup::BackupReport;
 pub use collect::{Collected, Retention};
+pub use export::Exported;
 pub use rebuild::Rebuilt;
 pub use repair::Repaired;
 pub use sysroot::{Composed, SysrootMode};

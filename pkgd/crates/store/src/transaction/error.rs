@@ -148,6 +148,11 @@ pub enum SystemError {
         /// What it said.
         why: String,
     },
+    /// The generation could not boot as its packages mean it to. The system is as it was.
+    Boot {
+        /// What is missing or wrong.
+        why: String,
+    },
     /// A generation is committed, but the switch to it failed. The next start completes it.
     Unfinished {
         /// The generation.
@@ -208,6 +213,9 @@ impl SystemError {
             Self::NoPlan { .. } => "make the plan anew with --dry-run".to_owned(),
             Self::Content { .. } => "fetch the package again, then retry".to_owned(),
             Self::Trigger { .. } => "see the trigger's output; nothing was changed".to_owned(),
+            Self::Boot { .. } => {
+                "install what is missing, or report this to who made the package".to_owned()
+            }
             Self::Unfinished { .. } => {
                 "remove the cause and restart pkgd: it ends what was begun".to_owned()
             }
@@ -268,6 +276,7 @@ impl fmt::Display for SystemError {
             Self::NoPlan { why } => write!(f, "this is not a plan: {why}"),
             Self::Content { digest, why } => write!(f, "the content {digest} is wrong: {why}"),
             Self::Trigger { why } => write!(f, "a trigger failed: {why}"),
+            Self::Boot { why } => write!(f, "the new generation could not boot: {why}"),
             Self::Unfinished { generation, why } => {
                 write!(f, "generation {generation} is there, but the switch to it failed: {why}")
             }

@@ -81,6 +81,14 @@ pub trait Triggers {
     /// # Errors
     /// A trigger failed or took too long: the transaction is taken back with these words.
     fn run(&mut self, staged: &Staged<'_>) -> Result<Vec<Made>, String>;
+
+    /// Looks at the root once what [`Triggers::run`] made stands in it, and returns what it still lacks.
+    ///
+    /// # Errors
+    /// The generation is not one that should be: the transaction is taken back with these words.
+    fn complete(&mut self, _: &Staged<'_>) -> Result<Vec<Made>, String> {
+        Ok(Vec::new())
+    }
 }
 
 /// No triggers.

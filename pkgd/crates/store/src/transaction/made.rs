@@ -16,7 +16,7 @@ use crate::objects::{ObjectId, put_bytes};
 use crate::packages::Node;
 
 impl System<'_> {
-    /// Runs the triggers on the root of the new generation and takes in what they made.
+    /// Runs the triggers on the root of the new generation, takes in what they made, and then what it lacks still.
     pub(crate) fn run_triggers(
         &self,
         making: &mut Making<'_>,
@@ -27,7 +27,9 @@ impl System<'_> {
         let root = root_path(making.intent.to);
         let staged = Staged { root: &root, changed };
         let made = triggers.run(&staged).map_err(|why| SystemError::Trigger { why })?;
-        made.into_iter().try_for_each(|made| self.put_made(making, prepared, &root, made))
+        made.into_iter().try_for_each(|made| self.put_made(making, prepared, &root, made))?;
+        let lacked = triggers.complete(&staged).map_err(|why| SystemError::Boot { why })?;
+        lacked.into_iter().try_for_each(|made| self.put_made(making, prepared, &root, made))
     }
 
     fn put_made(

@@ -25,7 +25,7 @@ mod system;
 mod take_in;
 
 pub use apply::Applied;
-pub(crate) use apply::parallel;
+pub(crate) use apply::{is_directory, parallel};
 pub use error::{Problem, SystemError};
 pub use hooks::{ContentSource, Made, MadeNode, NoTriggers, Sink, Staged, Triggers};
 pub use plan::{Incoming, Plan, PlanInstall, PlannedChange, Request};

@@ -46,6 +46,17 @@ impl System<'_> {
         own: &Own,
         trees: &mut Trees<'_>,
     ) -> Result<(), SystemError> {
+        let bytes = self.record_bytes(row, own, trees)?;
+        put_record(self.fs, &record_path(row.number), &bytes)
+    }
+
+    /// The record of a generation with these own files.
+    pub(crate) fn record_bytes(
+        &self,
+        row: &GenerationRow,
+        own: &Own,
+        trees: &mut Trees<'_>,
+    ) -> Result<Vec<u8>, SystemError> {
         let rows = trees.rows(&row.numbers())?;
         let member = |(package, member): (Arc<PackageRow>, &Member)| RecordMember {
             manifest: package.digest,
@@ -56,8 +67,7 @@ impl System<'_> {
         };
         let members = rows.into_iter().zip(&row.members).map(member).collect();
         let record = Record::new(row, members, own.to_row());
-        let bytes = record.encode().map_err(|what| SystemError::Damaged { what })?;
-        put_record(self.fs, &record_path(row.number), &bytes)
+        record.encode().map_err(|what| SystemError::Damaged { what })
     }
 
     /// The commit that makes the generation exist.

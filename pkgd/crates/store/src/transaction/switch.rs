@@ -70,6 +70,21 @@ impl System<'_> {
         self.complete(intent, Outcome::Done, clock)
     }
 
+    /// Makes the root of a generation, should it have none, without making it the current one.
+    ///
+    /// # Errors
+    /// [`SystemError::NoGeneration`]; a file cannot be read or made. What is half made then goes before the next try.
+    pub fn ensure_root(&self, generation: u64) -> Result<(), SystemError> {
+        let target = self.generation(generation)?;
+        if is_directory(self, &root_path(generation))? {
+            return Ok(());
+        }
+        self.refresh_paths()?;
+        let current = self.store.read()?.current_generation()?.unwrap_or(0);
+        self.realise_again(&target, current)?;
+        self.fs.sync().map_err(|e| SystemError::io("sync", "", e))
+    }
+
     /// Makes the root of a generation that had one before.
     pub(crate) fn realise_again(
         &self,

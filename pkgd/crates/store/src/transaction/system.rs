@@ -18,7 +18,7 @@ use crate::write::Write;
 
 /// Files that follow the machine and not the generation, where the caller says nothing else. What is not
 /// a handful of small files (`/home`, `/root`, `/var`) belongs on a file system of its own.
-pub const DEFAULT_KEEP: [&str; 15] = [
+pub const DEFAULT_KEEP: [&str; 16] = [
     "etc/passwd",
     "etc/shadow",
     "etc/group",
@@ -28,6 +28,7 @@ pub const DEFAULT_KEEP: [&str; 15] = [
     "etc/machine-id",
     "etc/hostname",
     "etc/adjtime",
+    "etc/minos/checks/",
     "etc/ssh/ssh_host_ecdsa_key",
     "etc/ssh/ssh_host_ecdsa_key.pub",
     "etc/ssh/ssh_host_ed25519_key",
@@ -47,8 +48,8 @@ pub struct SystemOptions {
     pub threads: usize,
     /// Paths that follow the machine, relative to the root; one that ends in `/` stands for all below.
     pub keep: Vec<String>,
-    /// The generation the machine runs, where that is known: its root is never touched.
-    pub booted: Option<u64>,
+    /// Generations that the machine runs, may boot next or falls back to: their roots are never touched.
+    pub in_use: Vec<u64>,
 }
 
 impl Default for SystemOptions {
@@ -58,7 +59,7 @@ impl Default for SystemOptions {
             reserve_bytes: 64 << 20,
             threads: 2,
             keep: DEFAULT_KEEP.iter().map(ToString::to_string).collect(),
-            booted: None,
+            in_use: Vec::new(),
         }
     }
 }
@@ -171,11 +172,11 @@ impl<'a> System<'a> {
         Ok(changes.len())
     }
 
-    /// Generations whose roots must not be touched: current, booted, last proven, pinned.
+    /// Generations whose roots must not be touched: current, in use, last proven, pinned.
     pub(crate) fn guarded(&self) -> Result<Vec<u64>, StoreError> {
         let read = self.store.read()?;
         let mut guarded: Vec<u64> = read.current_generation()?.into_iter().collect();
-        guarded.extend(self.options.booted);
+        guarded.extend(&self.options.in_use);
         guarded.extend(read.last_proven()?);
         for row in read.generations()? {
             if read.marks(row.number)?.pinned.is_some() {

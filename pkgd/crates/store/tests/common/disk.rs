@@ -106,6 +106,16 @@ impl Disk {
         (state.media[0].live.clone(), state.media[1].live.clone())
     }
 
+    /// The disk as the next process finds it after the present one was killed, at the latest when power went: what
+    /// was written is there, and what was not synced is so still.
+    pub fn after_kill(&self) -> Self {
+        let mut state = self.state();
+        state.off = true;
+        let disk = Self::default();
+        disk.state().media = state.media.clone();
+        disk
+    }
+
     /// The disk after power came back.
     pub fn after_power_cut(&self, cache: Cache) -> Self {
         let mut state = self.state();

@@ -1,0 +1,10 @@
+# It is read without complaint, and what it says holds.
+test "$(env -i TERM=linux bash -lc 'echo $LANG $PATH')" = 'C.UTF-8 /usr/bin:/usr/sbin'
+. /etc/os-release
+test "$ID" = minos
+for shell in $(cat /etc/shells); do
+    test -x "$shell"
+done
+for word in halt poweroff reboot; do
+    sh -n "/usr/sbin/$word"
+done

@@ -1,0 +1,2 @@
+# The book's switch: three programs are wanted, no libraries.
+./configure --disable-shared

@@ -1,0 +1,2 @@
+# The book's switches.
+./configure --prefix=/usr --enable-shared --without-ensurepip --without-static-libpython

@@ -1,0 +1,3 @@
+cd "$(mktemp -d)"
+touch file
+getfacl -c file | grep -x 'user::rw-'

@@ -1,0 +1,1 @@
+./configure --prefix=/usr --disable-static --docdir=/usr/share/doc/acl-2.3.2

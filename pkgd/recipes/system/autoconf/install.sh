@@ -1,0 +1,2 @@
+make DESTDIR="$PWD/dest" install
+cp -a --remove-destination dest/. /

@@ -1,0 +1,3 @@
+make DESTDIR="$PWD/dest" install
+ln -s bash dest/usr/bin/sh
+cp -a --remove-destination dest/. /

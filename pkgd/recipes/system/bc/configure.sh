@@ -1,0 +1,1 @@
+./configure --prefix=/usr --with-readline --mandir=/usr/share/man --infodir=/usr/share/info

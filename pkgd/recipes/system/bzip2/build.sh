@@ -1,0 +1,3 @@
+make -f Makefile-libbz2_so
+make clean
+make

@@ -1,0 +1,1 @@
+runtest --version | grep -F 1.6.3

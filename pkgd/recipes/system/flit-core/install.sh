@@ -1,0 +1,2 @@
+pip3 install --no-index --no-deps --no-cache-dir --root "$PWD/dest" --find-links dist flit_core
+cp -a --remove-destination dest/. /

@@ -1,0 +1,1 @@
+./configure --prefix=/usr --disable-static --docdir=/usr/share/doc/gettext-0.23.1

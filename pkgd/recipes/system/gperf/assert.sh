@@ -1,0 +1,1 @@
+printf 'one\ntwo\n' | gperf | grep -F in_word_set

@@ -1,0 +1,1 @@
+PAGE=A4 ./configure --prefix=/usr

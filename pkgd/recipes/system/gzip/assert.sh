@@ -1,0 +1,1 @@
+test "$(echo round | gzip -9n | gzip -d)" = round

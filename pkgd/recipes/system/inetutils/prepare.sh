@@ -1,0 +1,2 @@
+# The book: builds with GCC 14.
+sed -i 's/def HAVE_TERMCAP_TGETENT/ 1/' telnet/telnet.c

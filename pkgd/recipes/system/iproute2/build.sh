@@ -1,0 +1,1 @@
+make NETNS_RUN_DIR=/run/netns

@@ -1,0 +1,2 @@
+make DESTDIR="$PWD/dest" SBINDIR=/usr/sbin install
+cp -a --remove-destination dest/. /

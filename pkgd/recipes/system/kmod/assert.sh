@@ -1,0 +1,2 @@
+kmod --version | grep -F +XZ
+test -x /usr/sbin/modprobe

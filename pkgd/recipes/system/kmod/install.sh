@@ -1,0 +1,2 @@
+DESTDIR="$PWD/dest" ninja -C build install
+cp -a --remove-destination dest/. /

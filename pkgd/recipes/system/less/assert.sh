@@ -1,0 +1,2 @@
+less --version | grep -F 'less 668'
+test "$(echo text | less)" = text

@@ -1,0 +1,2 @@
+make prefix=/usr lib=lib RAISE_SETFCAP=no DESTDIR="$PWD/dest" install
+cp -a --remove-destination dest/. /

@@ -1,0 +1,2 @@
+# The book: no static libraries.
+sed -i '/install -m.*STA/d' libcap/Makefile

@@ -1,0 +1,2 @@
+# Defect of the tarball: a tree of the version control system, without configure.
+autoreconf -fi

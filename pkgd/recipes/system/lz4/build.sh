@@ -1,0 +1,1 @@
+make BUILD_STATIC=no PREFIX=/usr

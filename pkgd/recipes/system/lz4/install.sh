@@ -1,0 +1,2 @@
+make BUILD_STATIC=no PREFIX=/usr DESTDIR="$PWD/dest" install
+cp -a --remove-destination dest/. /

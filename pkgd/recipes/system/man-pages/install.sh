@@ -1,0 +1,2 @@
+make -R GIT=false prefix=/usr DESTDIR="$PWD/dest" install
+cp -a --remove-destination dest/. /

@@ -1,0 +1,2 @@
+# The book: libxcrypt brings better ones.
+rm man/man3/crypt*

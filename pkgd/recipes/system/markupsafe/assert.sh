@@ -1,0 +1,1 @@
+python3 -c 'import markupsafe._speedups, markupsafe; assert markupsafe.escape("<") == "&lt;"'

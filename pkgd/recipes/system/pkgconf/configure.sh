@@ -1,0 +1,1 @@
+./configure --prefix=/usr --disable-static --docdir=/usr/share/doc/pkgconf-1.8.1

@@ -1,0 +1,2 @@
+ps -o pid= -p $$ | grep -w $$
+free | grep -F Mem:

@@ -1,0 +1,7 @@
+make DESTDIR="$PWD/dest" install
+install -D -m644 /dev/stdin dest/etc/pip.conf <<'CONF'
+[global]
+root-user-action = ignore
+disable-pip-version-check = true
+CONF
+cp -a --remove-destination dest/. /

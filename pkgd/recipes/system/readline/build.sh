@@ -1,0 +1,1 @@
+make SHLIB_LIBS="-lncursesw"

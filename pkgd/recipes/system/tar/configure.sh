@@ -1,0 +1,1 @@
+FORCE_UNSAFE_CONFIGURE=1 ./configure --prefix=/usr

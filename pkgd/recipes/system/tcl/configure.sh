@@ -1,0 +1,2 @@
+cd unix
+./configure --prefix=/usr --mandir=/usr/share/man --disable-rpath

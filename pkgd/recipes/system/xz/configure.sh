@@ -1,0 +1,1 @@
+./configure --prefix=/usr --disable-static --docdir=/usr/share/doc/xz-5.8.1

@@ -1,0 +1,5 @@
+cd "$(mktemp -d)"
+seq 10000 > numbers
+zstd -q numbers
+zstdcat numbers.zst | cmp - numbers
+test -f /usr/lib/libzstd.so.1
