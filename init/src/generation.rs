@@ -15,6 +15,7 @@ use crate::machine::{Blame, Event, Outcome};
 use crate::phase::Step;
 use crate::roots::{self, Fault, INITRAMFS};
 use crate::runtime::Runtime;
+use crate::services::{CHECK, Pipes};
 use crate::sup::{Exit, Rules, Service};
 
 /// The wish of pkgd, as init sees it.
@@ -38,7 +39,7 @@ pub(crate) struct Generation {
     /// Its number; 0 is the initramfs itself.
     pub(crate) number: u64,
     /// What it wants started; `None`: the built-in plan.
-    plan: Option<BootPlan>,
+    plan: Option<Box<BootPlan>>,
     /// The record that the last boot left.
     last: Option<Record>,
     /// There is a wish on the disk, good or not.
@@ -270,7 +271,9 @@ impl<S: Sys> Runtime<S> {
         if self.machine.is_on_trial() {
             self.machine.set_trial(Some(gate_of(&plan)));
         }
-        self.generation.plan = Some(plan);
+        // The services do not run yet: the heap may still be used. Most boots never have a plan.
+        self.generation.plan = Some(Box::new(plan));
+        self.pipes.resize_with(CHECK + 1, Pipes::default);
     }
 
     fn no_plan(&mut self, why: core::fmt::Arguments<'_>) {

@@ -16,7 +16,7 @@ use crate::phase::Step;
 use crate::power::is_power_key;
 use crate::record::Book;
 use crate::rescue::Input;
-use crate::services::{CHECK, Paths, Pipes};
+use crate::services::{Paths, Pipes};
 use crate::sup::{Exit, Service};
 use crate::watchdog::Watchdog;
 
@@ -81,7 +81,9 @@ pub struct Runtime<S> {
     pub(crate) control: Option<String<PATH>>,
     pub(crate) last_boot: Option<String<SENTENCE>>,
     pub(crate) generation: Generation,
-    pub(crate) pipes: [Pipes; CHECK + 1],
+    /// By the slots of the services, and of the checks behind them. As many as the plan needs: made before
+    /// the services run.
+    pub(crate) pipes: std::vec::Vec<Pipes>,
     pub(crate) helper: Option<(u32, Step)>,
     pub(crate) prompt: Option<Prompt>,
     pub(crate) dog: Option<Watchdog>,
@@ -114,7 +116,7 @@ impl<S: Sys> Runtime<S> {
             control: None,
             last_boot: None,
             generation: Generation::default(),
-            pipes: core::array::from_fn(|_| Pipes::default()),
+            pipes: [Pipes::default(), Pipes::default()].into(),
             helper: None,
             prompt: None,
             dog: None,
