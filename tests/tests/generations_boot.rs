@@ -81,7 +81,6 @@ fn a_good_generation_is_proven_and_stays_so_through_power_cuts() {
         fs::write(root.join("inside"), INSIDE).expect("a file");
         wish(state, 5, 3);
     });
-    appliance.append("minos.build=demo/one minos.then=poweroff");
 
     let run = until(&appliance, Standing::Trial);
     assert_eq!(standings(&run), [(5, Standing::Trial)], "{}", run.console);
@@ -102,6 +101,8 @@ fn a_good_generation_is_proven_and_stays_so_through_power_cuts() {
         (true, 5, Some(5))
     );
 
+    // Not before: on a fast machine it ended, and with it the machine, before the generation was proven.
+    appliance.append("minos.build=demo/one minos.then=poweroff");
     let run = appliance.run_through();
     run.must_succeed();
     assert_eq!(standings(&run), [(5, Standing::Proven)]);
@@ -178,7 +179,8 @@ const BROKEN: [Bad; 4] = [
             let panics = What::Command(shell("sleep 1; echo c > /proc/sysrq-trigger"));
             make(state, 9, &with(check("panics", panics, 60_000)));
         },
-        "was cut off (power cut, watchdog or kernel crash) after phase \"services\", 20",
+        // How far pkgd came by then is a race.
+        "was cut off (power cut, watchdog or kernel crash) after phase \"",
     ),
 ];
 

@@ -70,13 +70,14 @@ pub fn sweep(parent: &Path, prefix: &str, remove: fn(&Path, &Path) -> io::Result
 }
 
 fn remove_dead(parent: &Path, path: &Path, remove: fn(&Path, &Path) -> io::Result<()>) {
-    // One that cannot be opened went meanwhile; what cannot be removed is met again by the next sweep.
-    if File::open(path).is_ok_and(|dir| dir.try_lock().is_ok()) {
+    // Held until it is gone: another sweep would remove it as well, and then what took its name.
+    if let Some(_held) = lock(path) {
+        // What cannot be removed is met again by the next sweep.
         let _ = remove(parent, path);
     }
 }
 
-/// Locks a directory just made; `None` when a sweep was faster.
+/// Locks a directory; `None` when its owner lives, or a sweep was faster.
 fn lock(path: &Path) -> Option<File> {
     let dir = File::open(path).ok()?;
     dir.try_lock().ok()?;
@@ -120,6 +121,8 @@ mod tests {
         assert_eq!([&path, namesake.path()].map(Path::exists), [false, true]);
     }
 
+    /// A sweep let go of the lock of a dead one before it removed it: another did so first, somebody took the
+    /// name, and lost what was just made.
     #[test]
     fn a_sweep_at_any_moment_takes_nothing_from_the_living() {
         let dir = tempfile::tempdir().unwrap();
