@@ -10,7 +10,7 @@ use crate::kernel::{Errno, Job};
 use crate::machine::End;
 use crate::phase::{boot_bound_ms, stop_bound_ms};
 use crate::runtime::Runtime;
-use crate::runtime::tests::{boot, events, go_down, record, run_for, start};
+use crate::runtime::tests::{boot, events, go_down, record, run_for, start, survives_within};
 use crate::sup::Exit;
 
 const EXITED: fn(u64, u8) -> Behaviour = |after, status| Behaviour {
@@ -416,16 +416,7 @@ fn nobody_is_told_of_a_proof_before_it_is_on_disk() {
 }
 
 fn survives(fault: Fault) {
-    let fake = machine();
-    fake.world().fault = fault;
-    let mut runtime = start(&fake);
-    let off = run_for(&mut runtime, &fake, boot_bound_ms() + 20_000 + stop_bound_ms());
-    let name = runtime.machine().name();
-    assert!(off.is_some() || ["running", "rescue"].contains(&name), "{fault:?}: {name}");
-    fake.world().fault = Fault::Never;
-    let off = off.unwrap_or_else(|| go_down(&mut runtime, &fake, libc::SIGTERM));
-    runtime.leave(off);
-    assert!(!fake.world().reboots.is_empty());
+    survives_within(&machine(), fault, boot_bound_ms() + 20_000 + stop_bound_ms());
 }
 
 #[test]

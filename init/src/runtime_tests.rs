@@ -425,14 +425,18 @@ fn the_watchdog_is_fed_by_the_loop_and_disarmed_last() {
 
 /// Whatever happens, the machine boots or shows the rescue prompt, and goes down when asked.
 fn survives(fault: Fault) {
-    let fake = Fake::machine();
+    survives_within(&Fake::machine(), fault, boot_bound_ms());
+}
+
+/// The same, for any machine and the time it may take.
+pub(crate) fn survives_within(fake: &Fake, fault: Fault, ms: u64) {
     fake.world().fault = fault;
-    let mut runtime = start(&fake);
-    let off = run_for(&mut runtime, &fake, boot_bound_ms());
+    let mut runtime = start(fake);
+    let off = run_for(&mut runtime, fake, ms);
     let name = runtime.machine().name();
     assert!(off.is_some() || ["running", "rescue"].contains(&name), "{fault:?}: {name}");
     fake.world().fault = Fault::Never;
-    let off = off.unwrap_or_else(|| go_down(&mut runtime, &fake, libc::SIGTERM));
+    let off = off.unwrap_or_else(|| go_down(&mut runtime, fake, libc::SIGTERM));
     runtime.leave(off);
     assert!(!fake.world().reboots.is_empty());
 }
