@@ -104,7 +104,10 @@ fn pkgctl_builds_for_another_machine_and_says_for_which() {
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(text.contains(why), "{arguments:?}: {text}");
     };
-    refused(&["build", "who", "--target", "sparc"], "aarch64-lfs-linux-gnu and riscv64-lfs-linux-gnu");
+    refused(
+        &["build", "who", "--target", "sparc"],
+        "aarch64-lfs-linux-gnu and riscv64-lfs-linux-gnu",
+    );
     refused(&["build", "late", "--target", machine], "late is of stage temporary");
     refused(&["plan", "lfs/all", "--target", machine], "late is of stage temporary");
     let pack = PackageRequest::Pack { targets: vec![name.clone()] };

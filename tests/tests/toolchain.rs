@@ -90,7 +90,8 @@ fn programs_for(machine: Triplet) {
     let sources = ["--sources", sources.to_str().expect("text")];
     let recipes = tempfile::tempdir().unwrap();
     with_hello(recipes.path());
-    let root = Root::at(&artefacts::top().join("out/host"), recipes.path()).with(&sources);
+    let place = artefacts::top().join("out").join(machine.as_str());
+    let root = Root::at(&place, recipes.path()).with(&sources);
     let steps = built(&root, &format!("hello@{machine}"));
     let output = steps.last().and_then(|step| step.output).expect("an output");
     let tree = root.path().join(format!("outputs/{output}/tree/lfs/hello"));

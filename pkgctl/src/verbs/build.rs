@@ -23,8 +23,11 @@ pub(super) const OBSERVE: FlagInfo<'static> = switch(
     "note which dependencies the steps built now use; 'recipe lint' tells those they do not",
 );
 /// The machine that is built for; without it, the one pkgd runs on.
-pub(super) const MACHINE: FlagInfo<'static> =
-    option("--target", "triplet", "for another machine: aarch64-lfs-linux-gnu, riscv64-lfs-linux-gnu");
+pub(super) const MACHINE: FlagInfo<'static> = option(
+    "--target",
+    "triplet",
+    "for another machine: aarch64-lfs-linux-gnu, riscv64-lfs-linux-gnu",
+);
 /// Of every verb that starts a job.
 pub(super) const DETACH: FlagInfo<'static> = switch("--detach", "start only, do not watch");
 

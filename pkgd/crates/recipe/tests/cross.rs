@@ -47,7 +47,8 @@ env = { COLOUR = "blue" }
 fn plain(name: &str, stage: &str) -> String {
     let from = TOOL.find("[deps]").unwrap()..TOOL.find("[phases]").unwrap();
     let to = TOOL.find("[group]").unwrap();
-    let text = [&TOOL[..from.start], &TOOL[from.end..to]].concat().replace("pass = \"pass1\"\n", "");
+    let text =
+        [&TOOL[..from.start], &TOOL[from.end..to]].concat().replace("pass = \"pass1\"\n", "");
     let text = text.replace("\"tool\"", &format!("\"{name}\""));
     text.replace("\"cross\"", &format!("\"{stage}\"")) + "[group]\nnames = [\"tools\"]\n"
 }
@@ -63,7 +64,9 @@ fn files() -> BTreeMap<String, Vec<u8>> {
     ];
     for (folder, toml) in recipes {
         files.insert(format!("{folder}/recipe.toml"), toml.into());
-        for (name, text) in [("build", "make\n"), ("install", "make install\n"), ("assert", "true\n")] {
+        for (name, text) in
+            [("build", "make\n"), ("install", "make install\n"), ("assert", "true\n")]
+        {
             files.insert(format!("{folder}/{name}.sh"), text.into());
         }
     }
@@ -89,8 +92,8 @@ fn names(steps: &[StepId]) -> Vec<String> {
 #[test]
 fn the_table_of_a_machine_changes_the_step_for_it_alone() {
     let set = set();
-    let [native, arm, riscv] =
-        ["".to_owned(), format!("@{ARM}"), format!("@{RISCV}")].map(|on| get(&set, &format!("tool:pass1{on}")));
+    let [native, arm, riscv] = ["".to_owned(), format!("@{ARM}"), format!("@{RISCV}")]
+        .map(|on| get(&set, &format!("tool:pass1{on}")));
     let text = |recipe: &Recipe, phase| recipe.scripts[&phase].text.clone();
     assert_eq!(text(arm, Phase::Build), "make\nmake more\n");
     assert_eq!(text(arm, Phase::Assert), "test arm\n");
@@ -168,12 +171,24 @@ fn a_wrong_table_has_its_finding() {
     for (old, new, want) in [
         (table, "[target.sparc]", "the targets are x86_64-lfs-linux-gnu"),
         (table, "[target.x86_64-lfs-linux-gnu]", "the targets are"),
-        ("stage = \"cross\"", "stage = \"temporary\"", "are not built for aarch64-lfs-linux-gnu [bad-value]"),
+        (
+            "stage = \"cross\"",
+            "stage = \"temporary\"",
+            "are not built for aarch64-lfs-linux-gnu [bad-value]",
+        ),
         ("more.sh", "mere.sh", "did you mean 'more.sh'?"),
-        ("append = {", "phases = { build = \"build.sh\" }\nappend = {", "[bad-value]; 'phases' stands for"),
+        (
+            "append = {",
+            "phases = { build = \"build.sh\" }\nappend = {",
+            "[bad-value]; 'phases' stands for",
+        ),
         ("append = {", "add = {", "add"),
         ("COLOUR = \"blue\"", "LFS_TGT = \"blue\"", "[fixed-env]"),
-        ("append = { build = \"more.sh\" }\n", "", "more.sh: warning: nothing in recipe.toml names"),
+        (
+            "append = { build = \"more.sh\" }\n",
+            "",
+            "more.sh: warning: nothing in recipe.toml names",
+        ),
     ] {
         let found = after(old, new);
         assert!(found.contains(want), "{new}: {found}");
