@@ -60,7 +60,8 @@ fn each_machine_has_an_output_and_a_log_of_its_own() {
         assert_eq!(base.step.target(), who.step.target());
         bases.insert(base.output.expect("an output"));
         built.push((root.path().join(format!("outputs/{}/tree", who.output.unwrap())), text));
-        assert!(daemon.log(target).contains(&format!("told {}", &text[..21])), "{target}");
+        let told = text.split(' ').next().map(|machine| format!("told {machine}\n"));
+        assert!(daemon.log(target).contains(&told.expect("a word")), "{target}");
     }
     for (tree, text) in &built {
         assert_eq!(fs::read_to_string(tree.join("lfs/usr/share/who")).unwrap(), *text);
@@ -92,7 +93,7 @@ fn pkgctl_builds_for_another_machine_and_says_for_which() {
     assert!(said(&["plan", "who", "--target", machine]).contains(&name));
     assert!(said(&["build", "cross/who", "--target", machine]).contains(&name));
     assert!(said(&["build", "who", "--target", machine, "--rebuild", "who"]).contains(&name));
-    assert!(said(&["jobs"]).contains(&format!("cross/who@{machine}")));
+    assert!(said(&["jobs"]).contains("cross/who@riscv64"), "what fits into 80 columns");
     assert!(said(&["jobs", "1"]).contains(&name));
     assert!(said(&["log", &name]).contains(&format!("told {machine}")));
     assert!(!said(&["recipe", "list"]).contains(machine), "a recipe is listed once");
