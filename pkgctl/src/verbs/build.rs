@@ -1,6 +1,7 @@
 //! `pkgctl build`
 
 use argh::{FlagInfo, PositionalInfo};
+use minos_model::Triplet;
 use minos_proto::{BuildOptions, Reply, Request};
 
 use super::watch;
@@ -61,8 +62,8 @@ pub(super) fn target(given: &Given) -> String {
 
 fn crossed(given: &Given, name: &str) -> String {
     match given.value(MACHINE.long) {
-        Some(machine) => [name, "@", machine].concat(),
-        None => name.to_owned(),
+        Some(machine) if machine != Triplet::NATIVE => [name, "@", machine].concat(),
+        _ => name.to_owned(),
     }
 }
 
