@@ -1,7 +1,9 @@
 //! Finds disks by name, never by the order in which they appeared.
 //!
-//! A name is, in this order: the serial number of a virtio disk, the name of a GPT partition, the
-//! label of an ext4 file system. All three are set to the same string by whoever makes the disk.
+//! A name is the serial number of a virtio disk, which whoever runs the machine gives; else the name of a GPT
+//! partition or the label of an ext4 file system, which are on the disk. All three are set to the same string by
+//! whoever makes the disk. A copy of a disk has the same names: of two nobody knows which is meant, so neither is
+//! taken.
 
 use heapless::{String, Vec};
 
@@ -54,6 +56,8 @@ pub struct Disk {
     pub by: By,
     /// The device itself cannot be written to.
     pub read_only: bool,
+    /// Another one that goes by the same name in the same way.
+    pub twin: Option<Name>,
 }
 
 /// Looks once through all block devices.
@@ -68,16 +72,25 @@ pub fn find(sys: &mut dyn Sys, wanted: &str) -> Result<Option<Disk>> {
             let _ = Name::try_from(name).map(|n| put_in_order(&mut names, n));
         }
     })?;
-    for by in [By::Serial, By::PartName, By::Label] {
+    // A serial number can be chosen anew at each start; what is on a disk comes along with a copy of it.
+    let mut found: Option<Disk> = None;
+    for ways in [[By::Serial; 2], [By::PartName, By::Label]] {
         for name in &names {
-            if is_called(sys, name, by, wanted) {
-                let read_only =
-                    attribute::<4>(sys, name, "ro").is_some_and(|v| v.trim_end() == "1");
-                return Ok(Some(Disk { name: name.clone(), by, read_only }));
+            let Some(by) = ways.into_iter().find(|by| is_called(sys, name, *by, wanted)) else {
+                continue;
+            };
+            if let Some(first) = &mut found {
+                first.twin = Some(name.clone());
+                return Ok(found);
             }
+            let read_only = attribute::<4>(sys, name, "ro").is_some_and(|v| v.trim_end() == "1");
+            found = Some(Disk { name: name.clone(), by, read_only, twin: None });
+        }
+        if found.is_some() {
+            break;
         }
     }
-    Ok(None)
+    Ok(found)
 }
 
 /// Puts a value where it belongs in a sorted list; one over the limit is passed over. A sort of the standard

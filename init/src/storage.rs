@@ -38,6 +38,16 @@ impl<S: Sys> Runtime<S> {
 
     fn find_disk(&mut self, wanted: &str) -> Result<Disk, Outcome> {
         match disks::find(&mut self.sys, wanted) {
+            Ok(Some(Disk { name, by, twin: Some(twin), .. })) => {
+                let by = by.as_str();
+                self.say(
+                    LogLevel::Quiet,
+                    format_args!(
+                        "/dev/{name} and /dev/{twin} have the {by} {wanted}: take one out"
+                    ),
+                );
+                Err(Outcome::Failed)
+            }
             Ok(Some(disk)) => {
                 let (name, by) = (&disk.name, disk.by.as_str());
                 self.say(LogLevel::Debug, format_args!("{wanted} is /dev/{name}, by its {by}"));
@@ -115,7 +125,7 @@ impl<S: Sys> Runtime<S> {
         let disk = match self.find_disk(wanted) {
             Ok(disk) => disk,
             // By now the disks have had their time: what may be missing is not waited for.
-            Err(_) if step == Step::Sources => return Outcome::Missing,
+            Err(Outcome::Pending) if step == Step::Sources => return Outcome::Missing,
             Err(outcome) => return outcome,
         };
         let mount = Mount {

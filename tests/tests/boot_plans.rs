@@ -117,6 +117,49 @@ fn a_generation_has_the_plan_of_its_services_and_checks() {
     assert_eq!(names(&plan(&root)).0, ["wait"], "the plan follows what is installed");
 }
 
+/// A package's word about its service is a default. What the user says comes along, counts from the next change on,
+/// and is refused where it cannot be meant.
+#[test]
+fn the_user_switches_services_on_and_off() {
+    let mut recipes = Recipes::new();
+    service(&mut recipes, "loud", "");
+    let quiet = program("quiet") + &unit("services", "quiet", "exec = [\"/usr/sbin/quiet\"]");
+    recipes.step_with(
+        "quiet",
+        &[],
+        &[("install", &quiet)],
+        "[[package.service]]\nname = \"quiet\"\n",
+    );
+    service(&mut recipes, "behind", "after = [\"quiet\"]\n");
+    recipes.step("other", &[], &[]);
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    pack(&mut daemon, &["loud", "quiet", "behind", "other"]);
+    change(&mut daemon, install(&["loud", "quiet"]));
+    assert_eq!(names(&plan(&root)).0, ["loud"], "as the packages say");
+
+    let say = |name: &str, word: &str| {
+        fs::write(current(&root).join("etc/minos/services").join(name), word).expect("said");
+    };
+    say("loud", "disabled\n");
+    say("quiet", "enabled");
+    say("of-no-package", "enabled\n");
+    change(&mut daemon, install(&["behind"]));
+    assert_eq!(names(&plan(&root)).0, ["quiet", "behind"], "as the user says");
+
+    let mut refused = |name: &str, word: &str| {
+        say(name, word);
+        let plan = propose(&mut daemon, install(&["other"])).expect("an answer").plan.unwrap();
+        ask(&mut daemon, PackageRequest::Apply { plan: plan.to_string() })
+            .expect_err("refused")
+            .what
+    };
+    let behind = refused("quiet", "disabled\n");
+    assert!(behind.contains("service behind of package behind starts behind 'quiet'"), "{behind}");
+    let bad = refused("quiet", "on\n");
+    assert!(bad.contains("/etc/minos/services/quiet says 'on': write 'enabled'"), "{bad}");
+}
+
 /// Compiles `/usr/sbin/NAME` against a library of its own in `/opt/NAME`, with these linker options.
 fn with_library(name: &str, options: &str) -> String {
     let text = format!("exec = [\"/usr/sbin/{name}\"]");
@@ -302,6 +345,45 @@ fn the_next_boot_is_asked_for_with_every_change() {
     ask(&mut daemon, PackageRequest::Switch { generation: 1, dry_run: false })
         .expect("a host switches");
     assert_eq!(next(&root), None);
+}
+
+/// The check of a new generation looks at the one that runs. It looked at the current one, which `boot N` leaves as it
+/// is: a damaged N was proven, and a sound one failed where the current one was damaged.
+#[test]
+fn the_generation_that_runs_is_looked_at_and_not_the_current_one() {
+    let mut recipes = Recipes::new();
+    let (file, once) =
+        ("usr/share/one/file", "mkdir -p /usr/share/one\necho 1 > /usr/share/one/file\n");
+    recipes.step("one", &[], &[("install", once)]);
+    recipes.step("two", &[], &[]);
+    let words = ["--appliance", "--last-boot", "boot 1 was fine"];
+    let root = Root::new(recipes.path()).with(&words).under(["env", "MINOS_GENERATION=1"]);
+    let mut daemon = root.start();
+    pack(&mut daemon, &["one", "two"]);
+    change(&mut daemon, install(&["one"]));
+    let check = plan(&root).checks[1].clone();
+    let What::Command(command) = &check.what else { panic!("{check:?}") };
+    assert_eq!(command.words().skip(1).collect::<Vec<_>>(), ["verify", "--booted", "--quick"]);
+    change(&mut daemon, install(&["two"]));
+    let request =
+        |repair, booted| PackageRequest::Verify { names: Vec::new(), quick: true, repair, booted };
+    let looked = |daemon: &mut Daemon, booted| {
+        column(&ask(daemon, request(false, booted)).expect("looked at"), "findings", "path")
+    };
+    fs::remove_file(root.path().join("roots/1").join(file)).expect("a file");
+    let gone = vec![format!("/{file}")];
+    assert_eq!((looked(&mut daemon, true), looked(&mut daemon, false)), (gone.clone(), vec![]));
+    fs::remove_file(current(&root).join(file)).expect("a file");
+    ask(&mut daemon, PackageRequest::Rollback { steps: 1, dry_run: false }).expect("back");
+    assert_eq!(looked(&mut daemon, true), Vec::<String>::new(), "made anew by the switch");
+    ask(&mut daemon, PackageRequest::Switch { generation: 2, dry_run: false }).expect("forward");
+    fs::remove_file(current(&root).join(file)).expect("a file");
+    assert_eq!((looked(&mut daemon, true), looked(&mut daemon, false)), (vec![], gone));
+    assert_eq!(ask(&mut daemon, request(true, true)).unwrap_err().kind, ErrorKind::Invalid);
+    drop(daemon);
+    let host = Root::at(root.path(), recipes.path());
+    let refused = ask(&mut host.start(), request(false, true)).unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Conflict, "a host runs none: {refused}");
 }
 
 /// A generation that init left behind is not current any more; why stands in the history, and the sentence about the
