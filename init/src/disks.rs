@@ -72,25 +72,24 @@ pub fn find(sys: &mut dyn Sys, wanted: &str) -> Result<Option<Disk>> {
             let _ = Name::try_from(name).map(|n| put_in_order(&mut names, n));
         }
     })?;
-    // A serial number can be chosen anew at each start; what is on a disk comes along with a copy of it.
-    let mut found: Option<Disk> = None;
-    for ways in [[By::Serial; 2], [By::PartName, By::Label]] {
-        for name in &names {
-            let Some(by) = ways.into_iter().find(|by| is_called(sys, name, *by, wanted)) else {
-                continue;
-            };
-            if let Some(first) = &mut found {
-                first.twin = Some(name.clone());
-                return Ok(found);
-            }
-            let read_only = attribute::<4>(sys, name, "ro").is_some_and(|v| v.trim_end() == "1");
-            found = Some(Disk { name: name.clone(), by, read_only, twin: None });
-        }
-        if found.is_some() {
+    let (mut found, mut twin): (Option<(&Name, By)>, _) = (None, None);
+    for by in [By::Serial, By::PartName, By::Label] {
+        // A serial number is given to a disk at each start; what is on the disk comes along with a copy of it.
+        if found.is_some() && by == By::PartName {
             break;
         }
+        for name in &names {
+            match found {
+                Some((first, _)) if first == name => {}
+                _ if !is_called(sys, name, by, wanted) => {}
+                Some(_) => twin = Some(name.clone()),
+                None => found = Some((name, by)),
+            }
+        }
     }
-    Ok(found)
+    let Some((name, by)) = found else { return Ok(None) };
+    let read_only = attribute::<4>(sys, name, "ro").is_some_and(|v| v.trim_end() == "1");
+    Ok(Some(Disk { name: name.clone(), by, read_only, twin }))
 }
 
 /// Puts a value where it belongs in a sorted list; one over the limit is passed over. A sort of the standard

@@ -408,7 +408,7 @@ fn of_two_disks_with_one_name_neither_is_taken() {
     ] {
         let (fake, mut runtime) = with_a_second_disk(named, &[file]);
         assert_eq!(runtime.machine().name(), "rescue", "{}", fake.world().console_text());
-        let said = format!("/dev/vda and /dev/vdc have the {way} minos-state: take one out");
+        let said = format!("/dev/vda and /dev/vdc have the same {way}: take one out");
         assert!(fake.world().console_text().contains(&said), "{}", fake.world().console_text());
         assert!(!fake.world().mounted.contains(&"/state".into()));
         fake.world().lists.insert("/sys/class/block", vec!["vda", "vdb"]);

@@ -30,12 +30,14 @@ pub fn arguments(machine: &Machine, accel: Accel, paths: &Paths) -> Vec<OsString
     let mut args = Arguments::default();
     args.words("-name minos -no-user-config -nodefaults -display none -S");
     args.words("-machine q35");
-    match accel {
-        _ if machine.counted => args.words("-accel tcg,thread=single -cpu qemu64 -icount shift=0"),
-        Accel::Kvm => args.words("-accel kvm -cpu host"),
-        // qemu64 and not max: the more features are emulated, the slower the boot.
-        Accel::Tcg => args.words("-accel tcg,thread=multi -cpu qemu64"),
+    // qemu64 and not max: the more features are emulated, the slower the boot.
+    let (accelerator, cpu) = match accel {
+        _ if machine.counted => ("-accel tcg,thread=single -icount shift=0", "qemu64"),
+        Accel::Kvm => ("-accel kvm", "host"),
+        Accel::Tcg => ("-accel tcg,thread=multi", "qemu64"),
     };
+    args.words(accelerator);
+    args.pair("-cpu", machine.cpu.as_deref().unwrap_or(cpu));
     args.words(&format!("-m {} -smp {}", machine.memory_mib, machine.cpus));
     endings(&mut args, machine);
     args.words("-device virtio-rng-pci");
@@ -235,6 +237,8 @@ mod tests {
     #[test]
     fn kvm_shows_the_guest_the_real_cpu() {
         has(&line(&Machine::kernel("k", None), Accel::Kvm), &["-accel kvm -cpu host"]);
+        let named = Machine::kernel("k", None).cpu("Haswell");
+        has(&line(&named, Accel::Tcg), &["-accel tcg,thread=multi -cpu Haswell"]);
     }
 
     #[test]

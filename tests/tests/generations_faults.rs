@@ -1,0 +1,203 @@
+//! What befalls generations from outside: init that hangs, pkgd that goes, a full disk, two disks of one name,
+//! power cuts in the middle of things.
+#![cfg(feature = "vm")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use minos_proto::bootplan::{Command as Words, Kind, What};
+use minos_proto::{BootEvent, BootPhase, Standing};
+use minos_qemu::ending::Ending;
+use minos_qemu::machine::Disk;
+use minos_qemu::observe::Observation;
+use minos_qemu::volatile::Survivors;
+use minos_qemu::watch::Order;
+use minos_tests::appliance::{Appliance, Run};
+use minos_tests::generation::{check, make, plan, service, wish};
+use minos_tests::trials::{Bad, last_boot, record, standings, told, try_all, until, with};
+
+/// Stops PID 1 for good, as a bug in it would: nothing of the machine looks at anything any more. A service alone
+/// cannot hang init, so the freezer does.
+const FREEZE: &str = "mkdir /sys/fs/cgroup/ice && echo 1 > /sys/fs/cgroup/ice/cgroup.procs && \
+                      echo 1 > /sys/fs/cgroup/ice/cgroup.freeze; sleep 1000";
+
+/// A program of the host that needs a loader, and a loader that is none.
+fn dynamic(root: &Path) {
+    fs::copy("/bin/true", root.join("bin/dynamic")).expect("a program");
+    let loader = root.join("lib64/ld-linux-x86-64.so.2");
+    fs::create_dir_all(loader.parent().expect("a folder")).expect("a folder");
+    fs::write(&loader, vec![0x7f; 4096]).expect("a loader");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&loader, mode).expect("its mode");
+}
+
+/// Something ends what the generation lives by.
+const LOST: [Bad; 3] = [
+    (
+        6,
+        |state| {
+            let mut hangs = with(check("never", What::ServiceUp(0), 240_000));
+            hangs.services.push(service("never", Kind::Oneshot, FREEZE, 0)).expect("room");
+            hangs.services[0].deadline_ms = 240_000;
+            make(state, 6, &hangs);
+        },
+        "was cut off (power cut, watchdog or kernel crash) after phase \"",
+    ),
+    (
+        7,
+        |state| {
+            let mut without = plan();
+            let mut gone = service("pkgd", Kind::Daemon, "sleep 1; exit 1", 0);
+            (gone.restart_limit, gone.notify) = (2, true);
+            without.services.push(gone).expect("room");
+            make(state, 7, &without);
+        },
+        "failed, a service ended too often: pkgd, 20",
+    ),
+    (
+        8,
+        |state| {
+            let mut needs = with(check("dynamic", What::ServiceUp(0), 60_000));
+            let mut program = service("dynamic", Kind::Oneshot, "true", 0);
+            program.command = Words::new(["/bin/dynamic"]).expect("a command");
+            needs.services.push(program).expect("room");
+            dynamic(&make(state, 8, &needs));
+        },
+        "failed its check: dynamic, 20",
+    ),
+];
+
+fn until_ready(appliance: &Appliance) -> Run {
+    appliance.run(&mut |seen| match seen {
+        Observation::Boot(BootEvent::Phase { phase: BootPhase::Ready, .. }) => Order::Kill,
+        _ => Order::Continue,
+    })
+}
+
+/// An init that hangs is seen by the watchdog alone.
+#[test]
+fn generations_that_hang_lose_pkgd_or_have_a_broken_loader_are_left_behind() {
+    let mut appliance = Appliance::new();
+    appliance.append("minos.watchdog=8");
+    let before = try_all(&appliance, &LOST);
+    let run = until_ready(&appliance);
+    told(&run, before);
+    assert!(last_boot(&run).ends_with("; now generation 0"), "{}", last_boot(&run));
+}
+
+/// A service that asks for a reboot once for each time that the host asks for it.
+const AGAIN: &str =
+    "test -e /state/again || exit 0; cat /bin/busybox > /dev/null; rm /state/again && kill -TERM 1";
+
+/// The power goes while the proof is on its way to the disk. Whatever of it got there, the generation is not lost: it is
+/// proven, or tried again. From then on neither cuts nor reboots count, however many there are.
+#[test]
+fn a_proof_is_whole_and_no_cut_or_reboot_counts_against_it() {
+    let appliance = Appliance::new().state(|disk| Some(disk.volatile()));
+    appliance.look("rw", |state| {
+        let mut good = plan();
+        good.services.push(service("again", Kind::Oneshot, AGAIN, 0)).expect("room");
+        good.checks.insert(0, check("again", What::ServiceUp(0), 60_000)).expect("room");
+        make(state, 5, &good);
+        wish(state, 5, 3);
+    });
+    let run = appliance.run(&mut |seen| match seen {
+        Observation::Boot(BootEvent::Log { text, .. }) if text.contains("check pkgd: passed") => {
+            Order::CutPower(Survivors::Random(7))
+        }
+        _ => Order::Continue,
+    });
+    assert!(
+        matches!(run.report.ending, Ending::PowerCut),
+        "{}\n{}",
+        run.report.ending,
+        run.console
+    );
+    let left = record(&appliance);
+    assert_eq!((left.generation, left.fallback), (5, if left.proven { 5 } else { 0 }), "{left:?}");
+    assert_eq!(left.tries_left, 2, "{left:?}");
+    if !left.proven {
+        let run = until(&appliance, Standing::Passed);
+        assert_eq!(standings(&run), [(5, Standing::Trial), (5, Standing::Passed)]);
+    }
+    let proven = record(&appliance);
+
+    // One more than it ever had tries.
+    for turn in 0..4 {
+        let run = if turn % 2 == 0 {
+            until(&appliance, Standing::Proven)
+        } else {
+            appliance.look("rw", |state| fs::write(state.join("again"), "").expect("asked for"));
+            appliance.run_through()
+        };
+        assert_eq!(standings(&run), [(5, Standing::Proven)], "turn {turn}: {}", run.console);
+        let ended =
+            matches!(run.report.ending, Ending::PowerCut | Ending::Rebooted { announced: true });
+        assert!(ended, "turn {turn}: {}", run.report.ending);
+        let now = record(&appliance);
+        let what = |r: &minos_proto::bootrec::Record| {
+            (r.generation, r.proven, r.fallback, r.tries_left, r.failure)
+        };
+        assert_eq!(what(&now), what(&proven), "turn {turn}");
+    }
+}
+
+/// Leaves no byte to anybody.
+fn fill(state: &Path) {
+    for block in ["1M", "4k", "1"] {
+        let mut dd = Command::new("dd");
+        dd.args(["if=/dev/zero", "status=none", "oflag=append", "conv=notrunc"]);
+        dd.arg(format!("bs={block}")).arg(format!("of={}", state.join("ballast").display()));
+        // It ends with an error when nothing more fits: that is what is wanted.
+        let _ = dd.stderr(std::process::Stdio::null()).status();
+    }
+}
+
+/// On a full disk a new generation cannot be proven where pkgd cannot open the state; and a proven one boots.
+#[test]
+fn a_full_state_disk_boots_what_is_on_it() {
+    let appliance = Appliance::new();
+    appliance.look("rw", |state| {
+        make(state, 5, &plan());
+        wish(state, 5, 3);
+        fill(state);
+    });
+    let run = appliance.run(&mut |seen| match seen {
+        Observation::Boot(BootEvent::Generation {
+            standing: Standing::Passed | Standing::Failed,
+            ..
+        }) => Order::Kill,
+        Observation::Boot(BootEvent::Phase { phase: BootPhase::Ready, .. }) => Order::Continue,
+        _ => Order::Continue,
+    });
+    eprintln!("{:?}\n{:#?}\n{}", standings(&run), run.events, run.console);
+    panic!();
+}
+
+/// Two disks bear the label: which one is meant nobody knows. Neither is written to.
+#[test]
+fn of_two_state_disks_of_one_label_none_is_taken() {
+    let appliance = Appliance::new().state(|mut disk| {
+        disk.serial = "first".to_owned();
+        Some(disk)
+    });
+    let copy = appliance.dir().join("copy.img");
+    fs::copy(appliance.state_image(), &copy).expect("a copy");
+    let digest = |path: &Path| minos_model::Digest::of(&fs::read(path).expect("a disk")[..1 << 20]);
+    let before = digest(&copy);
+    let mut appliance = appliance.beside(Disk::new("second", &copy));
+    appliance.append("minos.build=demo/zlib minos.then=poweroff");
+    let run = appliance.run(&mut |seen| match seen {
+        Observation::Boot(BootEvent::Phase { phase: BootPhase::Ready, .. }) => Order::Kill,
+        Observation::Boot(BootEvent::Log { text, .. }) if text.contains("minutes") => Order::Kill,
+        _ => Order::Continue,
+    });
+    assert!(run.says("have the same ext4 label: take one out"), "{}", run.console);
+    assert!(
+        !matches!(&run.report.ending, Ending::Verdict(v) if v.success),
+        "{}",
+        run.report.ending
+    );
+    assert_eq!((digest(appliance.state_image()), digest(&copy)), (before.clone(), before));
+}
