@@ -6,17 +6,20 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use minos_model::JobState;
 use minos_proto::bootplan::{Command as Words, Kind, What};
-use minos_proto::{BootEvent, BootPhase, Standing};
+use minos_proto::{BootEvent, BootPhase, DatabaseTask, PackageRequest, Request, Standing};
+use minos_qemu::control::{Client, Timeouts};
 use minos_qemu::ending::Ending;
 use minos_qemu::machine::Disk;
 use minos_qemu::observe::Observation;
-use minos_qemu::volatile::Survivors;
+use minos_qemu::volatile::{CutAt, Survivors};
 use minos_qemu::watch::Order;
 use minos_tests::appliance::{Appliance, Run};
 use minos_tests::generation::{check, make, plan, service, wish};
+use minos_tests::packages::{ask, change, install, text, verify};
 use minos_tests::trials::{Bad, last_boot, record, standings, told, try_all, until, with};
-use minos_tests::{Root, artefacts};
+use minos_tests::{Recipes, Root, artefacts};
 
 /// Stops PID 1 for good, as a bug in it would: nothing of the machine looks at anything any more. A service alone
 /// cannot hang init, so the freezer does.
@@ -216,4 +219,66 @@ fn of_two_state_disks_of_one_label_none_is_taken() {
         run.report.ending
     );
     assert_eq!((digest(appliance.state_image()), digest(&copy)), (before.clone(), before));
+}
+
+/// Two generations, made by a pkgd on this machine that takes itself for that of an appliance.
+fn two_generations(state: &Path, recipes: &Recipes) {
+    let root = Root::at(state, recipes.path()).with(&["--appliance", "--last-boot", "none"]);
+    let mut daemon = root.start();
+    for name in ["one", "two"] {
+        assert_eq!(daemon.build(name).state, JobState::Done);
+        ask(&mut daemon, PackageRequest::Pack { targets: vec![name.into()] }).expect("packed");
+        change(&mut daemon, install(&[name]));
+    }
+    assert!(daemon.stop().success());
+}
+
+/// The power goes at the first, a middle and the last flush of a switch. The machine comes up each time, with the system
+/// of before or of after, every file of it as it should be, and with init asked for the one that is current.
+#[test]
+fn a_power_cut_in_a_switch_leaves_the_system_of_before_or_after() {
+    let mut recipes = Recipes::new();
+    for name in ["one", "two"] {
+        recipes.step(name, &[], &[]);
+    }
+    let appliance = Appliance::with_recipes(recipes.path()).state(|disk| Some(disk.volatile()));
+    appliance.look("rw", |state| two_generations(state, &recipes));
+    for turn in 0..3 {
+        let (run, ()) = appliance.attend_disk(|socket, disk| {
+            let disk = disk.expect("a volatile disk");
+            let mut client = Client::connect(socket, "test", Timeouts::default()).expect("pkgd");
+            assert!(
+                !verify(&mut client, false).alarm,
+                "turn {turn}: a file is not as it should be"
+            );
+            let mut switch = |to| {
+                let wish = PackageRequest::Switch { generation: to, dry_run: false };
+                client.call(&Request::Package(wish)).is_ok()
+            };
+            let before = disk.disk().requests().1;
+            // The current one is 1 then, whatever the last cut has left; how many flushes that takes depends on it.
+            assert!(switch(2) && switch(1), "turn {turn}");
+            let each = (disk.disk().requests().1 - before) / 2;
+            let nth = disk.disk().requests().1 + [1, each.div_ceil(2), each][turn].max(1);
+            disk.disk().cut_at(CutAt::Flush(nth), Survivors::Random(turn as u64));
+            // The last flush may come after the answer: then another switch is hit.
+            let cut = (0..4).any(|n| !switch(2 - n % 2));
+            assert!(cut, "turn {turn}: no cut in {each} flushes");
+        });
+        assert!(matches!(run.report.ending, Ending::PowerCut), "{}", run.report.ending);
+    }
+    appliance.look("rw", |state| {
+        let root = Root::at(state, recipes.path()).with(&["--appliance", "--last-boot", "none"]);
+        let mut daemon = root.start();
+        assert!(!verify(&mut daemon, false).alarm);
+        let list = ask(&mut daemon, PackageRequest::Generations).expect("a list");
+        let current = list.find("current").map(text).expect("a current one");
+        let link = fs::read_link(state.join("current")).expect("a link");
+        assert!(link.ends_with(format!("roots/{current}")), "{link:?}, {current}");
+        let asked = fs::read_to_string(state.join("boot/asked")).expect("asked for");
+        assert_eq!(asked.trim(), current, "init is asked for the current one");
+        let check = PackageRequest::Database(DatabaseTask::Verify);
+        assert!(!ask(&mut daemon, check).expect("looked at").alarm);
+        assert!(daemon.stop().success());
+    });
 }

@@ -156,6 +156,28 @@ fn what_is_in_use_or_not_confirmed_is_left_alone() {
     assert_eq!(fs::read(&image).unwrap().len(), before.len());
 }
 
+/// A partition is none of ours to put a table on, whatever it is confirmed by.
+#[test]
+fn a_partition_is_no_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = dir.path().join("image");
+    let file = File::create_new(&image).unwrap();
+    file.set_len(32 << 20).unwrap();
+    let parts = [Part { kind: Kind::Linux, name: "one", bytes: 8 << 20 }];
+    let disk = table::Disk { file: &file, path: &image, bytes: 32 << 20, sector: 512 };
+    table::create(disk, &parts, b"").unwrap();
+    let device = Loop::new(&image);
+    run(&["partx", "--add", &device.0]);
+    let name = device.0.rsplit('/').next().unwrap();
+    let number = fs::read_to_string(format!("/sys/class/block/{name}p1/dev")).unwrap();
+    let (major, minor) = number.trim().split_once(':').unwrap();
+    let node = dir.path().join("partition");
+    run(&["mknod", node.to_str().unwrap(), "b", major, minor]);
+    let refused = Target::open(&node, Some(&format!("{name}p1")), 0).unwrap_err();
+    run(&["partx", "--delete", &device.0]);
+    assert!(matches!(refused, DiskError::NoDisk { what: "a partition", .. }), "{refused}");
+}
+
 /// A file that was made meanwhile is left alone, and of the new one nothing stays.
 #[test]
 fn a_name_that_is_taken_meanwhile_is_left_to_its_owner() {
