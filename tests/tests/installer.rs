@@ -2,6 +2,7 @@
 #![cfg(feature = "system")]
 
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -270,6 +271,11 @@ fn without_room_there_is_no_disk() {
     let mut daemon = root.start();
     let small = Disk::new(&out.join("small.img"), &out.join("small"), 8 << 20).unwrap();
     small.renew().unwrap();
+    let mut ballast = fs::File::create_new(out.join("small/ballast")).unwrap();
+    // Room for less than the tables of the EFI system partition.
+    let written = std::io::copy(&mut std::io::repeat(1).take(1 << 30), &mut ballast).unwrap_err();
+    assert_eq!(written.kind(), std::io::ErrorKind::StorageFull);
+    ballast.set_len(ballast.metadata().unwrap().len() - (512 << 10)).unwrap();
     let before = fs::read_dir(out.join("small")).unwrap().count();
     let wish = to(&out.join("small/disk.img"), &efi, None);
     let full = ask(&mut daemon, PackageRequest::Image(wish)).unwrap_err();
