@@ -36,6 +36,7 @@ pub struct Appliance {
     beside: Vec<Disk>,
     append: String,
     counted: bool,
+    reboots: bool,
     cpu: Option<&'static str>,
     /// A disk image for bare hardware, booted by UEFI firmware instead of all the above.
     whole_disk: Option<PathBuf>,
@@ -107,8 +108,9 @@ impl Appliance {
         let initrd = dir.path().join("initramfs.zst");
         let state = Some(Disk::new("minos-state", state));
         let append = "quiet".to_owned();
-        let (beside, counted, cpu, whole_disk) = (Vec::new(), false, None, None);
-        Self { dir, initrd, state, beside, append, counted, cpu, whole_disk }
+        let (beside, cpu, whole_disk) = (Vec::new(), None, None);
+        let (counted, reboots) = (false, false);
+        Self { dir, initrd, state, beside, append, counted, reboots, cpu, whole_disk }
     }
 
     /// A machine that boots a disk made for bare hardware, from the SATA controller by UEFI firmware.
@@ -168,6 +170,13 @@ impl Appliance {
         self
     }
 
+    /// Carries out reboots instead of ending the run.
+    #[must_use]
+    pub fn rebooting(mut self) -> Self {
+        self.reboots = true;
+        self
+    }
+
     /// Whether it does.
     pub fn is_counted(&self) -> bool {
         self.counted
@@ -201,6 +210,7 @@ impl Appliance {
             machine = machine.disk(Disk::new("minos-sources", sources).read_only());
         }
         machine.cpu = self.cpu.map(str::to_owned);
+        machine.reboots = self.reboots;
         self.state.iter().chain(&self.beside).cloned().fold(machine, Machine::disk)
     }
 

@@ -22,6 +22,19 @@ pub fn record(appliance: &Appliance) -> bootrec::Record {
     bootrec::read(&bytes.expect("a record")).record.expect("a good record")
 }
 
+/// Puts a boot record on the mounted state disk, as if init had written it.
+///
+/// # Panics
+/// It cannot be written.
+pub fn write_record(state: &Path, record: &bootrec::Record) {
+    let stamped = record.stamped(1_795_000_000);
+    let mut file = vec![0; 8192];
+    let at = usize::try_from(stamped.offset()).expect("small");
+    file[at..][..bootrec::SLOT].copy_from_slice(&stamped.encode());
+    fs::create_dir_all(state.join("boot")).expect("a folder");
+    fs::write(state.join(bootrec::PATH), file).expect("the record");
+}
+
 /// What the boot said of the one before.
 ///
 /// # Panics

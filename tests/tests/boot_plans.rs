@@ -10,6 +10,7 @@ use minos_proto::bootplan::{BootPlan, Kind, What};
 use minos_proto::bootrec::{Culprit, Reason, Record};
 use minos_proto::{BootNext, ErrorKind, PackageRequest, Request, Wish};
 use minos_tests::packages::{ask, change, column, install, propose, verify};
+use minos_tests::trials::write_record;
 use minos_tests::{Daemon, Recipes, Root};
 
 /// Compiles a program that does nothing and needs no library.
@@ -284,14 +285,6 @@ fn next(root: &Root) -> Option<BootNext> {
     fs::read(root.path().join("boot/next")).ok().map(|b| BootNext::decode(&b).expect("a wish"))
 }
 
-fn write_record(root: &Root, record: &Record) {
-    fs::create_dir_all(root.path().join("boot")).unwrap();
-    let stamped = record.stamped(1_795_000_000);
-    let mut file = vec![0; 8192];
-    file[usize::try_from(stamped.offset()).unwrap()..][..128].copy_from_slice(&stamped.encode());
-    fs::write(root.path().join("boot/record"), file).unwrap();
-}
-
 /// A root where two generations are made by the package `one` and then `two`.
 fn two_generations(recipes: &mut Recipes) -> Root {
     recipes.step("one", &[], &[]);
@@ -331,7 +324,7 @@ fn the_next_boot_is_asked_for_with_every_change() {
     assert_eq!(next(&root).unwrap().generation, 0);
 
     // What init has proven needs no trial any more.
-    write_record(&root, &Record { generation: 2, fallback: 2, ..Record::fresh() });
+    write_record(root.path(), &Record { generation: 2, fallback: 2, ..Record::fresh() });
     ask(&mut daemon, PackageRequest::Switch { generation: 2, dry_run: false }).expect("forward");
     let proven = next(&root).unwrap();
     assert_eq!((proven.generation, proven.proven), (2, true));
@@ -403,7 +396,7 @@ fn what_init_wrote_down_is_followed() {
     let proven = Record { generation: 1, fallback: 1, boot_count: 4, ..Record::fresh() };
     let trial = Record { tries_left: 1, ..Record::next_boot(Some(proven), Some(&wish)) };
     assert_eq!((trial.generation, trial.fallback, trial.proven), (2, 1, false));
-    write_record(&root, &trial);
+    write_record(root.path(), &trial);
     let mut daemon = root.start();
     assert!(current(&root).ends_with("roots/2"), "as long as it is on trial");
     let list = ask(&mut daemon, PackageRequest::Generations).unwrap();
@@ -411,7 +404,7 @@ fn what_init_wrote_down_is_followed() {
     drop(daemon);
     let failed = Record { tries_left: 0, ..trial };
     let failed = failed.failing(Reason::CheckFailed, Culprit::new("disk"), 1_795_000_000);
-    write_record(&root, &Record::next_boot(Some(failed), None));
+    write_record(root.path(), &Record::next_boot(Some(failed), None));
     let mut daemon = root.start();
     assert!(current(&root).ends_with("roots/1"));
     let history = ask(&mut daemon, PackageRequest::History { limit: 1, package: None }).unwrap();
