@@ -172,7 +172,7 @@ pub enum Boot {
         kernel: PathBuf,
         /// The initramfs.
         initrd: Option<PathBuf>,
-        /// Words of the kernel command line after `console=ttyS0 panic=-1`.
+        /// Words of the kernel command line after [`crate::arguments::COMMAND_LINE`].
         append: String,
     },
     /// UEFI firmware, which looks for a boot loader on the disks.

@@ -157,7 +157,7 @@ impl Appliance {
         self
     }
 
-    /// Sets the words after `console=ttyS0 panic=-1 quiet`.
+    /// Sets the words after those of every machine and `quiet`.
     pub fn append(&mut self, words: &str) -> &mut Self {
         self.append = format!("quiet {words}");
         self

@@ -92,7 +92,8 @@ fn run(args: &Args) -> Result<(), String> {
     }
     if args.boot {
         boots(args.rounds).iter().for_each(print);
-        rollback::figures(args.rounds)?.iter().for_each(print);
+        print(&rollback::login(args.rounds)?);
+        rollback::back(args.rounds).iter().for_each(print);
     }
     if let Some(steps) = &args.overhead {
         for step in steps.split(',') {
