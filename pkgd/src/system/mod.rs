@@ -182,7 +182,10 @@ impl<'a> Asked<'a> {
             R::Owner { paths } => self.owner(&paths),
             R::Depends { name, reverse, all } => self.depends(&name, reverse, all),
             R::Why { name } => self.why(&name),
-            R::Verify { names, quick, repair } => self.verify(&names, quick, repair),
+            R::Verify { names, quick, repair, booted: true } => {
+                self.verify_booted(&names, quick, repair)
+            }
+            R::Verify { names, quick, repair, .. } => self.verify(&names, quick, repair),
             R::Hold { names, release, note } => self.hold(&names, release, &note),
             R::Generations => self.generations(),
             R::Switch { generation, dry_run } => self.switch(generation, dry_run),

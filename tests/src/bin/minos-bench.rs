@@ -11,7 +11,7 @@ use minos_tests::bench::{Figure, median, size};
 use minos_tests::boot::{self, Boot};
 use minos_tests::overhead::overhead;
 use minos_tests::peers::{self, Bench};
-use minos_tests::{Recipes, Root, artefacts, meter};
+use minos_tests::{Recipes, Root, artefacts, meter, rollback};
 
 /// Measures MinOS on this machine.
 #[derive(FromArgs)]
@@ -28,7 +28,8 @@ struct Args {
     #[argh(option)]
     overhead: Option<String>,
 
-    /// also boot the machine and busybox init on the same kernel, turn by turn
+    /// also boot the machine and busybox init on the same kernel, turn by turn; and to a login beside a small Debian, and
+    /// from a broken generation back to one
     #[argh(switch)]
     boot: bool,
 
@@ -91,6 +92,8 @@ fn run(args: &Args) -> Result<(), String> {
     }
     if args.boot {
         boots(args.rounds).iter().for_each(print);
+        print(&rollback::login(args.rounds)?);
+        rollback::back(args.rounds).iter().for_each(print);
     }
     if let Some(steps) = &args.overhead {
         for step in steps.split(',') {

@@ -18,6 +18,7 @@ pub static VERIFY: Spec = Spec {
     flags: &[
         switch("--outputs", "only the outputs of builds"),
         switch("--system", "only the installed packages"),
+        switch("--booted", "only those of the generation that runs"),
         switch("--quick", "kind, size, owner and mode only: contents are not read"),
         switch("--repair", "put back what the store has; what is lost is built again"),
     ],
@@ -89,13 +90,14 @@ fn verify(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
         return Err(given.wrong("--outputs knows no packages".into()));
     }
     let mut exit = Exit::Ok;
-    if names.is_empty() && !given.has("--system") {
+    let booted = given.has("--booted");
+    if names.is_empty() && !given.has("--system") && !booted {
         exit = outputs(context, repair)?;
     }
     if only_outputs {
         return Ok(exit);
     }
-    let system = PackageRequest::Verify { names, quick: given.has("--quick"), repair };
+    let system = PackageRequest::Verify { names, quick: given.has("--quick"), repair, booted };
     match show(context, system)? {
         Exit::Ok => Ok(exit),
         found => Ok(found),

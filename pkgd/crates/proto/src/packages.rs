@@ -175,6 +175,8 @@ pub enum PackageRequest {
         quick: bool,
         /// Put back what the store has.
         repair: bool,
+        /// Of the generation that the machine runs, which need not be the current one; not to be repaired.
+        booted: bool,
     },
     /// Holds packages in their version, or lets go of them.
     Hold {

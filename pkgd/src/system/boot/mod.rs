@@ -21,11 +21,12 @@ pub use machine::Machine;
 use root::Root;
 
 /// Directories that init mounts on, and the user's own of checks; with the mode of those that no package brings.
-const DIRECTORIES: [(&str, u16); 16] = [
+const DIRECTORIES: [(&str, u16); 17] = [
     ("dev", 0o755),
     ("etc", 0o755),
     ("etc/minos", 0o755),
     (compile::USER_CHECKS, 0o755),
+    (compile::USER_SERVICES, 0o755),
     ("home", 0o755),
     ("proc", 0o555),
     ("root", 0o700),
