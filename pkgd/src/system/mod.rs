@@ -9,6 +9,7 @@ mod actions;
 mod apply;
 mod boot;
 mod boots;
+mod contained;
 mod contents;
 mod database;
 mod errors;
@@ -199,6 +200,7 @@ impl<'a> Asked<'a> {
             R::Pack { targets } => self.pack(&targets),
             R::Boot { generation, tries } => self.boot(generation, tries),
             R::Image(wish) => self.image(&wish),
+            R::Contained { target } => self.contained(&target),
         }
     }
 
