@@ -21,6 +21,9 @@ use crate::world::World;
 /// How much of a list of library folders is read, in bytes.
 const MAX_CONF: u64 = 64 << 10;
 
+/// After so many paths it is told again which output is looked at: a large one takes a while.
+const TOLD: usize = 500;
+
 /// One output.
 #[derive(Debug, Clone)]
 pub struct Subject {
@@ -62,7 +65,8 @@ impl std::error::Error for AuditError {
     }
 }
 
-/// Looks at all of `subjects`, the lowest layer first, as if they were one system. `tell` is told which one is next.
+/// Looks at all of `subjects`, the lowest layer first, as if they were one system. `tell` is told
+/// which one is looked at, now and again.
 ///
 /// # Errors
 /// An output cannot be read.
@@ -74,8 +78,7 @@ pub fn audit(
     let mut audit = Audit::default();
     let needles = [Needles::new(places, false), Needles::new(places, true)];
     for (at, subject) in subjects.iter().enumerate() {
-        tell(at);
-        audit.subject(at, subject, &needles[usize::from(!subject.seeded)])?;
+        audit.subject(at, subject, &needles[usize::from(!subject.seeded)], tell)?;
     }
     subjects.iter().for_each(|subject| audit.links(subject));
     Ok(audit.finish(subjects))
@@ -103,13 +106,17 @@ impl Audit {
         at: usize,
         subject: &Subject,
         needles: &Needles,
+        tell: &mut dyn FnMut(usize),
     ) -> Result<(), AuditError> {
         let on = |path: &Path, error: io::Error| AuditError { path: path.to_owned(), error };
         let text = fs::read_to_string(&subject.manifest).map_err(|e| on(&subject.manifest, e))?;
         let manifest = Manifest::parse(&text);
         let manifest = manifest.map_err(|e| on(&subject.manifest, io::Error::other(e)))?;
         let mut reader = Reader::open(&subject.tree).map_err(|e| on(&subject.tree, e))?;
-        for entry in manifest.entries() {
+        for (count, entry) in manifest.entries().iter().enumerate() {
+            if count % TOLD == 0 {
+                tell(at);
+            }
             let Some(path) = below(&entry.path, &subject.root) else { continue };
             self.report.counts.paths += 1;
             self.all.add(path, &entry.kind, at);

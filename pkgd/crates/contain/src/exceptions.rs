@@ -8,6 +8,9 @@ pub(crate) const DEBUG: &str =
 /// What only people read.
 const MANUAL: &str = "a manual: read by people, not by programs";
 
+/// Of `assert(3)`.
+const ASSERTION: &str = "an assertion names the source file that it stands in, for a message";
+
 /// Names of paths.
 const NAMES: &[Kind] = &[Kind::SeedPath, Kind::WorkPath];
 
@@ -24,6 +27,26 @@ const EXCEPTIONS: &[Exception] = &[
     Exception { path: "usr/share/man/", kinds: NAMES, text: "", reason: MANUAL },
     Exception { path: "usr/share/info/", kinds: NAMES, text: "", reason: MANUAL },
     Exception { path: "usr/share/doc/", kinds: NAMES, text: "", reason: MANUAL },
+    Exception {
+        path: "usr/lib/python3.",
+        kinds: &[Kind::WorkPath],
+        text: "/build/src",
+        reason: "Python keeps the words of its own Makefile, which are for building Python",
+    },
+    Exception {
+        path: "usr/lib/python3.",
+        kinds: &[Kind::NoInterpreter, Kind::OnlyTool],
+        text: "interpreter python, by /usr/bin/env",
+        reason: "a module that may be executed where there is a 'python'; it is imported",
+    },
+    Exception {
+        path: "usr/lib/tcl8/",
+        kinds: &[Kind::SeedPath],
+        text: "lappend bases /lib/x86_64-linux-gnu",
+        reason: "Tcl's list of where systems of any kind have their C library",
+    },
+    Exception { path: "usr/bin/zstd", kinds: &[Kind::WorkPath], text: ".c", reason: ASSERTION },
+    Exception { path: "usr/lib/libzstd.", kinds: &[Kind::WorkPath], text: ".c", reason: ASSERTION },
 ];
 
 /// The reason why this is no leak, if there is one.

@@ -74,8 +74,12 @@ impl Needles {
             }
         }
         if work {
-            for text in ["/lfs", "/build/src", "/sources", "/recipe"] {
+            for text in ["/lfs", "/build/src"] {
                 add(text, Kind::WorkPath, Stands::AsPath, false);
+            }
+            // Only with what is in them: these are words of other meanings too.
+            for text in ["/sources/", "/recipe/"] {
+                add(text, Kind::WorkPath, Stands::AsPath, true);
             }
         }
         Self(list)
@@ -240,6 +244,7 @@ mod tests {
             "/usr/lib/x86_64-linux-gnux",
             "GCC: (GNU) 14.2.0",
             "/seed/of/doubt",
+            "L<below|/recipe 3>",
             "my-x86_64-linux-gnu-gcc",
         ] {
             assert_eq!(found(text.as_bytes()), [], "{text:?}");
