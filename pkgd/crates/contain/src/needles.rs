@@ -204,6 +204,7 @@ fn shown(bytes: &[u8], at: usize) -> String {
 #[cfg(test)]
 mod tests {
     use std::io::Cursor;
+    use std::ops::Range;
 
     use super::{Needles, Places, begins};
     use crate::report::Kind;
@@ -261,10 +262,10 @@ mod tests {
     #[test]
     fn what_stands_among_debug_information_is_told_apart() {
         let text = b"xx /build/src/a.c xx /build/src/b.c";
-        let of = |debug: &[std::ops::Range<u64>]| needles().search(text, debug);
-        assert!(!of(&[])[0].debug);
-        assert!(of(&[0..50])[0].debug);
-        let hits = of(&[0..10]);
+        let of = |debug: Range<u64>| needles().search(text, std::slice::from_ref(&debug));
+        assert!(!of(0..0)[0].debug);
+        assert!(of(0..50)[0].debug);
+        let hits = of(0..10);
         assert_eq!((hits.len(), hits[0].debug), (1, false));
         assert!(hits[0].what.ends_with("/build/src/b.c"), "{}", hits[0].what);
     }
