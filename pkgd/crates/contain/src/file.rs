@@ -1,6 +1,7 @@
 //! What one file is and which texts it has.
 
 use std::io::{self, Read};
+use std::ops::Range;
 
 use minos_package::{Loading, Shebang, debug_sections, loading, shebang};
 
@@ -10,6 +11,9 @@ use crate::needles::{Hit, Needles};
 pub const MOST_ELF: u64 = 256 << 20;
 /// So much of a file is read to see what it is, in bytes.
 const HEAD: u64 = 4096;
+/// How static libraries begin, and the length of the head of each member.
+const ARCHIVE: &[u8] = b"!<arch>\n";
+const MEMBER_HEAD: usize = 60;
 /// How compressed files begin: gzip, xz, zstd, bzip2, lz4, zip.
 const COMPRESSED: [&[u8]; 6] =
     [b"\x1f\x8b", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"BZh", b"\x04\x22\x4d\x18", b"PK\x03\x04"];
@@ -50,6 +54,9 @@ pub(crate) fn look(
     if head.starts_with(b"\x7fELF") {
         return elf(head, reader, needles);
     }
+    if head.starts_with(ARCHIVE) {
+        return archive(head, reader, needles);
+    }
     let thing = if head.starts_with(b"#!") && executable {
         Thing::Script(shebang(&head))
     } else if COMPRESSED.iter().any(|magic| head.starts_with(magic)) {
@@ -76,13 +83,44 @@ fn elf(mut bytes: Vec<u8>, reader: impl Read, needles: &Needles) -> io::Result<L
     Ok(Looked { thing, hits, bytes: bytes.len() as u64 })
 }
 
+/// A static library: what only debuggers read is told apart in its members too. One that is too large for that is
+/// looked through as any other file.
+fn archive(mut bytes: Vec<u8>, mut reader: impl Read, needles: &Needles) -> io::Result<Looked> {
+    reader.by_ref().take(MOST_ELF).read_to_end(&mut bytes)?;
+    let (hits, bytes) = if bytes.len() as u64 > MOST_ELF {
+        needles.stream(bytes, reader)?
+    } else {
+        (needles.search(&bytes, &members_debug(&bytes)), bytes.len() as u64)
+    };
+    Ok(Looked { thing: Thing::Other, hits, bytes })
+}
+
+/// The places of debug information in an archive (ar(5)). Ends where a member's head cannot be read.
+fn members_debug(archive: &[u8]) -> Vec<Range<u64>> {
+    let mut found = Vec::new();
+    let mut at = ARCHIVE.len();
+    while let Some(head) = archive.get(at..at.saturating_add(MEMBER_HEAD)) {
+        let size = str::from_utf8(&head[48..58]).ok().and_then(|text| text.trim_end().parse().ok());
+        let start = at + MEMBER_HEAD;
+        let Some(end) = size.and_then(|size: usize| start.checked_add(size)) else { break };
+        let Some(member) = archive.get(start..end) else { break };
+        let shift = start as u64;
+        let sections = debug_sections(member).into_iter();
+        // A section cannot reach into the next member.
+        let limit = |place: u64| place.min(member.len() as u64) + shift;
+        found.extend(sections.map(|range| limit(range.start)..limit(range.end)));
+        at = end + end % 2;
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Cursor;
 
     use proptest::prelude::*;
 
-    use super::{Thing, look};
+    use super::{ARCHIVE, Thing, look};
     use crate::needles::{Needles, Places};
 
     fn thing(bytes: &[u8], executable: bool) -> Thing {
@@ -105,6 +143,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         /// Any bytes behind the magic, and any byte of a real head changed.
         #[test]
         fn no_bytes_make_it_panic(
@@ -112,6 +152,7 @@ mod tests {
             changes in prop::collection::vec((0usize..5000, any::<u8>()), 0..8),
         ) {
             thing(&[b"\x7fELF\x02\x01\x01", &tail[..]].concat(), true);
+            thing(&[ARCHIVE, &tail[..]].concat(), true);
             let mut real = std::fs::read("/proc/self/exe").unwrap();
             real.truncate(100_000);
             for (at, byte) in changes {

@@ -283,7 +283,7 @@ mod tests {
     /// At every place around the ends of windows.
     #[test]
     fn windows_hide_nothing() {
-        let text = b" /srv/state/outputs/x ";
+        let (text, needles) = (b" /srv/state/outputs/x ", needles());
         for size in [1, 50, 200] {
             for at in 0..700 {
                 let mut bytes = vec![b'.'; at];
@@ -291,7 +291,7 @@ mod tests {
                 bytes.extend(vec![b'.'; at % 7]);
                 let start = bytes[..bytes.len().min(3)].to_vec();
                 let rest = Cursor::new(&bytes[start.len()..]);
-                let (hits, length) = needles().windows(start, rest, size).unwrap();
+                let (hits, length) = needles.windows(start, rest, size).unwrap();
                 assert_eq!(length, bytes.len() as u64);
                 assert_eq!((hits.len(), hits[0].kind), (1, Kind::SeedPath), "{size} {at}");
             }

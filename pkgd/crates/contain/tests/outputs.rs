@@ -3,7 +3,7 @@
 mod support;
 
 use minos_contain::{Kind, Places, Report, audit};
-use support::{Elf, Output, script};
+use support::{Elf, Output, archive, script};
 
 /// A small system: loader, C library, shell, and a program that uses them.
 fn system() -> Output {
@@ -98,12 +98,16 @@ fn manuals_and_debug_information_are_excused_with_a_reason() {
         .folder("usr/share/doc")
         .file("usr/share/doc/notes", b"see /usr/lib/x86_64-linux-gnu\n")
         .file("usr/lib/libdebug.so", &Elf::library().debug("/build/src/main.c").bytes())
-        .file("usr/lib/libboth.so", &Elf::library().debug("/lfs/a").constant("/lfs/b").bytes());
+        .file("usr/lib/libboth.so", &Elf::library().debug("/lfs/a").constant("/lfs/b").bytes())
+        .file(
+            "usr/lib/libstatic.a",
+            &archive(&[Elf::library().bytes(), Elf::library().debug("/build/src/x.c").bytes()]),
+        );
     let report = of(&[system(), output]);
     assert_eq!(findings(&report), [(Kind::WorkPath, "/usr/lib/libboth.so", "/lfs/b")]);
     let excused: Vec<_> = report.excused.iter().map(|(f, _)| f.path.as_str()).collect();
-    assert_eq!(excused, ["/usr/lib/libdebug.so", "/usr/share/doc/notes"]);
-    assert_eq!(report.reasons.values().sum::<u64>(), 2);
+    assert_eq!(excused, ["/usr/lib/libdebug.so", "/usr/lib/libstatic.a", "/usr/share/doc/notes"]);
+    assert_eq!(report.reasons.values().sum::<u64>(), 3);
 }
 
 #[test]

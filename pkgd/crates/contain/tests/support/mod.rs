@@ -96,6 +96,20 @@ pub fn script(interpreter: &str) -> &'static [u8] {
     Box::leak(format!("#!{interpreter}\nexit 0\n").into_bytes().into_boxed_slice())
 }
 
+/// A static library.
+pub fn archive(members: &[Vec<u8>]) -> Vec<u8> {
+    let mut archive = b"!<arch>\n".to_vec();
+    for member in members {
+        let size = member.len();
+        archive.extend(
+            format!("{:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n", "x.o/", 0, 0, 0, 644).bytes(),
+        );
+        archive.extend(member);
+        archive.extend(vec![b'\n'; size % 2]);
+    }
+    archive
+}
+
 /// A 64-bit file whose addresses are its places.
 #[derive(Default)]
 pub struct Elf {
