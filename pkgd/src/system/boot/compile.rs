@@ -50,7 +50,7 @@ struct Enabled {
 /// Why the generation could not boot as it is meant to; in words that name service and package.
 pub fn compile(root: &Root) -> Result<BootPlan, String> {
     let services = services(root)?;
-    let mut programs = Programs::new(root)?;
+    let mut programs = Programs::new(root);
     for (name, enabled) in &services {
         let of = || of(name, &enabled.package);
         let program = enabled.service.command.program();

@@ -18,7 +18,8 @@ use minos_store::fs::Attributes;
 use minos_store::{Made, MadeNode};
 
 pub use machine::Machine;
-use root::Root;
+pub use program::Programs;
+pub use root::Root;
 
 /// Directories that init mounts on, and the user's own of checks; with the mode of those that no package brings.
 const DIRECTORIES: [(&str, u16); 17] = [
