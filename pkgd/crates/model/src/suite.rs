@@ -1,0 +1,131 @@
+//! Test suites of packages: which of them a build runs, and what came of one in numbers.
+
+use core::fmt;
+use core::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Which test suites a build runs. The numbers on the wire are those of the yes and no that was before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TestLevel {
+    /// None.
+    #[default]
+    None,
+    /// Every one that a recipe has.
+    All,
+    /// Those of the packages that everything else stands on.
+    Critical,
+}
+
+impl TestLevel {
+    /// Whether a suite is run that is `critical` or not.
+    pub const fn runs(self, critical: bool) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Critical => critical,
+        }
+    }
+}
+
+/// A word that is no level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TestLevelError;
+
+impl fmt::Display for TestLevelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("write none, critical or all")
+    }
+}
+
+impl FromStr for TestLevel {
+    type Err = TestLevelError;
+
+    fn from_str(text: &str) -> Result<Self, TestLevelError> {
+        match text {
+            "none" => Ok(Self::None),
+            "critical" => Ok(Self::Critical),
+            "all" => Ok(Self::All),
+            _ => Err(TestLevelError),
+        }
+    }
+}
+
+/// What came of a test suite, in numbers of tests. A failure that is told twice counts once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tested {
+    /// Passed.
+    pub passed: u64,
+    /// Failed, as the suite itself or the recipe's list expects.
+    pub expected: u64,
+    /// Failed, and nobody expects it.
+    pub failed: u64,
+    /// Those of [`Self::failed`] that did not fail in the attempt before; 0 where there was none.
+    pub new: u64,
+    /// Not run: skipped, not supported here.
+    pub skipped: u64,
+    /// Entries of the recipe's list of expected failures that pass now.
+    pub fixed: u64,
+}
+
+impl fmt::Display for Tested {
+    /// `812 passed, 3 expected failures, 1 new failure`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { passed, expected, failed, new, skipped, fixed } = *self;
+        if passed + expected + failed + skipped == 0 {
+            return f.write_str("no result could be read");
+        }
+        let s = |n: u64| if n == 1 { "" } else { "s" };
+        write!(f, "{passed} passed")?;
+        if expected > 0 {
+            write!(f, ", {expected} expected failure{}", s(expected))?;
+        }
+        match (failed, new) {
+            (0, _) => {}
+            (_, 0) => write!(f, ", {failed} failure{}", s(failed))?,
+            _ if new == failed => write!(f, ", {failed} new failure{}", s(failed))?,
+            _ => write!(f, ", {failed} failures ({new} new)")?,
+        }
+        if skipped > 0 {
+            write!(f, ", {skipped} skipped")?;
+        }
+        if fixed > 0 {
+            write!(
+                f,
+                ", {fixed} listed as failing pass{} now",
+                if fixed == 1 { "es" } else { "" }
+            )?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TestLevel, Tested};
+
+    #[test]
+    fn a_level_runs_what_it_says() {
+        let runs = |level: &str| {
+            let level: TestLevel = level.parse().unwrap();
+            (level.runs(false), level.runs(true))
+        };
+        assert_eq!(runs("none"), (false, false));
+        assert_eq!(runs("critical"), (false, true));
+        assert_eq!(runs("all"), (true, true));
+        assert!("some".parse::<TestLevel>().is_err());
+        assert_eq!(TestLevel::default(), TestLevel::None);
+    }
+
+    #[test]
+    fn only_what_there_is_is_told() {
+        let all = Tested { passed: 812, expected: 3, failed: 2, new: 1, skipped: 4, fixed: 1 };
+        let want = "812 passed, 3 expected failures, 2 failures (1 new), 4 skipped, 1 listed as failing passes now";
+        assert_eq!(all.to_string(), want);
+        let one = Tested { passed: 1, expected: 1, failed: 1, new: 1, ..Tested::default() };
+        assert_eq!(one.to_string(), "1 passed, 1 expected failure, 1 new failure");
+        assert_eq!(Tested { failed: 2, ..Tested::default() }.to_string(), "0 passed, 2 failures");
+        assert_eq!(Tested::default().to_string(), "no result could be read");
+    }
+}
