@@ -1,6 +1,6 @@
 //! What a client may ask of pkgd, and what it answers.
 
-use minos_model::StepId;
+use minos_model::{StepId, TestLevel};
 use serde::{Deserialize, Serialize};
 
 use crate::event::Recorded;
@@ -18,8 +18,9 @@ pub struct BuildOptions {
     pub keep_going: bool,
     /// `make -j` within a step; 0 takes the number of CPUs.
     pub jobs: u16,
-    /// Run the packages' own test suites where the recipe has them.
-    pub check: bool,
+    /// Which of the packages' own test suites are run. A step that the target names is built again for a suite
+    /// that has not been run on what is cached.
+    pub tests: TestLevel,
     /// Steps to build again although they are cached.
     pub rebuild: Vec<StepId>,
     /// Note which of its dependencies each step uses that is built now: the linter tells those it did not.
@@ -131,6 +132,13 @@ pub enum Request {
         /// The job's number; `None` takes the newest.
         job: Option<u64>,
     },
+    /// What came of the test suite of a step. Idempotent.
+    Tests {
+        /// The step.
+        step: StepId,
+        /// The attempt's number; `None` takes the newest that ran a suite.
+        attempt: Option<u64>,
+    },
 }
 
 impl Request {
@@ -203,6 +211,6 @@ pub enum Reply {
     Verified(VerifyReport),
     /// To [`PackageRequest::Propose`].
     Proposal(Proposal),
-    /// To every other [`Request::Package`], and to [`Request::Compared`].
+    /// To every other [`Request::Package`], to [`Request::Compared`] and [`Request::Tests`].
     Sheet(Sheet),
 }

@@ -85,6 +85,24 @@ pub struct Install {
     pub xattrs: Vec<String>,
 }
 
+/// What is said of the package's own test suite, whose script is that of the phase [`Phase::Check`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// A suite that fails, fails the step. A failing assertion always does.
+    pub fatal: bool,
+    /// The book calls it critical: it is run at that level too.
+    pub critical: bool,
+    /// The tests that are known to fail, in the form of [`minos_suite::Expected`].
+    pub expected: Option<Script>,
+}
+
+impl Default for Check {
+    /// That of a recipe that says nothing.
+    fn default() -> Self {
+        Self { fatal: true, critical: false, expected: None }
+    }
+}
+
 /// How to build one package in one pass.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recipe {
@@ -114,8 +132,8 @@ pub struct Recipe {
     pub limits: Limits,
     /// What install may do.
     pub install: Install,
-    /// A failing check phase fails the step. A failing assertion always does.
-    pub check_fatal: bool,
+    /// Its test suite.
+    pub check: Check,
     /// What the package made of its output says.
     pub package: Package,
     /// Groups it belongs to, without the leading `lfs/`.
@@ -203,7 +221,7 @@ impl Recipe {
             env: &self.env,
             jobs_max: self.needs.jobs_max,
             install: &self.install,
-            check_fatal: self.check_fatal,
+            check_fatal: self.check.fatal,
         }
     }
 }

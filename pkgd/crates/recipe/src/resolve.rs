@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 
 use minos_model::{Name, Phase, StepId, Version};
+use minos_suite::Expected;
 use toml::Spanned;
 
-use crate::draft::{Dep, Draft, DraftInstall, DraftNeeds, DraftSource};
+use crate::draft::{Dep, Draft, DraftInstall, DraftNeeds, DraftSource, SuiteLevel};
 use crate::error::line_of;
 use crate::lint::{Lint, Rule};
 use crate::lock::SourcesLock;
 use crate::package::Package;
-use crate::recipe::{Install, Limits, Needs, Recipe, Role, Script, Source};
+use crate::recipe::{Check, Install, Limits, Needs, Recipe, Role, Script, Source};
 use crate::suggest::nearest;
 
 /// Environment the daemon fixes; a recipe may not change it.
-pub(crate) const FIXED_ENV: [&str; 16] = [
+pub(crate) const FIXED_ENV: [&str; 17] = [
     "CONFIG_SITE",
     "HOME",
     "LC_ALL",
@@ -28,6 +29,7 @@ pub(crate) const FIXED_ENV: [&str; 16] = [
     "SOURCE_DATE_EPOCH",
     "SRC_DIR",
     "TERM",
+    "TEST_RESULTS",
     "TMPDIR",
     "TZ",
     "USER",
@@ -63,6 +65,7 @@ impl Resolver<'_> {
         self.one_main(&draft.sources);
         let build = self.deps(&id, &draft.deps.build);
         let scripts = self.phase_scripts(&draft);
+        let check = self.check(&draft, folder);
         let env = self.env(&draft.env);
         let needs = self.needs(&draft);
         let install = self.install(&draft);
@@ -93,7 +96,7 @@ impl Resolver<'_> {
                 wall_s: draft.limits.wall_s,
             },
             install,
-            check_fatal: draft.check.fatal,
+            check,
             package,
             groups: draft.group.names,
             folder: folder.to_owned(),
@@ -228,6 +231,45 @@ impl Resolver<'_> {
             self.say::<()>(Rule::BadValue, None, message, "add 'install' to [phases]");
         }
         scripts
+    }
+
+    fn check(&mut self, draft: &Draft, folder: &str) -> Check {
+        let check = Check {
+            fatal: draft.check.fatal,
+            critical: draft.check.level == SuiteLevel::Critical,
+            expected: draft.check.expected.as_ref().and_then(|file| self.expected(file, folder)),
+        };
+        let runs = draft.phases.keys().any(|key| Phase::from(*key) == Phase::Check);
+        if !runs && check != Check::default() {
+            let message =
+                "[check] speaks of a test suite, and there is no phase 'check'".to_owned();
+            let hint = "add 'check' to [phases], or remove fatal, level and expected";
+            self.say::<()>(Rule::BadValue, None, message, hint);
+        }
+        check
+    }
+
+    /// The list of expected failures, which is read here so that nobody finds out after a suite of hours.
+    fn expected(&mut self, file: &Spanned<String>, folder: &str) -> Option<Script> {
+        let name = file.get_ref();
+        let Some(text) = self.scripts.get(name) else {
+            let message =
+                format!("the list of expected failures '{}' is missing", name.escape_debug());
+            self.say(
+                Rule::MissingScript,
+                Some(file),
+                message,
+                "create the file beside recipe.toml",
+            );
+            return None;
+        };
+        if let Err(error) = Expected::parse(text) {
+            let hint = "a line is 'NAME # why it fails'; NAME may end in *";
+            let path = format!("{folder}/{name}");
+            let message = error.what.to_owned();
+            self.lints.push(Lint::new(Rule::BadValue, &path, Some(error.line), message, hint));
+        }
+        Some(Script { file: name.clone(), text: text.clone() })
     }
 
     fn env(&mut self, env: &BTreeMap<String, Spanned<String>>) -> BTreeMap<String, String> {

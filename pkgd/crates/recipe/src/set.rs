@@ -317,7 +317,8 @@ fn check_scripts(recipe: &Recipe, scripts: &Scripts) -> Vec<Lint> {
     for (phase, script) in &recipe.scripts {
         lints.extend(script::check(&path(&script.file), *phase, &script.text));
     }
-    let used: BTreeSet<&str> = recipe.scripts.values().map(|s| s.file.as_str()).collect();
+    let named = recipe.scripts.values().chain(&recipe.check.expected);
+    let used: BTreeSet<&str> = named.map(|s| s.file.as_str()).collect();
     for file in scripts.keys().filter(|file| !used.contains(file.as_str())) {
         let message = "nothing in recipe.toml names this file".to_owned();
         let hint = "name it in [phases] or [check], or remove it";
