@@ -23,19 +23,21 @@ mod poweroff;
 mod recipe;
 mod retry;
 mod status;
+mod tests;
 mod version;
 mod watch;
 
 use packages::{care, change, look, sources, systems};
 
 /// All verbs, in the order in which `help` lists them.
-static VERBS: [&Spec; 52] = [
+static VERBS: [&Spec; 53] = [
     &status::STATUS,
     &plan::PLAN,
     &build::BUILD,
     &jobs::JOBS,
     &watch::WATCH,
     &log::LOG,
+    &tests::TESTS,
     &cancel::CANCEL,
     &retry::RETRY,
     &recipe::RECIPE,

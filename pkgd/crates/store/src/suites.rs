@@ -1,10 +1,12 @@
 //! What came of the test suites of steps, attempt by attempt; and keys that change without their outputs.
 
+use core::ops::Bound;
+
 use minos_model::{Digest, StepId, Tested};
 
 use crate::error::StoreError;
 use crate::rows::{CacheRow, HistoryRow, SuiteRow};
-use crate::snapshot::{ALL, Snapshot, Source as _, values};
+use crate::snapshot::{ALL, Snapshot, Source as _, after_prefix, values};
 use crate::table::{CACHE, HISTORY, STEPS, SUITES, number, step_attempt_key, step_key};
 use crate::write::Write;
 
@@ -80,10 +82,10 @@ impl Write<'_> {
 impl Snapshot<'_> {
     /// What came of the suite of a step, at most `limit` times, newest first.
     pub fn suites_of(&self, step: &StepId, limit: usize) -> Result<Vec<SuiteRow>, StoreError> {
-        let mut rows = values(self.prefixed(SUITES, &prefix(step))?);
-        rows.reverse();
-        rows.truncate(limit);
-        Ok(rows)
+        let prefix = prefix(step);
+        let end = after_prefix(&prefix);
+        let upper = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        self.rows(SUITES, (Bound::Included(&prefix[..]), upper), true, limit).map(values)
     }
 
     /// All that is kept of suites.

@@ -22,13 +22,15 @@ use super::plan::{self, Resolved};
 use super::worker;
 use super::{record, repair};
 use crate::service::{Service, state_error};
-use crate::views;
+use crate::{suites, views};
 use second::Second;
 
 /// A step that runs.
 struct Lane {
     attempt: u64,
     key: Digest,
+    /// Which test suite it runs, if it runs one.
+    suite: Digest,
     parts: Vec<u8>,
     cancel: Cancel,
     started: Instant,
@@ -178,7 +180,9 @@ impl RunningJob {
             .step(self.id, &work.step)?
             .filter(|row| matches!(row.state, StepState::Built | StepState::Cached));
         let finished = before.as_ref().is_some_and(|row| row.key == Some(work.key));
-        let forced = self.options.rebuild.contains(&work.step) && !finished;
+        let owed =
+            plan::owed(service, &snapshot, &self.plan.steps()[at], &self.options, &work.key)?;
+        let forced = (self.options.rebuild.contains(&work.step) || owed) && !finished;
         let stale = before.is_some() && !finished;
         if let Some(row) = snapshot.cached(&work.key)?.filter(|_| !forced && !stale) {
             if service.store.has_bytes(&row.digest) {
@@ -189,7 +193,10 @@ impl RunningJob {
         let phases = match snapshot.checkpoint(&work.key)? {
             // What a finished phase opened was not observed.
             Some(row) if !self.options.observe => {
-                row.layers.iter().map(|l| (l.phase, l.metrics)).collect()
+                // The key does not say with which script the tests were run.
+                let tested = suites::was_run(&snapshot, work.recipe, &work.key)?;
+                let usable = row.layers.iter().filter(|l| tested || l.phase != Phase::Check);
+                usable.map(|l| (l.phase, l.metrics)).collect()
             }
             _ => Vec::new(),
         };
@@ -219,6 +226,7 @@ impl RunningJob {
         let lane = Lane {
             attempt,
             key: work.key,
+            suite: suites::digest(work.recipe),
             parts: plan::stored(&work.parts),
             cancel: Cancel::new(),
             started: Instant::now(),
@@ -228,7 +236,8 @@ impl RunningJob {
             running: None,
             second,
         };
-        let task = self.task(service, work.recipe, &work.inputs, &lane, limits);
+        let mut task = self.task(service, work.recipe, &work.inputs, &lane, limits);
+        task.suite = suites::suite(&service.store.read()?, work.recipe)?;
         service.live.update(step, |_| {});
         worker::spawn(service, lane.start(task, log, work.inputs.clone()), &self.outbox);
         self.lanes.insert(at, lane);

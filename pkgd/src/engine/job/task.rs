@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use minos_exec::{Allowed, Limits, Pool, Task, Variation, vary};
+use minos_exec::{Allowed, Limits, Pool, Suite, Task, Variation, vary};
 use minos_model::{Digest, Phase, StepId};
 use minos_proto::BuildOptions;
 use minos_recipe::Recipe;
@@ -13,6 +13,7 @@ use super::{Lane, RunningJob};
 use crate::config::Sandbox;
 use crate::engine::plan;
 use crate::service::Service;
+use crate::suites;
 
 impl RunningJob {
     /// The lowest slot, hence range of user ids, that no running step has.
@@ -21,7 +22,7 @@ impl RunningJob {
         (0..u16::MAX).find(|slot| !taken.contains(slot)).unwrap_or(0)
     }
 
-    /// The whole of what the worker has to know.
+    /// The whole of what the worker has to know, but for what is known of the test suite.
     pub(super) fn task(
         &self,
         service: &Service,
@@ -39,7 +40,7 @@ impl RunningJob {
             layout.output_tree(digest).join(root.trim_start_matches('/'))
         });
         // A second build says nothing about the test suites.
-        let check = self.options.check && lane.second.is_none();
+        let check = suites::runs(recipe, self.options.tests) && lane.second.is_none();
         let scripts = recipe.phases().into_iter().filter(|(p, _)| check || *p != Phase::Check);
         let jobs = jobs(service, &self.options);
         let cap = recipe.needs.jobs_max;
@@ -54,7 +55,7 @@ impl RunningJob {
             sources: Vec::new(),
             env: recipe.env.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
             prefix: recipe.install.prefix.clone(),
-            check_fatal: recipe.check_fatal,
+            suite: Suite::default(),
             allowed: Allowed {
                 setuid: recipe.install.setuid.clone(),
                 xattrs: recipe.install.xattrs.clone(),
