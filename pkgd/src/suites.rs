@@ -2,6 +2,7 @@
 
 use minos_exec::Suite;
 use minos_model::{Digest, Hasher, Phase, StepId, TestLevel};
+use minos_plan::runs_suite;
 use minos_proto::sheet::Field;
 use minos_proto::{ErrorKind, ErrorReport, Sheet};
 use minos_recipe::Recipe;
@@ -9,11 +10,6 @@ use minos_store::{Snapshot, Store, StoreError, SuiteRow};
 use minos_suite::{Before, Expected, Failing, Report};
 
 use crate::service::state_error;
-
-/// Whether a build at `level` runs the suite of `recipe`.
-pub fn runs(recipe: &Recipe, level: TestLevel) -> bool {
-    recipe.scripts.contains_key(&Phase::Check) && level.runs(recipe.check.critical)
-}
 
 /// What the suite of `recipe` is: its script and the list of what may fail. Not a part of the task key, since it
 /// changes nothing about the output.
@@ -56,7 +52,7 @@ pub fn owed(
     level: TestLevel,
     key: &Digest,
 ) -> Result<bool, StoreError> {
-    Ok(runs(recipe, level) && rows(snapshot, recipe, key)?.all(|row| row.failed))
+    Ok(runs_suite(recipe, level) && rows(snapshot, recipe, key)?.all(|row| row.failed))
 }
 
 /// What is held against the suite of a step that is about to run.
@@ -74,7 +70,7 @@ pub fn suite(snapshot: &Snapshot<'_>, recipe: &Recipe) -> Result<Suite, StoreErr
     // The linter has read it; a list that is none expects nothing.
     let list = recipe.check.expected.as_ref().map(|script| Expected::parse(&script.text));
     let expected = list.and_then(Result::ok).unwrap_or_default();
-    Ok(Suite { fatal: recipe.check.fatal, expected, before })
+    Ok(Suite { fatal: recipe.check.fatal, expected, before, inputs: Vec::new() })
 }
 
 /// What came of the suite of a step, the last time or in an attempt.

@@ -60,7 +60,7 @@ pub fn resolve(
     target: &str,
     options: &BuildOptions,
 ) -> Result<Resolved, ErrorReport> {
-    let plan = Plan::for_target(&service.recipes, target).map_err(|e| {
+    let plan = Plan::tested(&service.recipes, target, options.tests).map_err(|e| {
         // A recipe that cannot be read is no part of the set: say what is wrong with it instead.
         broken(service, target).map_or_else(|| plan_error(&e), recipe_error)
     })?;

@@ -352,6 +352,7 @@ impl PhaseRun<'_> {
     fn spec(&self, output: Option<&Path>) -> Spec {
         let (task, phase) = (self.task, self.phase);
         let install = phase == Phase::Install;
+        let suite = if phase == Phase::Check { &task.suite.inputs[..] } else { &[] };
         // What a test suite leaves is seen by nobody: whether it was run is not in the task key.
         let earlier = task.scripts.iter().map(|(p, _)| *p).take_while(|p| *p != phase);
         let earlier = earlier.filter(|p| *p != Phase::Check);
@@ -371,6 +372,7 @@ impl PhaseRun<'_> {
         Spec {
             layers: output
                 .into_iter()
+                .chain(suite.iter().map(PathBuf::as_path))
                 .chain(self.root.layers.iter().map(|p| p.as_path()))
                 .map(Into::into)
                 .collect(),

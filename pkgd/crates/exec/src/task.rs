@@ -54,6 +54,8 @@ pub struct Allowed {
 /// What is known of the package's test suite.
 #[derive(Debug, Clone, Default)]
 pub struct Suite {
+    /// What only the suite sees, above what the step is built of: trees of outputs, top first.
+    pub inputs: Vec<PathBuf>,
     /// A suite that fails, fails the step; otherwise it is only told.
     pub fatal: bool,
     /// The tests that are known to fail.

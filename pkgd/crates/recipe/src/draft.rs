@@ -91,6 +91,8 @@ pub(crate) struct DraftSource {
 pub(crate) struct Deps {
     #[serde(default)]
     pub build: Vec<Spanned<Dep>>,
+    #[serde(default)]
+    pub check: Vec<Spanned<StepId>>,
 }
 
 /// An entry of `[deps] build`: a step, or `@name` for all steps of a group.

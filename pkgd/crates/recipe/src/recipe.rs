@@ -90,6 +90,8 @@ pub struct Install {
 pub struct Check {
     /// A suite that fails, fails the step. A failing assertion always does.
     pub fatal: bool,
+    /// Steps whose outputs only the suite sees, above those the step is built of, sorted.
+    pub build: Vec<StepId>,
     /// The book calls it critical: it is run at that level too.
     pub critical: bool,
     /// The tests that are known to fail, in the form of [`minos_suite::Expected`].
@@ -99,7 +101,7 @@ pub struct Check {
 impl Default for Check {
     /// That of a recipe that says nothing.
     fn default() -> Self {
-        Self { fatal: true, critical: false, expected: None }
+        Self { fatal: true, build: Vec::new(), critical: false, expected: None }
     }
 }
 
@@ -167,6 +169,12 @@ impl Recipe {
     /// The step's name is longer than one of a package may be.
     pub fn package_name(&self) -> Result<Name, NameError> {
         self.package.name.clone().map_or_else(|| self.id.file_stem().parse(), Ok)
+    }
+
+    /// The steps it depends on: those it is built of, then those its test suite needs besides.
+    pub fn needs(&self) -> impl Iterator<Item = &StepId> {
+        let suite = self.check.build.iter().filter(|step| !self.build.contains(step));
+        self.build.iter().chain(suite)
     }
 
     /// The script of each phase the step has, in running order: its own, or for `unpack` the one

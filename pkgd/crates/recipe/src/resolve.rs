@@ -207,6 +207,25 @@ impl Resolver<'_> {
         build
     }
 
+    fn check_deps(&mut self, id: &StepId, deps: &[Spanned<StepId>]) -> Vec<StepId> {
+        let mut build: Vec<StepId> = Vec::with_capacity(deps.len());
+        for dep in deps {
+            let step = dep.get_ref();
+            if step == id {
+                let message = format!("the test suite of {id} depends on {id}");
+                let hint = "remove it: what is tested stands in the build tree";
+                self.say(Rule::SelfDependency, Some(dep), message, hint);
+            } else if build.contains(step) {
+                let message = format!("dependency '{step}' is listed twice");
+                self.say(Rule::DuplicateDependency, Some(dep), message, "remove one of the two");
+            } else {
+                build.push(step.clone());
+            }
+        }
+        build.sort();
+        build
+    }
+
     fn phase_scripts(&mut self, draft: &Draft) -> BTreeMap<Phase, Script> {
         let own = draft.phases.iter().map(|(key, file)| (Phase::from(*key), file));
         let assert = draft.check.assert.as_ref().map(|file| (Phase::Assert, file));
@@ -236,6 +255,7 @@ impl Resolver<'_> {
     fn check(&mut self, draft: &Draft, folder: &str) -> Check {
         let check = Check {
             fatal: draft.check.fatal,
+            build: self.check_deps(&draft.id(), &draft.deps.check),
             critical: draft.check.level == SuiteLevel::Critical,
             expected: draft.check.expected.as_ref().and_then(|file| self.expected(file, folder)),
         };
@@ -243,7 +263,7 @@ impl Resolver<'_> {
         if !runs && check != Check::default() {
             let message =
                 "[check] speaks of a test suite, and there is no phase 'check'".to_owned();
-            let hint = "add 'check' to [phases], or remove fatal, level and expected";
+            let hint = "add 'check' to [phases], or remove fatal, level, expected and [deps] check";
             self.say::<()>(Rule::BadValue, None, message, hint);
         }
         check

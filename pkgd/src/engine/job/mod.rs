@@ -48,6 +48,8 @@ struct Work<'a> {
     step: StepId,
     recipe: &'a Recipe,
     inputs: Vec<(StepId, Digest)>,
+    /// What its test suite sees besides.
+    check_inputs: Vec<(StepId, Digest)>,
     parts: KeyParts,
     key: Digest,
 }
@@ -155,11 +157,13 @@ impl RunningJob {
     /// What is needed to run the step at position `at`, now that its inputs are there.
     fn work<'s>(&self, service: &'s Service, at: usize) -> Result<Work<'s>, StoreError> {
         let step = self.step(at).clone();
-        let inputs: Vec<(StepId, Digest)> = self.plan.steps()[at]
-            .inputs
-            .iter()
-            .filter_map(|i| Some((self.step(*i).clone(), self.outputs[*i]?)))
-            .collect();
+        let made = |needs: &[usize]| -> Vec<(StepId, Digest)> {
+            let made =
+                needs.iter().filter_map(|i| Some((self.step(*i).clone(), self.outputs[*i]?)));
+            made.collect()
+        };
+        let inputs = made(&self.plan.steps()[at].inputs);
+        let check_inputs = made(&self.plan.steps()[at].check_inputs);
         let world = plan::world(service);
         let (Some(recipe), Some(parts)) =
             (service.recipes.get(&step), service.prints.parts(&step, inputs.clone(), &world))
@@ -167,7 +171,7 @@ impl RunningJob {
             return Err(StoreError::Invalid { what: format!("step '{step}' has no recipe") });
         };
         let key = parts.key();
-        Ok(Work { step, recipe, inputs, parts, key })
+        Ok(Work { step, recipe, inputs, check_inputs, parts, key })
     }
 
     /// Begins the step at position `at`: takes it from the cache or starts an attempt.
@@ -236,8 +240,8 @@ impl RunningJob {
             running: None,
             second,
         };
-        let mut task = self.task(service, work.recipe, &work.inputs, &lane, limits);
-        task.suite = suites::suite(&service.store.read()?, work.recipe)?;
+        let suite = suites::suite(&service.store.read()?, work.recipe)?;
+        let task = self.task(service, work, &lane, limits, suite);
         service.live.update(step, |_| {});
         worker::spawn(service, lane.start(task, log, work.inputs.clone()), &self.outbox);
         self.lanes.insert(at, lane);

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use minos_exec::{Allowed, Limits, Pool, Suite, Task, Variation, vary};
 use minos_model::{Digest, Phase, StepId};
+use minos_plan::runs_suite;
 use minos_proto::BuildOptions;
 use minos_recipe::Recipe;
 use minos_store::Layout;
 
-use super::{Lane, RunningJob};
+use super::{Lane, RunningJob, Work};
 use crate::config::Sandbox;
 use crate::engine::plan;
 use crate::service::Service;
-use crate::suites;
 
 impl RunningJob {
     /// The lowest slot, hence range of user ids, that no running step has.
@@ -22,31 +22,32 @@ impl RunningJob {
         (0..u16::MAX).find(|slot| !taken.contains(slot)).unwrap_or(0)
     }
 
-    /// The whole of what the worker has to know, but for what is known of the test suite.
+    /// The whole of what the worker has to know.
     pub(super) fn task(
         &self,
         service: &Service,
-        recipe: &Recipe,
-        inputs: &[(StepId, Digest)],
+        work: &Work<'_>,
         lane: &Lane,
         limits: Limits,
+        suite: Suite,
     ) -> Task {
+        let recipe = work.recipe;
         let layout = service.store.layout();
         let seed = service.seed.as_ref().ok().filter(|_| recipe.stage.seeded());
         // Inputs are listed lowest layer first, a root is described from the top.
-        let trees = inputs.iter().rev().map(|(step, digest)| {
+        let tree = |(step, digest): &(StepId, Digest)| {
             let input = service.recipes.get(step);
             let root = input.map_or("/", |input| recipe.stage.root_of(input.stage));
             layout.output_tree(digest).join(root.trim_start_matches('/'))
-        });
+        };
         // A second build says nothing about the test suites.
-        let check = suites::runs(recipe, self.options.tests) && lane.second.is_none();
+        let check = runs_suite(recipe, self.options.tests) && lane.second.is_none();
         let scripts = recipe.phases().into_iter().filter(|(p, _)| check || *p != Phase::Check);
         let jobs = jobs(service, &self.options);
         let cap = recipe.needs.jobs_max;
         let task = Task {
             step: recipe.id.clone(),
-            inputs: trees.collect(),
+            inputs: work.inputs.iter().rev().map(tree).collect(),
             seed: seed.map(|seed| seed.dir.clone()),
             scratch: lane.scratch(layout, &recipe.id),
             done: lane.phases.iter().map(|(phase, _)| *phase).collect(),
@@ -55,7 +56,7 @@ impl RunningJob {
             sources: Vec::new(),
             env: recipe.env.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
             prefix: recipe.install.prefix.clone(),
-            suite: Suite::default(),
+            suite: Suite { inputs: work.check_inputs.iter().rev().map(tree).collect(), ..suite },
             allowed: Allowed {
                 setuid: recipe.install.setuid.clone(),
                 xattrs: recipe.install.xattrs.clone(),
