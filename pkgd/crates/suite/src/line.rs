@@ -5,6 +5,7 @@
 //! | `FAIL: name` | [automake](https://www.gnu.org/software/automake/manual/html_node/Simple-Tests.html), [DejaGnu](https://www.gnu.org/software/dejagnu/manual/Output-States.html), glibc, Python's unittest |
 //! | `not ok 1 - name # TODO why` | [TAP](https://testanything.org/tap-version-13-specification.html) |
 //! | `t/name.t .. ok` | Perl's harness; `t/name.t (Wstat: 256 Tests: 3 Failed: 1)` in its summary |
+//! | `  3: name      ok` | [Autotest](https://www.gnu.org/software/autoconf/manual/autoconf-2.72/html_node/testsuite-Scripts.html) |
 //! | `3/20 name  OK  0.04s` | meson |
 //! | `0:00:07 [ 3/20] name passed` | Python's regrtest |
 //! | `Ran 12 tests in 0.3s` | Python's unittest, which names only what did not pass |
@@ -28,6 +29,7 @@ pub(crate) fn read(line: &str) -> Option<Told<'_>> {
     let found = posix(line)
         .or_else(|| tap(line))
         .or_else(|| harness(line))
+        .or_else(|| autotest(line))
         .or_else(|| meson(line))
         .or_else(|| regrtest(line));
     match found {
@@ -91,6 +93,26 @@ fn harness(line: &str) -> Option<(Status, &str)> {
         "FAILED" | "Failed" | "Dubious" => Some((Status::Fail, name)),
         _ => None,
     }
+}
+
+fn autotest(line: &str) -> Option<(Status, &str)> {
+    let (number, rest) = line.trim_start().split_once(':')?;
+    if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) || !rest.starts_with(' ') {
+        return None;
+    }
+    // Where in the suite a test failed or was left stands behind the word.
+    let rest = match rest.rsplit_once(" (") {
+        Some((rest, place)) if place.ends_with(')') => rest.trim_end(),
+        _ => rest,
+    };
+    let words = [
+        (" expected failure", Status::Xfail),
+        (" UNEXPECTED PASS", Status::Xpass),
+        (" FAILED", Status::Fail),
+        (" skipped", Status::Skip),
+        (" ok", Status::Pass),
+    ];
+    words.iter().find_map(|(word, status)| Some((*status, rest.strip_suffix(word)?)))
 }
 
 fn meson(line: &str) -> Option<(Status, &str)> {
@@ -229,6 +251,16 @@ mod tests {
         assert_eq!(told(summary), Some((Status::Fail, "t/y.t")));
         assert_eq!(told("t/todo.t (Wstat: 0 Tests: 3 Failed: 0)"), None);
         assert_eq!(told("t/z.t (Wstat: 0 Tests: 3 Failed: 10)"), Some((Status::Fail, "t/z.t")));
+    }
+
+    #[test]
+    fn autotest() {
+        assert_eq!(told("  3: AC_CHECK_FUNC        ok"), Some((Status::Pass, "AC_CHECK_FUNC")));
+        let failed = "170: C++ exception handling    FAILED (exceptions.at:24)";
+        assert_eq!(told(failed), Some((Status::Fail, "C++ exception handling")));
+        assert_eq!(told(" 9: a b    skipped (x.at:1)"), Some((Status::Skip, "a b")));
+        assert_eq!(told("10: a   expected failure (x.at:1)"), Some((Status::Xfail, "a")));
+        assert_eq!(told("x.c:10: it is ok"), None);
     }
 
     #[test]
