@@ -132,6 +132,13 @@ pub enum Request {
         /// The job's number; `None` takes the newest.
         job: Option<u64>,
     },
+    /// What the steps of a target cost when they were built. Idempotent.
+    Costs {
+        /// As for [`Request::Plan`].
+        target: String,
+        /// As a page of HTML.
+        page: bool,
+    },
     /// What came of the test suite of a step. Idempotent.
     Tests {
         /// The step.
@@ -211,6 +218,8 @@ pub enum Reply {
     Verified(VerifyReport),
     /// To [`PackageRequest::Propose`].
     Proposal(Proposal),
-    /// To every other [`Request::Package`], to [`Request::Compared`] and [`Request::Tests`].
+    /// To every other [`Request::Package`], to [`Request::Compared`], [`Request::Costs`] and [`Request::Tests`].
     Sheet(Sheet),
+    /// To [`Request::Costs`] where a page was asked for.
+    Page(String),
 }
