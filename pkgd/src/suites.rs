@@ -90,7 +90,7 @@ pub fn sheet(store: &Store, step: &StepId, attempt: Option<u64>) -> Result<Sheet
     })?;
     let report: Report = postcard::from_bytes(&row.report).unwrap_or_default();
     let mut sheet = facts(&row, &report)
-        .grid("failures", &["test", "result", "new", "expected"], failures(&report))
+        .grid("failures", &["result", "test", "new", "expected"], failures(&report))
         .grid("changes", &["change", "test"], changes(&report))
         .grid("others", &["result", "test"], others(&report));
     if report.more > 0 {
@@ -124,8 +124,8 @@ fn facts(row: &SuiteRow, report: &Report) -> Sheet {
 fn failures(report: &Report) -> Vec<Vec<Field>> {
     let line = |failing: &Failing| {
         vec![
-            failing.name.clone().into(),
             failing.status.as_str().into(),
+            failing.name.clone().into(),
             Field::Flag(failing.new),
             failing.reason.clone().into(),
         ]

@@ -64,7 +64,7 @@ fn what_fails_as_expected_fails_nothing_and_what_does_not_is_named() {
     assert_eq!(tested(&outcome, "one"), Some(want));
     let sheet = sheet(&mut daemon, "one");
     assert!(sheet.alarm);
-    assert_eq!(rows(&sheet, "failures"), [("d".to_owned(), "FAIL".to_owned())]);
+    assert_eq!(rows(&sheet, "failures"), [("FAIL".to_owned(), "d".to_owned())]);
     let now =
         [("fixed", "b"), ("listed, passes now", "b")].map(|(a, b)| (a.to_owned(), b.to_owned()));
     assert_eq!(rows(&sheet, "changes"), now);

@@ -467,8 +467,8 @@ fn suite(more: &str, list: &str) -> Vec<String> {
 fn what_is_said_of_a_test_suite() {
     let expected = "level = \"critical\"\nexpected = \"list.txt\"";
     assert_eq!(suite(expected, "a # why\n"), [""; 0]);
+    // Behind it may stand that nothing uses the sources of a recipe that is none.
     let one = |found: Vec<String>, place: &str, what: &str| {
-        assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].starts_with(place) && found[0].contains(what), "{}", found[0]);
     };
     one(suite(expected, "a # why\nb\n"), "demo/a/list.txt:2: error: ", "NAME # why it fails");
