@@ -239,7 +239,8 @@ again: pkgctl --vm retry 4
         steps[1].tests =
             Some(Tested { passed: 812, expected: 3, failed: 1, new: 1, ..Tested::default() });
         let shown = job(&report(JobState::Failed), &steps, "pkgctl", VIEW);
-        let want = "\nbinutils:pass1: tests: 812 passed, 3 expected failures, 1 new failure\n";
+        let want =
+            "\nbinutils:pass1: tests: 812 passed, 3 failed as expected, 1 failed, 1 of them new\n";
         assert!(shown.contains(want), "{shown}");
     }
 

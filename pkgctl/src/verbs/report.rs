@@ -21,10 +21,15 @@ pub static REPORT: Spec = Spec {
 
 fn run(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
     let request = Request::Costs { target: given.word(0), page: given.has("--html") };
-    context.ask(&request, &|reply, view| match reply {
+    show(context, &request)
+}
+
+/// Asks and shows: a sheet, or a page as it is. A sheet that tells of something wrong is a no.
+pub(super) fn show(context: &mut Context<'_>, request: &Request) -> Result<Exit, Error> {
+    let reply = context.ask(request, &|reply, view| match reply {
         Reply::Sheet(costs) => Some(sheet::text(costs, view)),
         Reply::Page(page) => Some(page.clone()),
         _ => None,
     })?;
-    Ok(Exit::Ok)
+    Ok(if matches!(reply, Reply::Sheet(sheet) if sheet.alarm) { Exit::JobFailed } else { Exit::Ok })
 }

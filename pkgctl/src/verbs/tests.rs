@@ -1,11 +1,11 @@
 //! `pkgctl tests`
 
-use minos_proto::{Reply, Request};
+use minos_proto::Request;
 
-use crate::context::{Context, unexpected};
+use super::report::show;
+use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::render::sheet;
 use crate::spec::{Given, Spec, one, option};
 
 /// The verb.
@@ -18,11 +18,5 @@ pub static TESTS: Spec = Spec {
 
 fn run(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
     let step = given.parse("argument 'step'", &given.word(0))?;
-    let request = Request::Tests { step, attempt: given.parsed("--attempt")? };
-    let reply = context.ask(&request, &|reply, view| match reply {
-        Reply::Sheet(sheet) => Some(sheet::text(sheet, view)),
-        _ => None,
-    })?;
-    let Reply::Sheet(sheet) = reply else { return Err(unexpected()) };
-    Ok(if sheet.alarm { Exit::JobFailed } else { Exit::Ok })
+    show(context, &Request::Tests { step, attempt: given.parsed("--attempt")? })
 }

@@ -32,7 +32,7 @@ FAIL: tests/e
 #[test]
 fn results_are_counted_and_a_failure_told_twice_counts_once() {
     let report = read(AUTOMAKE.as_bytes(), "", None);
-    assert_eq!(report.tested.to_string(), "2 passed, 1 expected failure, 2 failures, 1 skipped");
+    assert_eq!(report.tested.to_string(), "2 passed, 1 failed as expected, 2 failed, 1 skipped");
     assert_eq!(names(&report), ["tests/e", "tests/f"]);
     let others = [(Status::Xfail, "tests/c".to_owned()), (Status::Skip, "tests/d".to_owned())];
     assert_eq!(report.others, others);
