@@ -17,6 +17,6 @@ pub static TESTS: Spec = Spec {
 };
 
 fn run(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
-    let step = given.parse("argument 'step'", &given.word(0))?;
-    show(context, &Request::Tests { step, attempt: given.parsed("--attempt")? })
+    let (step, attempt) = (given.needed(0)?, given.parsed("--attempt")?);
+    show(context, &Request::Tests { step, attempt })
 }
