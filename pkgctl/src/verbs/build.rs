@@ -14,15 +14,13 @@ pub(super) const TARGET: PositionalInfo<'static> =
     one("target", "a group (lfs/toolchain), STAGE/NAME, or a step (gcc:pass1)");
 /// Options of every build.
 pub(super) const TESTS: FlagInfo<'static> =
-    option("--tests", "level", "the packages' own test suites to run: none, critical, all");
+    option("--tests", "level", "test suites to run: none, critical, all");
 /// As [`TESTS`].
 pub(super) const REBUILD: FlagInfo<'static> =
     option("--rebuild", "step", "build this step although it is cached; may be repeated");
 /// As [`CHECK`].
-pub(super) const OBSERVE: FlagInfo<'static> = switch(
-    "--observe",
-    "note which dependencies the steps built now use; 'recipe lint' tells those they do not",
-);
+pub(super) const OBSERVE: FlagInfo<'static> =
+    switch("--observe", "note which dependencies are used, for 'recipe lint'");
 /// Of every verb that starts a job.
 pub(super) const DETACH: FlagInfo<'static> = switch("--detach", "start only, do not watch");
 

@@ -11,12 +11,11 @@ use crate::spec::{Given, Spec, switch};
 
 /// The verb.
 pub static REPORT: Spec = Spec {
-    more: "For each step that is built: time, memory, room on disk, size, and standard build units (SBU): CPU time \
-           against that of binutils:pass1.",
+    more: "SBU: CPU time against that of binutils:pass1.",
     words: &[TARGET],
-    flags: &[switch("--html", "as a page to look at: pkgctl report TARGET --html > FILE")],
+    flags: &[switch("--html", "as a page: pkgctl report TARGET --html > FILE")],
     run: Some(run),
-    ..Spec::new("report", "Tells what the steps of a target cost when they were built.")
+    ..Spec::new("report", "Tells what the steps of a target cost.")
 };
 
 fn run(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {

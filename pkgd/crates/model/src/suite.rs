@@ -82,7 +82,7 @@ impl fmt::Display for Tested {
             (failed, "failed"),
             (new, "of them new"),
             (skipped, "skipped"),
-            (fixed, "listed as failing and passing"),
+            (fixed, "listed but passing"),
         ];
         more.iter().filter(|(n, _)| *n > 0).try_for_each(|(n, word)| write!(f, ", {n} {word}"))
     }
@@ -109,7 +109,7 @@ mod tests {
     fn only_what_there_is_is_told() {
         let all = Tested { passed: 812, expected: 3, failed: 2, new: 1, skipped: 4, fixed: 1 };
         let want = "812 passed, 3 failed as expected, 2 failed, 1 of them new, 4 skipped, \
-            1 listed as failing and passing";
+            1 listed but passing";
         assert_eq!(all.to_string(), want);
         assert_eq!(Tested { failed: 2, ..Tested::default() }.to_string(), "0 passed, 2 failed");
         assert_eq!(Tested::default().to_string(), "no result could be read");
