@@ -80,7 +80,8 @@ fn harness(line: &str) -> Option<(Status, &str)> {
     if let Some(summary) = rest.trim_start().strip_prefix("(Wstat: ") {
         let number = |after: &str| {
             let (_, rest) = summary.split_once(after)?;
-            Some(rest.split(|c: char| !c.is_ascii_digit()).next()?.trim_start_matches('0') != "")
+            let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+            Some(!digits.trim_start_matches('0').is_empty())
         };
         let bad = !summary.starts_with("0 ") || number("Failed: ")?;
         return bad.then_some((Status::Fail, name));
