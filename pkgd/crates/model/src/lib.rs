@@ -16,6 +16,7 @@ pub mod package;
 pub mod phase;
 pub mod requirement;
 pub mod suite;
+pub mod triplet;
 pub mod version;
 
 pub use capability::{Capability, CapabilityKind, CapabilityName};
@@ -29,4 +30,5 @@ pub use package::{Dependency, DependencyKind, PackageFields, PackageManifest, Pa
 pub use phase::{Phase, Stage};
 pub use requirement::{Constraint, Requirement, Target};
 pub use suite::{TestLevel, TestLevelError, Tested};
+pub use triplet::Triplet;
 pub use version::{Upstream, Version};

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use minos_model::{Digest, Name, NameError, Phase, Stage, StepId, Version};
+use minos_model::{Digest, Name, NameError, Phase, Stage, StepId, Triplet, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::SCHEMA;
+use crate::cross::ForTarget;
 use crate::package::Package;
 
 /// What a source is to the step.
@@ -136,6 +137,8 @@ pub struct Recipe {
     pub install: Install,
     /// Its test suite.
     pub check: Check,
+    /// What it does otherwise for another machine. Never part of its own task key: only of the key of that step.
+    pub targets: BTreeMap<Triplet, ForTarget>,
     /// What the package made of its output says.
     pub package: Package,
     /// Groups it belongs to, without the leading `lfs/`.

@@ -20,6 +20,8 @@ pub const CHECK_FILES: &str = "usr/lib/minos/checks";
 pub const USER_CHECKS: &str = "etc/minos/checks";
 /// Where the lists of the packages' services stand, one file a package.
 pub const LISTS: &str = "etc/minos/services.d";
+/// Where the user says otherwise, one file a service. They follow the machine.
+pub const USER_SERVICES: &str = "etc/minos/services";
 /// The longest file of one of these.
 const MAX_FILE: u64 = 16 << 10;
 /// The longest file with the host name.
@@ -32,9 +34,9 @@ const PKGD_MS: u32 = 300_000;
 const ROOT_MS: u32 = 300_000;
 /// How long the console has to answer.
 const CONSOLE_MS: u32 = 60_000;
-/// Looks at kind, size, owner and mode of all that the generation has; of the initramfs, since no generation has to
-/// bring it.
-const VERIFY: [&str; 4] = ["/run/initramfs/bin/pkgctl", "verify", "--system", "--quick"];
+/// Looks at kind, size, owner and mode of all that the generation has that runs; of the initramfs, since no generation
+/// has to bring it.
+const VERIFY: [&str; 4] = ["/run/initramfs/bin/pkgctl", "verify", "--booted", "--quick"];
 
 /// A service with the name and the package it has.
 struct Enabled {
@@ -48,7 +50,7 @@ struct Enabled {
 /// Why the generation could not boot as it is meant to; in words that name service and package.
 pub fn compile(root: &Root) -> Result<BootPlan, String> {
     let services = services(root)?;
-    let mut programs = Programs::new(root)?;
+    let mut programs = Programs::new(root);
     for (name, enabled) in &services {
         let of = || of(name, &enabled.package);
         let program = enabled.service.command.program();
@@ -87,8 +89,10 @@ fn services(root: &Root) -> Result<BTreeMap<String, Enabled>, String> {
         let path = format!("{LISTS}/{package}");
         let bytes = root.read(&path, MAX_FILE).map_err(|e| on(&path, e))?.unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
-        let enabled = text.lines().filter_map(|line| line.strip_suffix(" enabled"));
-        for name in enabled {
+        for (name, word) in text.lines().filter_map(|line| line.rsplit_once(' ')) {
+            if !is_enabled(root, name, word)? {
+                continue;
+            }
             let service =
                 service(root, name).map_err(|why| format!("{}: {why}", of(name, &package)))?;
             found.insert(name.to_owned(), Enabled { package: package.clone(), service });
@@ -100,6 +104,20 @@ fn services(root: &Root) -> Result<BTreeMap<String, Enabled>, String> {
         return Err(format!("{count} services are enabled, at most {SERVICES} can be: {names}"));
     }
     Ok(found)
+}
+
+/// The user's word counts, else the package's. What the user says of a service that no package has is never asked for.
+fn is_enabled(root: &Root, name: &str, word: &str) -> Result<bool, String> {
+    let path = format!("{USER_SERVICES}/{name}");
+    let own = text(root, &path).map_err(|e| format!("/{path}: {e}"))?;
+    match own.as_deref().map_or(word, str::trim) {
+        "enabled" => Ok(true),
+        "disabled" => Ok(false),
+        other => {
+            let other = other.lines().next().unwrap_or_default().escape_debug();
+            Err(format!("/{path} says '{other}': write 'enabled' or 'disabled'"))
+        }
+    }
 }
 
 fn service(root: &Root, name: &str) -> Result<Service, String> {
