@@ -2,7 +2,7 @@
 
 mod support;
 
-use minos_model::JobState;
+use minos_model::{JobState, TestLevel};
 use minos_proto::{BuildOptions, CheckState, EventBody, PackageRequest, Reply, Request, VERSION};
 use support::sample::{self, healthy};
 use support::{Fake, run};
@@ -12,14 +12,15 @@ fn status_plan_jobs() {
     let fake = Fake::start(healthy);
     let status = fake.pkgctl(&["status"]).ends(0);
     assert!(status.out.starts_with("daemon     pkgd 0.1.0, up 3:12, appliance\n"), "{status:?}");
-    let plan = fake.pkgctl(&["plan", "m4", "--tests", "--rebuild", "m4"]).ends(0);
+    let plan = fake.pkgctl(&["plan", "m4", "--tests", "all", "--rebuild", "m4"]).ends(0);
     assert!(plan.out.contains("m4: 1 step, 0 cached, 1 to build, about 1:00\n"), "{plan:?}");
     let jobs = fake.pkgctl(&["jobs"]).ends(0);
     assert!(jobs.out.contains("\n  7  running  2025-11-21 03:47"), "{jobs:?}");
     let job = fake.pkgctl(&["jobs", "8"]).ends(0);
     assert!(job.out.starts_with("job 8 lfs/demo: failed after 2:00; 2 steps"), "{job:?}");
     let step = "m4".parse().unwrap();
-    let options = BuildOptions { check: true, rebuild: vec![step], ..BuildOptions::default() };
+    let options =
+        BuildOptions { tests: TestLevel::All, rebuild: vec![step], ..BuildOptions::default() };
     let asked = [
         Request::Status,
         Request::Plan { target: "m4".into(), options },
@@ -77,6 +78,23 @@ fn costs_are_a_table_or_a_page() {
         fake.asked(),
         [false, true].map(|page| Request::Costs { target: target.clone(), page })
     );
+}
+
+#[test]
+fn tests_tell_what_came_of_a_suite_and_whether_it_failed_the_step() {
+    let fake = Fake::start(healthy);
+    let fine = fake.pkgctl(&["tests", "m4"]).ends(0);
+    assert!(fine.out.contains("checks/12  FAIL"), "{}", fine.out);
+    let json = fake.pkgctl(&["tests", "gcc:pass1", "--attempt", "8", "--json"]).ends(1);
+    assert!(json.out.contains(r#""type":"tests""#), "{}", json.out);
+    let step = |name: &str| name.parse().unwrap();
+    let asked = [
+        Request::Tests { step: step("m4"), attempt: None },
+        Request::Tests { step: step("gcc:pass1"), attempt: Some(8) },
+    ];
+    assert_eq!(fake.asked(), asked);
+    let wrong = fake.pkgctl(&["build", "m4", "--tests", "some"]).ends(2);
+    assert!(wrong.err.contains("write none, critical or all"), "{}", wrong.err);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use argh::FromArgs;
+use minos_model::TestLevel;
 
 /// The MinOS package daemon: builds packages in sandboxes and keeps what they make.
 #[derive(Debug, Clone, FromArgs)]
@@ -56,9 +57,9 @@ pub struct Args {
     #[argh(switch)]
     pub keep_going: bool,
 
-    /// run the packages' own test suites (for --build)
-    #[argh(switch)]
-    pub tests: bool,
+    /// the packages' own test suites that are run (for --build): none (default), critical or all
+    #[argh(option, default = "TestLevel::None")]
+    pub tests: TestLevel,
 
     /// memory a step may use, in MiB; by default no limit
     #[argh(option, default = "0")]

@@ -16,6 +16,7 @@ mod seed;
 mod server;
 mod service;
 mod sources;
+mod suites;
 mod summary;
 mod system;
 mod tool;

@@ -24,7 +24,7 @@ use crate::hub::Hub;
 use crate::seed::Seed;
 use crate::server::SERVER;
 use crate::system::{self, Packages, Tell};
-use crate::{comparison, doctor, host, observed, verify, views};
+use crate::{comparison, doctor, host, observed, suites, verify, views};
 
 /// How long a request waits for the engine. The engine answers between two commits, so only a state
 /// on a dying disk takes longer.
@@ -204,6 +204,9 @@ impl Service {
             }
             Request::Costs { target, page: true } => {
                 Ok(Reply::Page(Costs::of(self, &target)?.page()))
+            }
+            Request::Tests { step, attempt } => {
+                suites::sheet(&self.store, &step, attempt).map(Reply::Sheet)
             }
             Request::Package(request) => system::handle(self, request, peer, tell),
         }

@@ -47,6 +47,9 @@ pub fn table(
             step.files
         );
     }
+    for (step, tested) in steps.iter().filter_map(|step| Some((&step.step, step.tests?))) {
+        let _ = writeln!(out, "{step}: tests: {tested}");
+    }
     for (step, clobbers) in warnings {
         let _ = writeln!(out, "{step}: {clobbers}");
     }
@@ -121,6 +124,7 @@ mod tests {
             metrics,
             attempt: Some(1),
             weak_sandbox: false,
+            tests: None,
         }
     }
 

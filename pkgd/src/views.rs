@@ -48,6 +48,10 @@ pub fn job(store: &Store, unwritten: &Unwritten, id: u64) -> Result<Reply, Error
     })?;
     let steps = snapshot.steps(id).map_err(|e| state_error(&e))?;
     let mut steps: Vec<StepReport> = steps.into_iter().map(step_report).collect();
+    for step in steps.iter_mut().filter(|step| step.attempt.is_some()) {
+        let newest = snapshot.suites_of(&step.step, 1).map_err(|e| state_error(&e))?;
+        step.tests = newest.into_iter().find(|row| row.job == id).map(|row| row.tested);
+    }
     let mut job = job_report(row);
     unwritten.correct_job(&mut job);
     unwritten.correct_steps(id, &mut steps);
@@ -80,6 +84,7 @@ fn step_report(row: StepRow) -> StepReport {
         metrics: row.metrics,
         attempt: row.attempt,
         weak_sandbox: row.weak,
+        tests: None,
     }
 }
 

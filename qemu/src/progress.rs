@@ -69,6 +69,7 @@ impl Progress {
             EventBody::StepCompared { step, files, .. } => {
                 format!("{step}: DIFFERS in {files} paths when built again")
             }
+            EventBody::StepTested { step, tested } => format!("{step}: tests: {tested}"),
             EventBody::StepFailed { step, failure } => format!("{step}: FAILED: {failure}"),
             EventBody::StepClobbers { step, clobbers } => format!("{step}: {clobbers}"),
             EventBody::StepSkipped { step, because } => format!("{step}: skipped, needs {because}"),

@@ -10,7 +10,8 @@ use minos_tests::artefacts::top;
 const ALLOWED: &[(&str, &str)] = &[
     ("minos-model", "serde sha2"),
     ("minos-proto", "minos-model crc32fast heapless postcard serde"),
-    ("minos-recipe", "minos-model postcard serde toml"),
+    ("minos-suite", "minos-model serde"),
+    ("minos-recipe", "minos-model minos-suite postcard serde toml"),
     (
         "minos-package",
         "minos-model base64 blake2 ed25519-dalek elf postcard scrypt serde sha2 zstd",
@@ -22,12 +23,12 @@ const ALLOWED: &[(&str, &str)] = &[
     ("minos-unpack", "minos-model minos-package minos-sandbox minos-store nix serde"),
     ("minos-compare", "minos-model minos-sandbox elf serde"),
     ("minos-contain", "minos-model minos-package minos-sandbox memchr"),
-    ("minos-exec", "minos-model minos-sandbox nix"),
+    ("minos-exec", "minos-model minos-sandbox minos-suite nix"),
     ("minos-disk", "gpt libc nix sha2 uuid"),
     (
         "minos-pkgd",
         "minos-compare minos-contain minos-disk minos-exec minos-model minos-package minos-plan minos-proto minos-recipe \
-         minos-sandbox minos-solve minos-store minos-unpack argh nix postcard serde toml",
+         minos-sandbox minos-solve minos-store minos-suite minos-unpack argh nix postcard serde toml",
     ),
     ("minos-pkgctl", "minos-model minos-proto argh nix serde serde_json"),
     ("minos-init", "minos-proto heapless libc nix"),
@@ -39,8 +40,8 @@ const ALLOWED: &[(&str, &str)] = &[
     ),
     (
         "minos-fuzz",
-        "minos-compare minos-model minos-package minos-proto minos-recipe minos-solve minos-store crc32fast postcard \
-         serde serde_json",
+        "minos-compare minos-model minos-package minos-proto minos-recipe minos-solve minos-store minos-suite \
+         crc32fast postcard serde serde_json",
     ),
 ];
 
@@ -66,6 +67,7 @@ const PURE: &[(&str, &str)] = &[
     ("pkgd/crates/proto", ""),
     ("pkgd/crates/recipe", "src/load.rs"),
     ("pkgd/crates/solve", ""),
+    ("pkgd/crates/suite", ""),
 ];
 
 fn manifests() -> Vec<(PathBuf, toml::Table)> {

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use minos_model::{JobState, StepState};
+use minos_model::{JobState, StepState, TestLevel};
 use minos_proto::{BuildOptions, Field, LintReport, Reply, Request, StepReport};
 use minos_tests::daemon::{Daemon, Outcome};
 use minos_tests::recipes::TOOLS;
@@ -187,7 +187,7 @@ fn a_step_sees_nothing_of_its_earlier_attempts() {
     recipes.step("one", &[], &[("check", "false\n"), ("install", look)]);
     let root = Root::new(recipes.path());
     let mut daemon = root.start();
-    let options = BuildOptions { check: true, ..BuildOptions::default() };
+    let options = BuildOptions { tests: TestLevel::All, ..BuildOptions::default() };
     let job = daemon.begin("demo/one", options);
     assert_eq!(daemon.wait(job).state, JobState::Failed, "the check fails");
     let outcome = daemon.build("demo/one");
@@ -205,16 +205,16 @@ fn a_test_suite_leaves_no_trace() {
         &[],
         &[("build", "echo x > built\n"), ("check", "mv built tested\n"), ("install", install)],
     );
-    let build = |check: bool| {
+    let build = |tests: TestLevel| {
         let root = Root::new(recipes.path());
         let mut daemon = root.start();
-        let options = BuildOptions { check, ..BuildOptions::default() };
+        let options = BuildOptions { tests, ..BuildOptions::default() };
         let job = daemon.begin("demo/one", options);
         let outcome = daemon.wait(job);
         assert_eq!(outcome.state, JobState::Done, "{outcome:?}");
         outputs(&outcome)
     };
-    assert_eq!(build(true), build(false));
+    assert_eq!(build(TestLevel::All), build(TestLevel::None));
 }
 
 fn pkgctl(root: &Root, arguments: &[&str]) -> String {

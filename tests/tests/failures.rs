@@ -2,7 +2,7 @@
 //! a pkgd that builds the next thing.
 #![cfg(feature = "system")]
 
-use minos_model::{FailureClass, JobState, Phase, StepState};
+use minos_model::{FailureClass, JobState, Phase, StepState, TestLevel};
 use minos_proto::BuildOptions;
 use minos_tests::{Daemon, Recipes, Root};
 
@@ -81,7 +81,7 @@ fn a_test_suite_that_fails_only_fails_when_it_is_run() {
     recipes.step("bad", &[], &[("check", "echo 1 of 3 tests failed\nfalse\n")]);
     let root = Root::new(recipes.path());
     let mut daemon = root.start();
-    let options = BuildOptions { check: true, ..BuildOptions::default() };
+    let options = BuildOptions { tests: TestLevel::All, ..BuildOptions::default() };
     let job = daemon.begin("demo/bad", options);
     let outcome = daemon.wait(job);
     assert_eq!(outcome.failure("bad").class, FailureClass::Test);

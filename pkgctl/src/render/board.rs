@@ -186,6 +186,7 @@ pub fn change(body: &EventBody) -> (String, String, Tone) {
         EventBody::StepCompared { step, files, .. } => {
             (step, format!("DIFFERS in {} when built again", count(*files, "path")), Tone::Bad)
         }
+        EventBody::StepTested { step, tested } => (step, format!("tests: {tested}"), Tone::Plain),
         EventBody::OutputLost { step, output, why } => {
             (step, format!("output {} LOST: {}", output.short(), clean(why)), Tone::Bad)
         }
@@ -212,7 +213,7 @@ fn cost(metrics: &Metrics) -> String {
 
 #[cfg(test)]
 mod tests {
-    use minos_model::{Digest, Failure, FailureClass, JobState, Metrics, Phase};
+    use minos_model::{Digest, Failure, FailureClass, JobState, Metrics, Phase, Tested};
     use minos_proto::{Event, EventBody, JobReport, RunningStep};
     use proptest::prelude::{any, prop_assert, proptest};
 
@@ -287,6 +288,10 @@ mod tests {
             EventBody::StepSkipped { step: "glibc".parse().unwrap(), because: gcc() },
             EventBody::StepCompared { step: "m4".parse().unwrap(), output, files: 0 },
             EventBody::StepCompared { step: gcc(), output, files: 2 },
+            EventBody::StepTested {
+                step: gcc(),
+                tested: Tested { passed: 7, ..Tested::default() },
+            },
             EventBody::JobFinished { state: JobState::Failed },
         ];
         let mut board = board();
@@ -306,6 +311,7 @@ mod tests {
     6:06  glibc            skipped, it needs gcc:pass1
     7:07  m4               the same when built again
     8:08  gcc:pass1        DIFFERS in 2 paths when built again
+    9:09  gcc:pass1        tests: 7 passed
 ";
         assert_eq!(shown, want);
         assert_eq!(board.finished(), Some(JobState::Failed));

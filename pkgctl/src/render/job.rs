@@ -37,6 +37,9 @@ pub fn job(job: &JobReport, steps: &[StepReport], pkgctl: &str, view: View) -> S
         out.push('\n');
         out.push_str(&step_table(steps, view));
     }
+    for (step, tested) in steps.iter().filter_map(|step| Some((&step.step, step.tests?))) {
+        out.push_str(&labelled("", &format!("{step}: tests: {tested}"), view.width));
+    }
     for step in steps {
         if let StepState::Failed(why) = &step.state {
             out.push('\n');
@@ -144,7 +147,7 @@ pub fn job_tone(state: JobState) -> Tone {
 
 #[cfg(test)]
 mod tests {
-    use minos_model::{Digest, Failure, FailureClass, JobState, Metrics, Phase, StepState};
+    use minos_model::{Digest, Failure, FailureClass, JobState, Metrics, Phase, StepState, Tested};
     use minos_proto::{JobReport, StepReport};
 
     use super::{job, jobs};
@@ -186,6 +189,7 @@ mod tests {
             metrics: if ran { metrics } else { Metrics::default() },
             attempt: ran.then_some(8),
             weak_sandbox: false,
+            tests: None,
         }
     }
 
@@ -227,6 +231,17 @@ again: pkgctl --vm retry 4
         .replace("DIGEST1", &Digest::of(b"linux-headers").short())
         .replace("DIGEST2", &Digest::of(b"binutils:pass1").short());
         assert_eq!(job(&report(JobState::Failed), &failed(), "pkgctl --vm", VIEW), want);
+    }
+
+    #[test]
+    fn what_came_of_test_suites_stands_below_the_steps() {
+        let mut steps = failed();
+        steps[1].tests =
+            Some(Tested { passed: 812, expected: 3, failed: 1, new: 1, ..Tested::default() });
+        let shown = job(&report(JobState::Failed), &steps, "pkgctl", VIEW);
+        let want =
+            "\nbinutils:pass1: tests: 812 passed, 3 failed as expected, 1 failed, 1 of them new\n";
+        assert!(shown.contains(want), "{shown}");
     }
 
     #[test]

@@ -190,6 +190,7 @@ mod tests {
             metrics: Metrics::default(),
             attempt: None,
             weak_sandbox: false,
+            tests: None,
         };
         let job = JobReport {
             id: 4,

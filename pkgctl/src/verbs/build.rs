@@ -14,15 +14,14 @@ use crate::spec::{Given, Spec, one, option, switch};
 pub(super) const TARGET: PositionalInfo<'static> =
     one("target", "a group (lfs/toolchain), STAGE/NAME, or a step (gcc:pass1)");
 /// Options of every build.
-pub(super) const TESTS: FlagInfo<'static> = switch("--tests", "run the packages' own test suites");
+pub(super) const TESTS: FlagInfo<'static> =
+    option("--tests", "level", "test suites to run: none, critical, all");
 /// As [`TESTS`].
 pub(super) const REBUILD: FlagInfo<'static> =
     option("--rebuild", "step", "build this step although it is cached; may be repeated");
 /// As [`CHECK`].
-pub(super) const OBSERVE: FlagInfo<'static> = switch(
-    "--observe",
-    "note which dependencies the steps built now use; 'recipe lint' tells those they do not",
-);
+pub(super) const OBSERVE: FlagInfo<'static> =
+    switch("--observe", "note which dependencies are used, for 'recipe lint'");
 /// The machine that is built for; without it, the one pkgd runs on.
 pub(super) const MACHINE: FlagInfo<'static> = option(
     "--target",
@@ -74,7 +73,7 @@ pub(super) fn options(given: &Given) -> Result<BuildOptions, Error> {
     Ok(BuildOptions {
         keep_going: given.has("--keep-going"),
         jobs: given.parsed("--jobs")?.unwrap_or(0),
-        check: given.has("--tests"),
+        tests: given.parsed("--tests")?.unwrap_or_default(),
         compare: given.has("--check"),
         rebuild: steps.collect::<Result<_, _>>()?,
         observe: given.has("--observe"),

@@ -24,13 +24,14 @@ mod recipe;
 mod report;
 mod retry;
 mod status;
+mod tests;
 mod version;
 mod watch;
 
 use packages::{care, change, look, sources, systems};
 
 /// All verbs, in the order in which `help` lists them.
-static VERBS: [&Spec; 53] = [
+static VERBS: [&Spec; 54] = [
     &status::STATUS,
     &plan::PLAN,
     &report::REPORT,
@@ -38,6 +39,7 @@ static VERBS: [&Spec; 53] = [
     &jobs::JOBS,
     &watch::WATCH,
     &log::LOG,
+    &tests::TESTS,
     &cancel::CANCEL,
     &retry::RETRY,
     &recipe::RECIPE,

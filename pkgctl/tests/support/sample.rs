@@ -53,6 +53,12 @@ pub fn healthy(request: &Request, wire: &mut Wire) {
             let sheet = Sheet::new("costs").grid("steps", &["step", ">sbu"], vec![row]);
             wire.reply(Reply::Sheet(sheet));
         }
+        // The suite of m4 went well, any other did not.
+        Request::Tests { step, .. } => {
+            let row = vec!["checks/12".into(), "FAIL".into()];
+            let sheet = Sheet::new("tests").grid("failures", &["test", "result"], vec![row]);
+            wire.reply(Reply::Sheet(Sheet { alarm: step.to_string() != "m4", ..sheet }));
+        }
         Request::Doctor => wire.reply(Reply::Doctor(vec![check(CheckState::Good)])),
     }
 }
@@ -166,6 +172,7 @@ pub fn ended(id: u64) -> Reply {
         metrics: metrics(),
         attempt: Some(3),
         weak_sandbox: false,
+        tests: None,
     };
     let steps = vec![step("zlib", StepState::Cached), step("m4", m4)];
     Reply::Job { job: job(id, state), steps }

@@ -9,6 +9,7 @@ mod job;
 pub mod plan;
 pub mod record;
 mod recover;
+mod rekey;
 mod repair;
 mod unattended;
 pub mod unwritten;

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use minos_model::{Digest, StepId};
-use minos_plan::{Estimates, KeyParts, Outlook, Plan, PlanError, Weights, World, outlook};
+use minos_plan::{Estimates, KeyParts, Outlook, Plan, PlanError, Step, Weights, World, outlook};
 use minos_proto::{BuildOptions, ErrorKind, ErrorReport, PlanReport, PlanStep};
 use minos_recipe::{Level, Lint, TargetError};
 use minos_store::{Snapshot, StoreError};
 
 use crate::service::{Service, state_error};
+use crate::suites;
 
 /// The CPU every step is built for, whatever CPU builds it.
 const BASELINE: &str = "x86-64";
@@ -59,7 +60,7 @@ pub fn resolve(
     target: &str,
     options: &BuildOptions,
 ) -> Result<Resolved, ErrorReport> {
-    let plan = Plan::for_target(&service.recipes, target).map_err(|e| {
+    let plan = Plan::tested(&service.recipes, target, options.tests).map_err(|e| {
         // A recipe that cannot be read is no part of the set: say what is wrong with it instead.
         broken(service, target).map_or_else(|| plan_error(&e), recipe_error)
     })?;
@@ -93,17 +94,36 @@ fn look_up(
         }
     };
     let found = outlook(plan, &service.prints, &world, cached);
-    if options.rebuild.is_empty() {
+    let mut refused = Vec::new();
+    for (step, outlook) in plan.steps().iter().zip(&found) {
+        if let Outlook::Cached { key, .. } = outlook
+            && (options.rebuild.contains(&step.id) || owed(service, snapshot, step, options, key)?)
+        {
+            refused.push(*key);
+        }
+    }
+    if refused.is_empty() {
         return broken.take().map_or(Ok(found), Err);
     }
-    let key_of = |step: &StepId| match found.get(plan.position(step)?)? {
-        Outlook::Cached { key, .. } => Some(*key),
-        _ => None,
-    };
-    let refused: Vec<Digest> = options.rebuild.iter().filter_map(key_of).collect();
     let kept = |key: &Digest| if refused.contains(key) { None } else { cached(key) };
     let found = outlook(plan, &service.prints, &world, kept);
     broken.take().map_or(Ok(found), Err)
+}
+
+/// Whether a step that is cached is to be built again for its test suite. Only what was asked for is: a suite
+/// is no reason to build all that a step stands on.
+///
+/// # Errors
+/// The state cannot be read.
+pub fn owed(
+    service: &Service,
+    snapshot: &Snapshot<'_>,
+    step: &Step,
+    options: &BuildOptions,
+    key: &Digest,
+) -> Result<bool, StoreError> {
+    let recipe = service.recipes.get(&step.id).filter(|_| step.wanted);
+    recipe.map_or(Ok(false), |recipe| suites::owed(snapshot, recipe, options.tests, key))
 }
 
 /// A recipe with an error of the linter is not built: the error would only show later and worse.

@@ -10,7 +10,7 @@ use minos_model::JobState;
 use minos_sandbox::tree;
 use minos_store::{LogReader, Store, StoreError};
 
-use super::{Engine, repair};
+use super::{Engine, rekey, repair};
 
 impl Engine {
     /// Puts the state in order after whatever ended the last pkgd: attempts without an end were
@@ -22,6 +22,7 @@ impl Engine {
         let store = &self.service.store;
         let now = self.service.now_ms();
         let layout = store.layout().clone();
+        rekey::without_check(store)?;
         store.write(|w| {
             w.interrupt_attempts(
                 |row| {

@@ -113,7 +113,7 @@ impl Run {
         BuildOptions {
             keep_going: args.keep_going,
             jobs: args.jobs,
-            check: args.tests,
+            tests: args.tests,
             rebuild: Vec::new(),
             observe: false,
             compare: false,

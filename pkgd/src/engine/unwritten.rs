@@ -66,6 +66,7 @@ impl Unwritten {
             metrics: Metrics::default(),
             attempt: None,
             weak_sandbox: false,
+            tests: None,
         };
         self.with(|jobs| {
             jobs.get(&job).map(|ends| ends.steps.iter().map(report).collect()).unwrap_or_default()

@@ -47,6 +47,15 @@ pub enum News {
         /// Told when the checkpoint is committed.
         committed: SyncSender<Result<(), Failure>>,
     },
+    /// The test suite of the step is over; the worker waits for the commit.
+    Tested {
+        /// What came of it.
+        report: Box<minos_suite::Report>,
+        /// The step fails for it.
+        fails: bool,
+        /// Told when it is committed.
+        committed: SyncSender<Result<(), Failure>>,
+    },
     /// The step is over. A success has its output in place and on the disk, or was compared.
     Finished {
         /// What came of it, or why nothing did.
@@ -294,6 +303,14 @@ impl Observer for Listener<'_> {
         }
         let (committed, answer) = sync_channel(1);
         self.send(News::PhaseDone { phase, metrics: *metrics, committed })?;
+        answer.recv().unwrap_or_else(|_| Err(ending()))
+    }
+
+    fn tested(&mut self, report: &minos_suite::Report, fails: bool) -> Result<(), Failure> {
+        let line = format!("pkgd: tests: {}\n", report.tested);
+        self.output(line.as_bytes()).map_err(|e| io_failure(Path::new("the attempt's log"), &e))?;
+        let (committed, answer) = sync_channel(1);
+        self.send(News::Tested { report: Box::new(report.clone()), fails, committed })?;
         answer.recv().unwrap_or_else(|_| Err(ending()))
     }
 

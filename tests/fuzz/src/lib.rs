@@ -11,6 +11,7 @@ mod packages;
 pub mod parts;
 mod plans;
 mod recipes;
+mod suites;
 pub mod sys;
 mod texts;
 mod wire;
@@ -19,6 +20,7 @@ pub use outputs::difference;
 pub use packages::{frames, header, key, manifest, package, repository, scan, signatures};
 pub use plans::{index, plan};
 pub use recipes::{lock, recipe, recipe_index};
+pub use suites::suite;
 pub use texts::{output_manifest, requirement, version};
 pub use wire::frame;
 
@@ -78,6 +80,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "plan", run: plan, shape: parts::SUMMED, extra: 0, rounds: 10_000 },
     Target { name: "index", run: index, shape: parts::INDEX, extra: 0, rounds: 4_000 },
     Target { name: "recipe", run: recipe, shape: parts::LINES, extra: 0, rounds: 2_000 },
+    Target { name: "suite", run: suite, shape: parts::LINES, extra: 0, rounds: 6_000 },
     Target { name: "lock", run: lock, shape: parts::LINES, extra: 0, rounds: 3_000 },
     Target {
         name: "recipe_index",

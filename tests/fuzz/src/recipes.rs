@@ -12,6 +12,8 @@ fn folder(recipe: &[u8], lock: &[u8]) -> BTreeMap<String, Vec<u8>> {
         file("demo/x/recipe.toml", recipe),
         file("demo/x/build.sh", b"make\n"),
         file("demo/x/install.sh", b"make install\n"),
+        file("demo/x/check.sh", b"make check\n"),
+        file("demo/x/expected.txt", b"tests/a # why\n"),
     ])
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use minos_fuzz::parts;
 use minos_model::package::PackageManifest;
-use minos_model::{Digest, Metrics, Phase};
+use minos_model::{Digest, Metrics, Phase, TestLevel};
 use minos_package::header::HEADER_LEN;
 use minos_package::repository::{self as mri, Listed};
 use minos_package::{Policy, Reader, SecretKey};
@@ -91,7 +91,7 @@ fn frames_of_every_tag() {
     let options = BuildOptions {
         keep_going: true,
         jobs: 2,
-        check: false,
+        tests: TestLevel::Critical,
         rebuild: vec![step.clone()],
         observe: false,
         compare: true,

@@ -9,6 +9,8 @@ fn recipe(text: &str) -> Result<usize, String> {
         ("demo/x/recipe.toml".to_owned(), text.as_bytes().to_vec()),
         ("demo/x/build.sh".to_owned(), b"make\n".to_vec()),
         ("demo/x/install.sh".to_owned(), b"make install\n".to_vec()),
+        ("demo/x/check.sh".to_owned(), b"make check\n".to_vec()),
+        ("demo/x/expected.txt".to_owned(), b"a # b\n".to_vec()),
     ];
     let (set, lints) = RecipeSet::from_files(&files.into());
     let told = lints.iter().find(|lint| lint.file.contains("recipe.toml"));

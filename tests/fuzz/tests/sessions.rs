@@ -138,7 +138,7 @@ macro_rules! sessions {
 
 sessions! {
     header signatures manifest frames package repository key scan version requirement output_manifest difference frame plan
-    index recipe lock recipe_index
+    index recipe suite lock recipe_index
 }
 
 /// The heap is really counted: a test that measures nothing passes always.

@@ -94,7 +94,7 @@ pub static KEY_EXPORT: Spec = Spec {
 
 /// Below `repo`.
 pub static REPO_PUBLISH: Spec = Spec {
-    more: "Writes repository.mri into it: which packages it has now, and until when that holds.",
+    more: "Writes repository.mri into it: which packages it has, and until when.",
     words: &[one("folder", "a folder of packages")],
     flags: &[
         option("--key", "file", "the secret key file; needed"),

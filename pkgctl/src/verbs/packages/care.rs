@@ -66,7 +66,7 @@ pub static DB: Spec = Spec {
 };
 
 static BACKUP: Spec = Spec {
-    words: &[one("file", "the copy; an absolute path on pkgd's machine, which must not exist")],
+    words: &[one("file", "the copy; an absolute path on pkgd's machine, not there yet")],
     run: Some(|given, context| {
         show(context, PackageRequest::Database(DatabaseTask::Backup { path: given.word(0) }))
     }),

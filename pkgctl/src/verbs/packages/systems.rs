@@ -30,7 +30,7 @@ pub static ROLLBACK: Spec = Spec {
     run: Some(rollback),
     ..Spec::new(
         "rollback",
-        "Goes back to the generation before the current one. Shows what changes and asks first.",
+        "Goes back to the generation before. Shows what changes and asks first.",
     )
 };
 

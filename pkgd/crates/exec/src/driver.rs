@@ -11,6 +11,8 @@ pub const EARLY_EXIT: i32 = 213;
 pub const RECIPE_DIR: &str = "/recipe";
 /// Where the sources stand inside the sandbox.
 pub const SOURCE_DIR: &str = "/sources";
+/// The name, in the build tree, of the file into which a test suite may put its results.
+pub const TEST_RESULTS: &str = "test-results";
 /// The build tree.
 pub const BUILD_DIR: &str = "/build";
 
@@ -61,7 +63,7 @@ const FIXED: [(&str, &str); 9] = [
 ];
 
 /// The whole environment of a phase: nothing is inherited from pkgd.
-pub fn environment(task: &Task) -> Vec<(String, String)> {
+pub fn environment(task: &Task, phase: Phase) -> Vec<(String, String)> {
     let kind: &[_] = if task.seed.is_some() { &SEEDED } else { &ALONE };
     let fixed = FIXED.iter().chain(kind);
     let mut env: Vec<_> = fixed.map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -71,6 +73,10 @@ pub fn environment(task: &Task) -> Vec<(String, String)> {
     };
     env.push(("MAKEFLAGS".into(), format!("-j{}{tokens}", task.jobs.max(1))));
     env.push(("SOURCE_DATE_EPOCH".into(), task.epoch.to_string()));
+    // In no other phase: nothing that can change an output may come with the tests.
+    if phase == Phase::Check {
+        env.push(("TEST_RESULTS".into(), format!("{BUILD_DIR}/{TEST_RESULTS}")));
+    }
     for (key, value) in &task.env {
         env.retain(|(k, _)| k != key);
         env.push((key.clone(), value.clone()));
@@ -88,7 +94,9 @@ mod tests {
     fn every_variable_stands_on_the_page_for_users() {
         let page = include_str!("../../../../docs/RECIPES.md");
         let all = FIXED.iter().chain(&SEEDED).chain(&ALONE);
-        for (name, _) in all.chain(&[("MAKEFLAGS", ""), ("SOURCE_DATE_EPOCH", "")]) {
+        for (name, _) in
+            all.chain(&[("MAKEFLAGS", ""), ("SOURCE_DATE_EPOCH", ""), ("TEST_RESULTS", "")])
+        {
             let stands = page.contains(&format!("`{name}`")) || page.contains(&format!("`{name}="));
             assert!(stands, "{name}");
         }

@@ -19,6 +19,7 @@ pub mod layers;
 pub mod pump;
 pub mod run;
 pub mod split;
+mod suite;
 pub mod task;
 pub mod tokens;
 pub mod variation;
@@ -28,7 +29,7 @@ pub use classify::{Facts, Stop, classify};
 pub use clobber::{Clobber, clobbers};
 pub use jobserver::Pool;
 pub use run::{Observer, Progress, run};
-pub use task::{Allowed, Cancel, Limits, Task};
+pub use task::{Allowed, Cancel, Limits, Suite, Task};
 pub use variation::{Variation, vary};
 
 /// Raised with every change here or in the sandbox that can change what a step produces: it is part

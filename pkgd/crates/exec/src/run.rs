@@ -12,6 +12,7 @@ use minos_sandbox::{
     Bind, Build, Child, Error as SandboxError, Exit, IdRange, Killer, Network, Spec, Strength,
     tree::{self, Dir},
 };
+use minos_suite::{Collector, Report};
 
 use crate::capture::{Captured, capture};
 use crate::classify::{Facts, Stop, classify};
@@ -21,6 +22,7 @@ use crate::jobserver::Lease;
 use crate::layers::Layers;
 use crate::pump::{Host, Pumped, pump};
 use crate::split::split;
+use crate::suite;
 use crate::task::Task;
 
 /// The first user id given to build slots; each slot has [`IDS_PER_SLOT`] of its own. Above what
@@ -53,6 +55,13 @@ pub trait Observer {
     /// # Errors
     /// A failure stops the step.
     fn phase_done(&mut self, phase: Phase, metrics: &Metrics) -> Result<(), Failure>;
+    /// The test suite is over; `fails` says that the step is to fail for it. Comes before the end of the phase.
+    ///
+    /// # Errors
+    /// A failure stops the step.
+    fn tested(&mut self, _report: &Report, _fails: bool) -> Result<(), Failure> {
+        Ok(())
+    }
     /// Output of the phase.
     ///
     /// # Errors
@@ -247,7 +256,9 @@ impl PhaseRun<'_> {
             .fresh(phase, &mut |tree| observer.discard(tree))
             .map_err(|(path, e)| state_failure(Some(phase), &path, &e))?;
         let start = Instant::now();
-        let (pumped, exit) = self.box_it(&self.spec(output))?;
+        let mut collector = (phase == Phase::Check).then(|| suite::collector(&self.task.suite));
+        let (pumped, exit) = self.box_it(&self.spec(output), collector.as_mut())?;
+        let stop = pumped.stop;
         self.log_bytes += pumped.bytes;
         if let Some(error) = &pumped.log_error {
             return Err(state_failure(Some(phase), Path::new("the attempt's log"), error));
@@ -256,14 +267,40 @@ impl PhaseRun<'_> {
         let mut metrics = metrics(&exit, start.elapsed());
         let left = Dir::open(&self.layers.build(phase).dir).and_then(|dir| dir.disk_use());
         metrics.disk_kib = left.unwrap_or(0) / 1024;
-        match classify(&self.facts(pumped, &exit)) {
-            None => Ok(metrics),
-            Some(_) if phase == Phase::Check && !self.task.check_fatal => Ok(metrics),
-            Some(failure) => Err(failure),
-        }
+        let failure = classify(&self.facts(pumped, &exit));
+        let failure = match collector {
+            // Nothing that was asked for or that befell the machine is the suite's own doing.
+            Some(collector) if !matches!(stop, Some(Stop::Cancelled | Stop::DiskFull)) => {
+                self.judge(collector, failure)?
+            }
+            _ => failure,
+        };
+        failure.map_or(Ok(metrics), Err)
     }
 
-    fn box_it(&mut self, spec: &Spec) -> Result<(Pumped, Exit), Failure> {
+    /// What is left of `failure` when the results of the suite are known.
+    fn judge(
+        &mut self,
+        mut collector: Collector,
+        mut failure: Option<Failure>,
+    ) -> Result<Option<Failure>, Failure> {
+        let tree = self.layers.build(Phase::Check).tree();
+        let source = suite::results(&tree, &self.task.suite, &mut collector);
+        let mut report = collector.finish();
+        match source {
+            Ok(()) => failure = suite::judge(&mut report, failure),
+            Err(e) => failure = Some(suite::unreadable(&mut report, &e)),
+        }
+        let fails = failure.is_some() && self.task.suite.fatal;
+        self.observer.tested(&report, fails)?;
+        Ok(failure.filter(|_| fails))
+    }
+
+    fn box_it(
+        &mut self,
+        spec: &Spec,
+        suite: Option<&mut Collector>,
+    ) -> Result<(Pumped, Exit), Failure> {
         let pipe = io::pipe().map_err(|e| self.broken("a pipe for its output", &e.to_string()))?;
         let (reader, writer) = (File::from(OwnedFd::from(pipe.0)), OwnedFd::from(pipe.1));
         let child = minos_sandbox::spawn(spec, writer).map_err(|e| self.sandbox(&e))?;
@@ -272,6 +309,7 @@ impl PhaseRun<'_> {
             child: &child,
             observer: &mut *self.observer,
             task: self.task,
+            suite,
             sampled: None,
         };
         let pumped = pump(reader, &self.task.limits, self.log_bytes, &mut host);
@@ -316,6 +354,7 @@ impl PhaseRun<'_> {
     fn spec(&self, output: Option<&Path>) -> Spec {
         let (task, phase) = (self.task, self.phase);
         let install = phase == Phase::Install;
+        let suite = if phase == Phase::Check { &task.suite.inputs[..] } else { &[] };
         // What a test suite leaves is seen by nobody: whether it was run is not in the task key.
         let earlier = task.scripts.iter().map(|(p, _)| *p).take_while(|p| *p != phase);
         let earlier = earlier.filter(|p| *p != Phase::Check);
@@ -335,6 +374,7 @@ impl PhaseRun<'_> {
         Spec {
             layers: output
                 .into_iter()
+                .chain(suite.iter().map(PathBuf::as_path))
                 .chain(self.root.layers.iter().map(|p| p.as_path()))
                 .map(Into::into)
                 .collect(),
@@ -346,7 +386,7 @@ impl PhaseRun<'_> {
             },
             binds,
             argv: command(phase).into_iter().map(Into::into).collect(),
-            env: environment(task).into_iter().map(|(k, v)| (k.into(), v.into())).collect(),
+            env: environment(task, phase).into_iter().map(|(k, v)| (k.into(), v.into())).collect(),
             cwd: BUILD_DIR.into(),
             writable: if install { vec![task.prefix.clone().into()] } else { Vec::new() },
             ids: IdRange {
@@ -390,6 +430,8 @@ struct Boxed<'a> {
     child: &'a Child,
     observer: &'a mut dyn Observer,
     task: &'a Task,
+    /// Reads along with a test suite.
+    suite: Option<&'a mut Collector>,
     /// When its usage was read last.
     sampled: Option<Duration>,
 }
@@ -400,6 +442,9 @@ const SAMPLE: Duration = Duration::from_secs(1);
 
 impl Host for Boxed<'_> {
     fn output(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(suite) = &mut self.suite {
+            suite.push(bytes);
+        }
         self.observer.output(bytes)
     }
 

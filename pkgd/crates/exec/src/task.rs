@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use minos_model::{Phase, StepId};
+use minos_suite::{Before, Expected};
 
 use crate::jobserver::Pool;
 use crate::variation::Variation;
@@ -48,6 +49,19 @@ pub struct Allowed {
     pub setuid: Vec<String>,
     /// Files and directories that may have extended attributes.
     pub xattrs: Vec<String>,
+}
+
+/// What is known of the package's test suite.
+#[derive(Debug, Clone, Default)]
+pub struct Suite {
+    /// What only the suite sees, above what the step is built of: trees of outputs, top first.
+    pub inputs: Vec<PathBuf>,
+    /// A suite that fails, fails the step; otherwise it is only told.
+    pub fatal: bool,
+    /// The tests that are known to fail.
+    pub expected: Expected,
+    /// What it came to the last time.
+    pub before: Option<Before>,
 }
 
 /// A request to stop, shared with whoever may make it.
@@ -93,8 +107,8 @@ pub struct Task {
     pub env: Vec<(String, String)>,
     /// Where `install` may write, for example `/lfs`.
     pub prefix: String,
-    /// A failing check phase fails the step; otherwise it is only logged.
-    pub check_fatal: bool,
+    /// What is held against the phase [`Phase::Check`].
+    pub suite: Suite,
     /// What the output may carry.
     pub allowed: Allowed,
     /// `make -j`: jobs at once, those of other steps of the pool included where there is one.

@@ -19,7 +19,7 @@ fn task(layers: &[&Path], allowed: Allowed) -> Task {
         sources: Vec::new(),
         env: Vec::new(),
         prefix: "/".into(),
-        check_fatal: true,
+        suite: Default::default(),
         allowed,
         jobs: 1,
         pool: None,

@@ -15,6 +15,7 @@ pub mod outcome;
 pub mod package;
 pub mod phase;
 pub mod requirement;
+pub mod suite;
 pub mod triplet;
 pub mod version;
 
@@ -28,5 +29,6 @@ pub use outcome::{Failure, FailureClass, JobState, StepState};
 pub use package::{Dependency, DependencyKind, PackageFields, PackageManifest, PackagePath};
 pub use phase::{Phase, Stage};
 pub use requirement::{Constraint, Requirement, Target};
+pub use suite::{TestLevel, TestLevelError, Tested};
 pub use triplet::Triplet;
 pub use version::{Upstream, Version};

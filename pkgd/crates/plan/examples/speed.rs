@@ -75,7 +75,7 @@ fn recipe(id: StepId, build: Vec<StepId>) -> Result<Recipe> {
         needs: Needs { sbu_centi: 10, ..Needs::default() },
         limits: Limits::default(),
         install: Install { prefix: "/".to_owned(), setuid: Vec::new(), xattrs: Vec::new() },
-        check_fatal: true,
+        check: Default::default(),
         targets: Default::default(),
         package: Default::default(),
         groups: Vec::new(),

@@ -18,5 +18,5 @@ pub use error::PlanError;
 pub use estimate::{Estimates, Weights};
 pub use key::{Change, Fingerprints, KeyParts, World};
 pub use outlook::{Outlook, outlook};
-pub use plan::{Plan, Step};
+pub use plan::{Plan, Step, runs_suite};
 pub use queue::Queue;

@@ -3,10 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
-use minos_model::{Stage, StepId, Version};
+use minos_model::{Phase, Stage, StepId, TestLevel, Version};
 use minos_recipe::{Recipe, RecipeSet, nearest};
 use petgraph::Direction::{Incoming, Outgoing};
 use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::EdgeRef as _;
 
 use crate::PlanError;
 
@@ -26,6 +27,9 @@ pub struct Step {
     /// Positions of the steps it depends on, in the order in which their outputs are layered: the
     /// lowest first. The order depends on these steps and theirs alone, never on the target.
     pub inputs: Vec<usize>,
+    /// Positions of the steps that only its test suite needs, in the order in which their outputs are layered above
+    /// those of [`Self::inputs`]; none where the suite is not run. They have no part in the task key.
+    pub check_inputs: Vec<usize>,
     /// Positions of the steps that depend on it, ascending.
     pub dependants: Vec<usize>,
     /// It was asked for, and is not here only because others need it.
@@ -40,8 +44,15 @@ pub struct Plan {
     positions: HashMap<StepId, usize>,
 }
 
+/// What a step needs another for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    Build,
+    Check,
+}
+
 /// Points from a dependency to its dependants.
-type Graph<'a> = DiGraph<&'a Recipe, ()>;
+type Graph<'a> = DiGraph<&'a Recipe, Need>;
 
 /// Of each node its place by book order and then name. Names are compared for this once and not again.
 struct Ranks(Vec<usize>);
@@ -65,12 +76,24 @@ impl Plan {
         Self::new(set, &set.resolve(target)?)
     }
 
+    /// As [`Self::for_target`], with what the test suites need that are run at this level.
+    ///
+    /// # Errors
+    /// As those of [`Self::for_target`].
+    pub fn tested(set: &RecipeSet, target: &str, tests: TestLevel) -> Result<Self, PlanError> {
+        Self::planned(set, &set.resolve(target)?, tests)
+    }
+
     /// The plan for `wanted` and all they need.
     ///
     /// # Errors
     /// A missing dependency, circles.
     pub fn new(set: &RecipeSet, wanted: &[StepId]) -> Result<Self, PlanError> {
-        let graph = closure(set, wanted)?;
+        Self::planned(set, wanted, TestLevel::None)
+    }
+
+    fn planned(set: &RecipeSet, wanted: &[StepId], tests: TestLevel) -> Result<Self, PlanError> {
+        let graph = closure(set, wanted, tests)?;
         let ranks = Ranks::of(&graph);
         let order = book_order(&graph, &ranks);
         if order.len() < graph.node_count() {
@@ -119,7 +142,11 @@ impl Plan {
 }
 
 /// The graph of all steps that can be reached from `wanted`.
-fn closure<'a>(set: &'a RecipeSet, wanted: &'a [StepId]) -> Result<Graph<'a>, PlanError> {
+fn closure<'a>(
+    set: &'a RecipeSet,
+    wanted: &'a [StepId],
+    tests: TestLevel,
+) -> Result<Graph<'a>, PlanError> {
     let mut graph = Graph::new();
     let mut nodes: HashMap<&StepId, NodeIndex> = HashMap::new();
     let mut open = Vec::new();
@@ -131,7 +158,10 @@ fn closure<'a>(set: &'a RecipeSet, wanted: &'a [StepId]) -> Result<Graph<'a>, Pl
     }
     while let Some(node) = open.pop() {
         let Some(recipe) = graph.node_weight(node).copied() else { continue };
-        for id in &recipe.build {
+        let built_of = recipe.build.len();
+        let suite = runs_suite(recipe, tests);
+        let needs = recipe.needs().enumerate().filter(|(at, _)| suite || *at < built_of);
+        for (at, id) in needs {
             let from = match nodes.get(id) {
                 Some(known) => *known,
                 None => {
@@ -141,10 +171,15 @@ fn closure<'a>(set: &'a RecipeSet, wanted: &'a [StepId]) -> Result<Graph<'a>, Pl
                     new
                 }
             };
-            graph.add_edge(from, node, ());
+            graph.add_edge(from, node, if at < built_of { Need::Build } else { Need::Check });
         }
     }
     Ok(graph)
+}
+
+/// Whether a build at the level `tests` runs the test suite of `recipe`.
+pub fn runs_suite(recipe: &Recipe, tests: TestLevel) -> bool {
+    recipe.scripts.contains_key(&Phase::Check) && tests.runs(recipe.check.critical)
 }
 
 fn push<'a>(graph: &mut Graph<'a>, recipe: &'a Recipe, open: &mut Vec<NodeIndex>) -> NodeIndex {
@@ -189,12 +224,15 @@ fn cycles(set: &RecipeSet, graph: &Graph<'_>) -> Vec<Vec<StepId>> {
 }
 
 fn step(graph: &Graph<'_>, node: NodeIndex, position: &[usize], wanted: &HashSet<&StepId>) -> Step {
-    let near = |direction| {
-        let nodes = graph.neighbors_directed(node, direction);
+    let sorted = |nodes: &mut dyn Iterator<Item = NodeIndex>| {
         let mut at: Vec<usize> = nodes.map(|n| position[n.index()]).collect();
         at.sort_unstable();
         at.dedup();
         at
+    };
+    let needed = |need: Need| {
+        let edges = graph.edges_directed(node, Incoming);
+        sorted(&mut edges.filter(|edge| *edge.weight() == need).map(|edge| edge.source()))
     };
     let recipe = graph[node];
     Step {
@@ -203,8 +241,9 @@ fn step(graph: &Graph<'_>, node: NodeIndex, position: &[usize], wanted: &HashSet
         stage: recipe.stage,
         order: recipe.order,
         sbu_centi: recipe.needs.sbu_centi,
-        inputs: near(Incoming),
-        dependants: near(Outgoing),
+        inputs: needed(Need::Build),
+        check_inputs: needed(Need::Check),
+        dependants: sorted(&mut graph.neighbors_directed(node, Outgoing)),
         wanted: wanted.contains(&recipe.id),
     }
 }
@@ -224,5 +263,6 @@ fn layer_inputs(steps: &mut [Step], ranks: &[usize]) {
         depths[at] = steps[at].inputs.iter().map(|input| depths[*input] + 1).max().unwrap_or(0);
         let place = |input: &usize| (stages[*input], depths[*input], ranks[*input]);
         steps[at].inputs.sort_unstable_by_key(place);
+        steps[at].check_inputs.sort_unstable_by_key(place);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use minos_model::StepId;
 
 use crate::estimate::Weights;
-use crate::plan::Plan;
+use crate::plan::{Plan, Step};
 
 /// Where a step stands in the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,8 @@ impl Queue {
     /// A queue of all steps of the plan, none of them done.
     pub fn new(plan: Arc<Plan>, weights: &Weights) -> Self {
         let count = plan.steps().len();
-        let states = plan.steps().iter().map(|step| State::Waiting(step.inputs.len())).collect();
+        let needs = |step: &Step| State::Waiting(step.inputs.len() + step.check_inputs.len());
+        let states = plan.steps().iter().map(needs).collect();
         let remaining = (0..count).map(|at| weights.remaining_ms(at)).collect();
         let mut queue = Self { plan, remaining, states, ready: BinaryHeap::new(), open: count };
         (0..count).for_each(|at| queue.offer(at));

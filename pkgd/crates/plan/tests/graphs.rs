@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use common::{id, recipe, set};
-use minos_model::{Stage, StepId};
+use minos_model::{Phase, Stage, StepId, TestLevel};
 use minos_plan::{Estimates, Plan, PlanError, Queue, Weights};
 use minos_recipe::{Recipe, RecipeSet};
 use proptest::prelude::{Strategy, any, prop, prop_assert, prop_assert_eq, proptest};
@@ -188,6 +188,37 @@ fn longest_remaining_path_goes_first() {
         queue.done(at);
     }
     assert_eq!(order, ["long", "behind-long", "first-in-book", "twin-a", "twin-b"]);
+}
+
+/// What only a test suite needs is waited for where the suite is run, and is not what the step is built of.
+#[test]
+fn what_a_suite_needs_comes_first_and_is_no_input() {
+    let mut gcc = recipe("gcc", 1, 1, &["binutils"]);
+    let script =
+        minos_recipe::Script { file: "check.sh".to_owned(), text: "make check\n".to_owned() };
+    gcc.scripts.insert(Phase::Check, script);
+    gcc.check.build = vec![id("binutils"), id("dejagnu")];
+    let rest = [
+        recipe("binutils", 2, 1, &[]),
+        recipe("dejagnu", 3, 1, &["tcl"]),
+        recipe("tcl", 4, 1, &[]),
+    ];
+    let set = set([vec![gcc], rest.to_vec()].concat());
+    let plan = |tests| Arc::new(Plan::tested(&set, "gcc", tests).unwrap());
+    let names = |plan: &Plan| -> Vec<String> {
+        plan.steps().iter().map(|step| step.id.to_string()).collect()
+    };
+    assert_eq!(names(&plan(TestLevel::Critical)), ["binutils", "gcc"], "it is not critical");
+    let all = plan(TestLevel::All);
+    assert_eq!(names(&all), ["binutils", "tcl", "dejagnu", "gcc"]);
+    let gcc = all.steps().last().unwrap();
+    assert_eq!((gcc.inputs.as_slice(), gcc.check_inputs.as_slice()), (&[0][..], &[2][..]));
+    assert!(!all.steps()[2].wanted);
+    let mut queue = Queue::new(Arc::clone(&all), &weights(&all));
+    let order: Vec<usize> =
+        std::iter::from_fn(|| queue.start().inspect(|at| queue.done(*at))).collect();
+    assert_eq!(order.len(), 4);
+    assert_eq!(order.last(), Some(&3), "gcc is offered when dejagnu is there");
 }
 
 #[test]

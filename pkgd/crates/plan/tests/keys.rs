@@ -62,21 +62,34 @@ fn each_part_changes_the_key_and_is_named() {
     version.version = "1.0-2".parse().unwrap();
     let mut build = sample();
     build.scripts.insert(Phase::Build, script("make V=1\n"));
-    let mut check = sample();
-    check.scripts.insert(Phase::Check, script("make check\n"));
     let mut other_source = sample();
     other_source.sources = vec![source("zlib-1.3.1.tar.gz", b"another")];
     for (recipe, want) in [
         (field, Change::Fields),
         (version, Change::Fields),
         (build, Change::Script(Phase::Build)),
-        (check, Change::Script(Phase::Check)),
         (other_source, Change::Source("zlib-1.3.1.tar.gz".to_owned())),
     ] {
         let new = parts(&recipe, &inputs(), &world());
         assert_ne!(new.key(), base().key(), "{want}");
         assert_eq!(new.changes(&base()), [want]);
     }
+}
+
+/// A suite that was added to a recipe had its step built anew, and all above it looked at again, for tests that
+/// nobody had asked for.
+#[test]
+fn the_test_suite_is_not_in_the_key() {
+    let mut check = sample();
+    check.scripts.insert(Phase::Check, script("make check\n"));
+    check.check.critical = true;
+    check.check.expected = Some(script("a # b\n"));
+    assert_eq!(parts(&check, &inputs(), &world()), base());
+    let mut before = base();
+    before.scripts.insert(1, (Phase::Check, Digest::of(b"make check\n")));
+    assert_ne!(before.key(), base().key());
+    assert_eq!(before.without_check(), Some(base()));
+    assert_eq!(base().without_check(), None);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use minos_model::{Digest, Failure, JobState, Metrics, Phase, StepId};
+use minos_model::{Digest, Failure, JobState, Metrics, Phase, StepId, Tested};
 use serde::{Deserialize, Serialize};
 
 /// Something happened in a job.
@@ -138,6 +138,13 @@ pub enum EventBody {
         output: Digest,
         /// Paths in which the second build differs.
         files: u64,
+    },
+    /// A step's test suite is over. Whether the step goes on is told by the next event of it.
+    StepTested {
+        /// The step.
+        step: StepId,
+        /// What the suite came to.
+        tested: Tested,
     },
 }
 

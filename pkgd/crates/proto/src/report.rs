@@ -1,6 +1,8 @@
 //! The parts replies are made of. Times are milliseconds since the Unix epoch unless said otherwise.
 
-use minos_model::{Digest, Failure, JobState, Metrics, Phase, Stage, StepId, StepState, Version};
+use minos_model::{
+    Digest, Failure, JobState, Metrics, Phase, Stage, StepId, StepState, Tested, Version,
+};
 use serde::{Deserialize, Serialize};
 
 /// How the daemon stands.
@@ -74,6 +76,8 @@ pub struct StepReport {
     pub attempt: Option<u64>,
     /// Outputs built in a weaker sandbox say so.
     pub weak_sandbox: bool,
+    /// What came of its test suite, where this job ran it.
+    pub tests: Option<Tested>,
 }
 
 /// One try at a step.

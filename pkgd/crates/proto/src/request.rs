@@ -1,6 +1,6 @@
 //! What a client may ask of pkgd, and what it answers.
 
-use minos_model::StepId;
+use minos_model::{StepId, TestLevel};
 use serde::{Deserialize, Serialize};
 
 use crate::event::Recorded;
@@ -18,8 +18,9 @@ pub struct BuildOptions {
     pub keep_going: bool,
     /// `make -j` within a step; 0 takes the number of CPUs.
     pub jobs: u16,
-    /// Run the packages' own test suites where the recipe has them.
-    pub check: bool,
+    /// Which of the packages' own test suites are run. A step that the target names is built again for a suite
+    /// that has not been run on what is cached.
+    pub tests: TestLevel,
     /// Steps to build again although they are cached.
     pub rebuild: Vec<StepId>,
     /// Note which of its dependencies each step uses that is built now: the linter tells those it did not.
@@ -138,6 +139,13 @@ pub enum Request {
         /// As a page of HTML.
         page: bool,
     },
+    /// What came of the test suite of a step. Idempotent.
+    Tests {
+        /// The step.
+        step: StepId,
+        /// The attempt's number; `None` takes the newest that ran a suite.
+        attempt: Option<u64>,
+    },
 }
 
 impl Request {
@@ -210,7 +218,7 @@ pub enum Reply {
     Verified(VerifyReport),
     /// To [`PackageRequest::Propose`].
     Proposal(Proposal),
-    /// To every other [`Request::Package`], to [`Request::Compared`] and [`Request::Costs`].
+    /// To every other [`Request::Package`], to [`Request::Compared`], [`Request::Costs`] and [`Request::Tests`].
     Sheet(Sheet),
     /// To [`Request::Costs`] where a page was asked for.
     Page(String),

@@ -93,6 +93,8 @@ pub(crate) struct DraftSource {
 pub(crate) struct Deps {
     #[serde(default)]
     pub build: Vec<Spanned<Dep>>,
+    #[serde(default)]
+    pub check: Vec<Spanned<StepId>>,
 }
 
 /// An entry of `[deps] build`: a step, or `@name` for all steps of a group.
@@ -173,11 +175,26 @@ pub(crate) struct Check {
     pub assert: Option<Spanned<String>>,
     #[serde(default = "yes")]
     pub fatal: bool,
+    #[serde(default)]
+    pub level: SuiteLevel,
+    #[serde(default)]
+    pub expected: Option<Spanned<String>>,
+}
+
+/// At which level the test suite is run, besides `all`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SuiteLevel {
+    /// At no other.
+    #[default]
+    All,
+    /// At `critical` too.
+    Critical,
 }
 
 impl Default for Check {
     fn default() -> Self {
-        Self { assert: None, fatal: true }
+        Self { assert: None, fatal: true, level: SuiteLevel::All, expected: None }
     }
 }
 

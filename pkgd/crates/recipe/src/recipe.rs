@@ -86,6 +86,26 @@ pub struct Install {
     pub xattrs: Vec<String>,
 }
 
+/// What is said of the package's own test suite, whose script is that of the phase [`Phase::Check`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// A suite that fails, fails the step. A failing assertion always does.
+    pub fatal: bool,
+    /// Steps whose outputs only the suite sees, above those the step is built of, sorted.
+    pub build: Vec<StepId>,
+    /// The book calls it critical: it is run at that level too.
+    pub critical: bool,
+    /// The tests that are known to fail, in the form of [`minos_suite::Expected`].
+    pub expected: Option<Script>,
+}
+
+impl Default for Check {
+    /// That of a recipe that says nothing.
+    fn default() -> Self {
+        Self { fatal: true, build: Vec::new(), critical: false, expected: None }
+    }
+}
+
 /// How to build one package in one pass.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recipe {
@@ -115,8 +135,8 @@ pub struct Recipe {
     pub limits: Limits,
     /// What install may do.
     pub install: Install,
-    /// A failing check phase fails the step. A failing assertion always does.
-    pub check_fatal: bool,
+    /// Its test suite.
+    pub check: Check,
     /// What it does otherwise for another machine. Never part of its own task key: only of the key of that step.
     pub targets: BTreeMap<Triplet, ForTarget>,
     /// What the package made of its output says.
@@ -152,6 +172,12 @@ impl Recipe {
     /// The step's name is longer than one of a package may be.
     pub fn package_name(&self) -> Result<Name, NameError> {
         self.package.name.clone().map_or_else(|| self.id.file_stem().parse(), Ok)
+    }
+
+    /// The steps it depends on: those it is built of, then those its test suite needs besides.
+    pub fn needs(&self) -> impl Iterator<Item = &StepId> {
+        let suite = self.check.build.iter().filter(|step| !self.build.contains(step));
+        self.build.iter().chain(suite)
     }
 
     /// The script of each phase the step has, in running order: its own, or for `unpack` the one
@@ -206,7 +232,7 @@ impl Recipe {
             env: &self.env,
             jobs_max: self.needs.jobs_max,
             install: &self.install,
-            check_fatal: self.check_fatal,
+            check_fatal: self.check.fatal,
         }
     }
 }

@@ -3,19 +3,22 @@
 use std::collections::BTreeMap;
 
 use minos_model::{Name, Phase, StepId, Triplet, Version};
+use minos_suite::Expected;
 use toml::Spanned;
 
 use crate::cross::{ForTarget, crosses};
-use crate::draft::{Dep, Draft, DraftInstall, DraftNeeds, DraftSource, DraftTarget, PhaseKey};
+use crate::draft::{
+    Dep, Draft, DraftInstall, DraftNeeds, DraftSource, DraftTarget, PhaseKey, SuiteLevel,
+};
 use crate::error::line_of;
 use crate::lint::{Lint, Rule};
 use crate::lock::SourcesLock;
 use crate::package::Package;
-use crate::recipe::{Install, Limits, Needs, Recipe, Role, Script, Source};
+use crate::recipe::{Check, Install, Limits, Needs, Recipe, Role, Script, Source};
 use crate::suggest::nearest;
 
 /// Environment the daemon fixes; a recipe may not change it.
-pub(crate) const FIXED_ENV: [&str; 16] = [
+pub(crate) const FIXED_ENV: [&str; 17] = [
     "CONFIG_SITE",
     "HOME",
     "LC_ALL",
@@ -29,6 +32,7 @@ pub(crate) const FIXED_ENV: [&str; 16] = [
     "SOURCE_DATE_EPOCH",
     "SRC_DIR",
     "TERM",
+    "TEST_RESULTS",
     "TMPDIR",
     "TZ",
     "USER",
@@ -64,6 +68,7 @@ impl Resolver<'_> {
         self.one_main(&draft.sources);
         let build = self.deps(&id, &draft.deps.build);
         let scripts = self.phase_scripts(&draft);
+        let check = self.check(&draft, folder);
         let targets = self.targets(&draft);
         let env = self.env(&draft.env);
         let needs = self.needs(&draft);
@@ -95,7 +100,7 @@ impl Resolver<'_> {
                 wall_s: draft.limits.wall_s,
             },
             install,
-            check_fatal: draft.check.fatal,
+            check,
             targets,
             package,
             groups: draft.group.names,
@@ -207,6 +212,25 @@ impl Resolver<'_> {
         build
     }
 
+    fn check_deps(&mut self, id: &StepId, deps: &[Spanned<StepId>]) -> Vec<StepId> {
+        let mut build: Vec<StepId> = Vec::with_capacity(deps.len());
+        for dep in deps {
+            let step = dep.get_ref();
+            if step == id {
+                let message = format!("the test suite of {id} depends on {id}");
+                let hint = "remove it: what is tested stands in the build tree";
+                self.say(Rule::SelfDependency, Some(dep), message, hint);
+            } else if build.contains(step) {
+                let message = format!("dependency '{step}' is listed twice");
+                self.say(Rule::DuplicateDependency, Some(dep), message, "remove one of the two");
+            } else {
+                build.push(step.clone());
+            }
+        }
+        build.sort();
+        build
+    }
+
     fn phase_scripts(&mut self, draft: &Draft) -> BTreeMap<Phase, Script> {
         let mut scripts = self.named_scripts(&draft.phases);
         let assert = draft.check.assert.as_ref().and_then(|file| self.script(Phase::Assert, file));
@@ -216,6 +240,46 @@ impl Resolver<'_> {
             self.say::<()>(Rule::BadValue, None, message, "add 'install' to [phases]");
         }
         scripts
+    }
+
+    fn check(&mut self, draft: &Draft, folder: &str) -> Check {
+        let check = Check {
+            fatal: draft.check.fatal,
+            build: self.check_deps(&draft.id(), &draft.deps.check),
+            critical: draft.check.level == SuiteLevel::Critical,
+            expected: draft.check.expected.as_ref().and_then(|file| self.expected(file, folder)),
+        };
+        let runs = draft.phases.keys().any(|key| Phase::from(*key) == Phase::Check);
+        if !runs && check != Check::default() {
+            let message =
+                "[check] speaks of a test suite, and there is no phase 'check'".to_owned();
+            let hint = "add 'check' to [phases], or remove fatal, level, expected and [deps] check";
+            self.say::<()>(Rule::BadValue, None, message, hint);
+        }
+        check
+    }
+
+    /// The list of expected failures, which is read here so that nobody finds out after a suite of hours.
+    fn expected(&mut self, file: &Spanned<String>, folder: &str) -> Option<Script> {
+        let name = file.get_ref();
+        let Some(text) = self.scripts.get(name) else {
+            let message =
+                format!("the list of expected failures '{}' is missing", name.escape_debug());
+            self.say(
+                Rule::MissingScript,
+                Some(file),
+                message,
+                "create the file beside recipe.toml",
+            );
+            return None;
+        };
+        if let Err(error) = Expected::parse(text) {
+            let hint = "a line is 'NAME # why it fails'; NAME may end in *";
+            let path = format!("{folder}/{name}");
+            let message = error.what.to_owned();
+            self.lints.push(Lint::new(Rule::BadValue, &path, Some(error.line), message, hint));
+        }
+        Some(Script { file: name.clone(), text: text.clone() })
     }
 
     fn named_scripts(

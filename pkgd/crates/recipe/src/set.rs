@@ -253,6 +253,7 @@ fn check_scripts(recipe: &Recipe, scripts: &Scripts) -> Vec<Lint> {
             lints.extend(script::check(&path(&script.file), *phase, &script.text));
         }
     }
+    used.extend(recipe.check.expected.iter().map(|list| list.file.as_str()));
     for file in scripts.keys().filter(|file| !used.contains(file.as_str())) {
         let message = "nothing in recipe.toml names this file".to_owned();
         let hint = "name it in [phases], [check] or [target], or remove it";

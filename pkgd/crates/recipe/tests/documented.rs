@@ -35,6 +35,7 @@ fn the_whole_recipe_of_the_page_is_one() {
     for phase in ["unpack", "prepare", "configure", "build", "check", "install", "assert"] {
         files.insert(format!("cross/gcc-pass1/{phase}.sh"), b"true\n".to_vec());
     }
+    files.insert("cross/gcc-pass1/expected-failures.txt".into(), b"a # b\n".to_vec());
     let (set, lints) = RecipeSet::from_files(&files);
     assert_eq!(set.len(), 1, "{lints:?}");
     assert!(lints.iter().all(|lint| lint.rule == Rule::UnknownDependency), "{lints:?}");

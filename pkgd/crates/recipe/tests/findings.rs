@@ -450,3 +450,32 @@ proptest! {
         lints(&files);
     }
 }
+
+/// The recipe with a test suite of which `[check]` says `more`, and a list of expected failures.
+fn suite(more: &str, list: &str) -> Vec<String> {
+    let mut files = good();
+    let text = RECIPE.replace("[phases]\n", "[phases]\ncheck = \"check.sh\"\n");
+    let text = text.replace("[check]\n", &format!("[check]\n{more}\n"));
+    files.insert(TOML.to_owned(), text.into_bytes());
+    files.insert("demo/a/check.sh".to_owned(), b"make check\n".to_vec());
+    files.insert("demo/a/list.txt".to_owned(), list.as_bytes().to_vec());
+    lints(&files).iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn what_is_said_of_a_test_suite() {
+    let expected = "level = \"critical\"\nexpected = \"list.txt\"";
+    assert_eq!(suite(expected, "a # why\n"), [""; 0]);
+    // Behind it may stand that nothing uses the sources of a recipe that is none.
+    let one = |found: Vec<String>, place: &str, what: &str| {
+        assert!(found[0].starts_with(place) && found[0].contains(what), "{}", found[0]);
+    };
+    one(suite(expected, "a # why\nb\n"), "demo/a/list.txt:2: error: ", "NAME # why it fails");
+    one(suite("", "a # why\n"), "demo/a/list.txt: warning: ", "nothing in recipe.toml names");
+    let missing = suite("expected = \"other.txt\"", "");
+    assert!(missing.iter().any(|l| l.contains("'other.txt' is missing")), "{missing:?}");
+    let level = suite(&expected.replace("critical", "some"), "");
+    assert!(level[0].contains("[parse]"), "{level:?}");
+    one(after(TOML, "[check]", "[check]\nfatal = false"), TOML, "there is no phase 'check'");
+    one(after(TOML, "[deps]", "[deps]\ncheck = [\"a\"]"), TOML, "depends on a");
+}

@@ -36,6 +36,7 @@ impl Snapshot<'_> {
         }
         report.rows += self.checkpoints()?.len() as u64;
         report.rows += self.events_since(0, usize::MAX)?.len() as u64;
+        report.rows += self.suites()?.len() as u64;
         report.rows += self.verify_audit()?;
         Ok(report)
     }

@@ -39,6 +39,7 @@ mod repair;
 mod rows;
 mod schema;
 mod snapshot;
+mod suites;
 mod sweep;
 mod table;
 mod transaction;
@@ -65,9 +66,10 @@ pub use outputs::Placed;
 pub use packages::{Accounts, ConfigFile, Node, PackageRow, PathRow};
 pub use rows::{
     AttemptRow, AuditRow, CacheRow, CheckpointRow, ComparisonRow, EventRow, HistoryRow, JobRow,
-    Layer, OutputRow, Sample, StepRow,
+    Layer, OutputRow, Sample, StepRow, SuiteRow,
 };
 pub use snapshot::Snapshot;
+pub use suites::CommitSuite;
 pub use sweep::SweepReport;
 pub use transaction::{
     Applied, ContentSource, DEFAULT_KEEP, Incoming, Made, MadeNode, NoTriggers, PathDifference,

@@ -4,7 +4,7 @@
 //! in them (also those of `minos-model`), is part of the format: the test `stored_bytes_of_every_row_stay_the_same` holds it. Change
 //! one and the schema version must go up, with a migration.
 
-use minos_model::{Digest, JobState, Metrics, Phase, StepId, StepState, Version};
+use minos_model::{Digest, JobState, Metrics, Phase, StepId, StepState, Tested, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::build::AttemptEnd;
@@ -197,6 +197,29 @@ pub struct ComparisonRow {
     pub report: Vec<u8>,
 }
 
+/// What came of the test suite of a step, in one attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SuiteRow {
+    /// The attempt in which it was run.
+    pub attempt: u64,
+    /// Its job.
+    pub job: u64,
+    /// The step.
+    pub step: StepId,
+    /// The step's task key, of which the suite is no part.
+    pub key: Digest,
+    /// What the suite was: a digest over its script and its list of expected failures.
+    pub suite: Digest,
+    /// When it was over.
+    pub at_ms: u64,
+    /// It fails the step.
+    pub failed: bool,
+    /// What it came to.
+    pub tested: Tested,
+    /// All that is known of it, in the caller's bytes, opaque to the store.
+    pub report: Vec<u8>,
+}
+
 /// Something that happened in a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventRow {
@@ -374,11 +397,22 @@ mod tests {
                 report: vec![5],
             }),
             golden(&AttemptEnd::Compared),
+            golden(&SuiteRow {
+                attempt: 1,
+                job: 2,
+                step: step.clone(),
+                key: digest,
+                suite: digest,
+                at_ms: 3,
+                failed: true,
+                tested: Tested { passed: 4, expected: 5, failed: 6, new: 7, skipped: 8, fixed: 9 },
+                report: vec![10],
+            }),
         ];
         assert_eq!(found, GOLDEN);
     }
 
-    const GOLDEN: [&str; 11] = [
+    const GOLDEN: [&str; 12] = [
         "2a43ed082b5d",
         "29f219e87ba7",
         "0591181b5c72",
@@ -390,5 +424,6 @@ mod tests {
         "96beb5bfa5ab",
         "1585297a2e3e",
         "e52d9c508c50",
+        "6d4157b8108c",
     ];
 }

@@ -61,7 +61,7 @@ pub(crate) struct Schema {
 
 /// What this program writes.
 pub(crate) const CURRENT: Schema =
-    Schema { version: 3, migrations: &[(1, add_packages), (2, add_comparisons)] };
+    Schema { version: 4, migrations: &[(1, add_packages), (2, add_comparisons), (3, add_suites)] };
 
 /// Schema 2 has the tables of packages and generations; those of schema 1 stay as they are.
 fn add_packages(w: &mut Write<'_>) -> Result<(), StoreError> {
@@ -70,7 +70,12 @@ fn add_packages(w: &mut Write<'_>) -> Result<(), StoreError> {
 
 /// Schema 3 has the table of comparisons, and a further end of an attempt.
 fn add_comparisons(w: &mut Write<'_>) -> Result<(), StoreError> {
-    make(w, &table::ALL[table::SCHEMA_2..])
+    make(w, &table::ALL[table::SCHEMA_2..table::SCHEMA_3])
+}
+
+/// Schema 4 has the table of test suites.
+fn add_suites(w: &mut Write<'_>) -> Result<(), StoreError> {
+    make(w, &table::ALL[table::SCHEMA_3..])
 }
 
 fn make(w: &mut Write<'_>, tables: &[table::Definition]) -> Result<(), StoreError> {
@@ -209,7 +214,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         drop(open(&Schema { version: 7, migrations: &[] }, &dir).unwrap());
         let error = open(&CURRENT, &dir).unwrap_err();
-        assert!(matches!(error, StoreError::NewerSchema { found: 7, known: 3, .. }), "{error}");
+        assert!(matches!(error, StoreError::NewerSchema { found: 7, known: 4, .. }), "{error}");
         assert!(error.to_string().contains("schema 7"), "{error}");
         drop(open(&Schema { version: 7, migrations: &[] }, &dir).unwrap());
     }
@@ -258,16 +263,18 @@ mod tests {
 
     #[test]
     fn older_schemas_get_the_tables_they_lack() {
-        for (version, tables) in [(1, table::SCHEMA_1), (2, table::SCHEMA_2)] {
+        for (version, tables) in [(1, table::SCHEMA_1), (2, table::SCHEMA_2), (3, table::SCHEMA_3)]
+        {
             let dir = older(version, tables);
             let store = open(&CURRENT, &dir).unwrap();
             assert_eq!(store.read().unwrap().schema().unwrap(), Some(CURRENT.version));
             assert_eq!(store.read().unwrap().generations().unwrap(), []);
             assert_eq!(store.read().unwrap().comparisons(1).unwrap(), []);
+            assert_eq!(store.read().unwrap().suites().unwrap(), []);
             assert!(dir.path().join(format!("state.redb.schema{version}")).exists());
             drop(store);
             let old = Schema { version, migrations: &[] };
-            assert!(matches!(open(&old, &dir), Err(StoreError::NewerSchema { found: 3, .. })));
+            assert!(matches!(open(&old, &dir), Err(StoreError::NewerSchema { found: 4, .. })));
         }
     }
 

@@ -109,7 +109,7 @@ pub(crate) trait Source {
 }
 
 /// The first key behind all that begin with `prefix`; `None` when there is none.
-fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
     let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
     let mut end = prefix[..=last].to_vec();
     end[last] += 1;
@@ -221,9 +221,7 @@ impl<'a> Snapshot<'a> {
 
     /// Jobs that are queued or running, oldest first: what a daemon takes up again when it starts.
     pub fn unfinished_jobs(&self) -> Result<Vec<JobRow>, StoreError> {
-        let mut jobs = values(self.rows(JOBS, ALL, false, usize::MAX)?);
-        jobs.retain(|job| matches!(job.state, JobState::Queued | JobState::Running));
-        Ok(jobs)
+        unfinished(self)
     }
 
     /// The steps of a job, in the plan's order.
@@ -363,6 +361,12 @@ pub(crate) fn keyed<R>(
         key.try_into().map(Digest::from_bytes).map_err(damaged)
     };
     rows.into_iter().map(|(key, row)| Ok((digest(key)?, row))).collect()
+}
+
+pub(crate) fn unfinished(source: &impl Source) -> Result<Vec<JobRow>, StoreError> {
+    let mut jobs = values(source.rows(JOBS, ALL, false, usize::MAX)?);
+    jobs.retain(|job| matches!(job.state, JobState::Queued | JobState::Running));
+    Ok(jobs)
 }
 
 pub(crate) fn open_attempts(source: &impl Source) -> Result<Vec<AttemptRow>, StoreError> {

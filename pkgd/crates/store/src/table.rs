@@ -17,7 +17,7 @@ use crate::generations::{GenerationRow, HoldRow, IntentRow, MarkRow, OwnRow, Tra
 use crate::packages::{PackageRow, PathRow};
 use crate::rows::{
     AttemptRow, AuditRow, CacheRow, CheckpointRow, ComparisonRow, EventRow, HistoryRow, JobRow,
-    OutputRow, StepRow,
+    OutputRow, StepRow, SuiteRow,
 };
 
 /// The version byte of every row of the present schema.
@@ -102,14 +102,18 @@ pub(crate) const INTENTS: Table<IntentRow> = Table::new(21, "intents");
 
 /// job, step -> [`ComparisonRow`].
 pub(crate) const COMPARISONS: Table<ComparisonRow> = Table::new(22, "comparisons");
+/// step, 0, attempt -> [`SuiteRow`].
+pub(crate) const SUITES: Table<SuiteRow> = Table::new(23, "suites");
 
 /// Tables of schema 1.
 pub(crate) const SCHEMA_1: usize = 12;
-/// Tables of schema 2; the one behind came with schema 3.
+/// Tables of schema 2.
 pub(crate) const SCHEMA_2: usize = 22;
+/// Tables of schema 3; the one behind came with schema 4.
+pub(crate) const SCHEMA_3: usize = 23;
 
 /// All tables, made when the database is made. Their places are part of the journal's format.
-pub(crate) const ALL: [Definition; 23] = [
+pub(crate) const ALL: [Definition; 24] = [
     META.definition(),
     JOBS.definition(),
     STEPS.definition(),
@@ -133,6 +137,7 @@ pub(crate) const ALL: [Definition; 23] = [
     HOLDS.definition(),
     INTENTS.definition(),
     COMPARISONS.definition(),
+    SUITES.definition(),
 ];
 
 /// Key of a numbered row.
@@ -231,6 +236,8 @@ mod tests {
             (TRANSACTIONS.index, TRANSACTIONS.name),
             (HOLDS.index, HOLDS.name),
             (INTENTS.index, INTENTS.name),
+            (COMPARISONS.index, COMPARISONS.name),
+            (SUITES.index, SUITES.name),
         ];
         for (index, name) in rest {
             assert_eq!(ALL[usize::from(index)].name(), name);

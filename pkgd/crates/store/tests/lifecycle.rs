@@ -5,10 +5,10 @@ mod common;
 use std::fs;
 
 use common::{build, commit, cost, key, place, step};
-use minos_model::{Digest, Failure, FailureClass, JobState, Phase, StepState};
+use minos_model::{Digest, Failure, FailureClass, JobState, Phase, StepState, Tested};
 use minos_store::{
-    AttemptEnd, AuditEntry, CommitComparison, Finish, Options, Peer, PhaseDone, Placed, Store,
-    StoreError,
+    AttemptEnd, AuditEntry, CommitComparison, CommitSuite, Finish, Options, Peer, PhaseDone,
+    Placed, Store, StoreError,
 };
 use tempfile::TempDir;
 
@@ -366,4 +366,66 @@ fn checkpoint_whose_layer_is_gone_is_shortened() {
     fs::remove_dir_all(&scratch).unwrap();
     store.sweep().unwrap();
     assert_eq!(store.read().unwrap().checkpoints().unwrap(), []);
+}
+
+fn suite(attempt: u64, passed: u64) -> CommitSuite {
+    let tested = Tested { passed, ..Tested::default() };
+    CommitSuite { attempt, suite: key("suite"), failed: false, tested, report: vec![1] }
+}
+
+#[test]
+fn what_came_of_a_suite_is_kept_with_its_attempt() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { samples_kept: 2, ..Options::default() };
+    let store = Store::open(dir.path(), 1, options).unwrap();
+    let id = job(&store, &["m4", "m4:x"]);
+    let begin = |name| store.write(|w| w.begin_attempt(id, &step(name), &key(name), 5)).unwrap();
+    let end = |attempt| {
+        let finish = Finish { end: failed(), log_bytes: 0, last: None };
+        store.write(|w| w.finish_attempt(attempt, finish, 9)).unwrap();
+    };
+    for passed in 1..=3 {
+        let attempt = begin("m4");
+        store.write(|w| w.commit_suite(suite(attempt, passed), 7)).unwrap();
+        end(attempt);
+        let over = store.write(|w| w.commit_suite(suite(attempt, 9), 7));
+        assert!(matches!(over, Err(StoreError::Invalid { .. })), "{over:?}");
+    }
+    let other = begin("m4:x");
+    store.write(|w| w.commit_suite(suite(other, 4), 7)).unwrap();
+    let read = store.read().unwrap();
+    let passed = |name, limit| -> Vec<u64> {
+        let rows = read.suites_of(&step(name), limit).unwrap();
+        rows.iter().map(|row| row.tested.passed).collect()
+    };
+    assert_eq!(
+        (passed("m4", 9), passed("m4", 1)),
+        (vec![3, 2], vec![3]),
+        "the newest two, newest first"
+    );
+    assert_eq!(passed("m4:x", 9), [4], "no other step's");
+    assert_eq!(read.suites_of(&step("m4"), 1).unwrap()[0].key, key("m4"));
+    assert_eq!(read.check().unwrap().contradictions, Vec::<String>::new());
+}
+
+/// When the test suites left the task key, what was built with one in it stayed built.
+#[test]
+fn a_claim_goes_over_to_another_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let past = job(&store, &["m4"]);
+    let output = build(&store, past, "m4", 1000).unwrap();
+    store.write(|w| w.set_job_state(past, JobState::Done, 2000)).unwrap();
+    let present = job(&store, &["m4"]);
+    store.write(|w| w.set_cached(present, &step("m4"), &key("m4")).map(drop)).unwrap();
+    store.write(|w| w.rekey(&key("m4"), &key("new"), vec![9])).unwrap();
+    store.write(|w| w.rekey(&key("unknown"), &key("m4"), vec![9])).unwrap();
+    let read = store.read().unwrap();
+    assert_eq!(read.cached(&key("m4")).unwrap(), None);
+    assert_eq!(read.cached(&key("new")).unwrap().unwrap().digest, output);
+    let (last, row) = read.last_key_parts(&step("m4")).unwrap().unwrap();
+    assert_eq!((last, row.parts), (key("new"), vec![9]));
+    let of = |job| read.step(job, &step("m4")).unwrap().unwrap().key;
+    assert_eq!((of(past), of(present)), (Some(key("m4")), Some(key("new"))), "history stays");
+    assert_eq!(read.check().unwrap().contradictions, Vec::<String>::new());
 }

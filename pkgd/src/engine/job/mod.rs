@@ -22,13 +22,15 @@ use super::plan::{self, Resolved};
 use super::worker;
 use super::{record, repair};
 use crate::service::{Service, state_error};
-use crate::views;
+use crate::{suites, views};
 use second::Second;
 
 /// A step that runs.
 struct Lane {
     attempt: u64,
     key: Digest,
+    /// Which test suite it runs, if it runs one.
+    suite: Digest,
     parts: Vec<u8>,
     cancel: Cancel,
     started: Instant,
@@ -46,6 +48,8 @@ struct Work<'a> {
     step: StepId,
     recipe: &'a Recipe,
     inputs: Vec<(StepId, Digest)>,
+    /// What its test suite sees besides.
+    check_inputs: Vec<(StepId, Digest)>,
     parts: KeyParts,
     key: Digest,
 }
@@ -153,11 +157,13 @@ impl RunningJob {
     /// What is needed to run the step at position `at`, now that its inputs are there.
     fn work<'s>(&self, service: &'s Service, at: usize) -> Result<Work<'s>, StoreError> {
         let step = self.step(at).clone();
-        let inputs: Vec<(StepId, Digest)> = self.plan.steps()[at]
-            .inputs
-            .iter()
-            .filter_map(|i| Some((self.step(*i).clone(), self.outputs[*i]?)))
-            .collect();
+        let made = |needs: &[usize]| -> Vec<(StepId, Digest)> {
+            let made =
+                needs.iter().filter_map(|i| Some((self.step(*i).clone(), self.outputs[*i]?)));
+            made.collect()
+        };
+        let inputs = made(&self.plan.steps()[at].inputs);
+        let check_inputs = made(&self.plan.steps()[at].check_inputs);
         let world = plan::world(service);
         let (Some(recipe), Some(parts)) =
             (service.recipes.get(&step), service.prints.parts(&step, inputs.clone(), &world))
@@ -165,7 +171,7 @@ impl RunningJob {
             return Err(StoreError::Invalid { what: format!("step '{step}' has no recipe") });
         };
         let key = parts.key();
-        Ok(Work { step, recipe, inputs, parts, key })
+        Ok(Work { step, recipe, inputs, check_inputs, parts, key })
     }
 
     /// Begins the step at position `at`: takes it from the cache or starts an attempt.
@@ -178,7 +184,9 @@ impl RunningJob {
             .step(self.id, &work.step)?
             .filter(|row| matches!(row.state, StepState::Built | StepState::Cached));
         let finished = before.as_ref().is_some_and(|row| row.key == Some(work.key));
-        let forced = self.options.rebuild.contains(&work.step) && !finished;
+        let owed =
+            plan::owed(service, &snapshot, &self.plan.steps()[at], &self.options, &work.key)?;
+        let forced = (self.options.rebuild.contains(&work.step) || owed) && !finished;
         let stale = before.is_some() && !finished;
         if let Some(row) = snapshot.cached(&work.key)?.filter(|_| !forced && !stale) {
             if service.store.has_bytes(&row.digest) {
@@ -189,7 +197,10 @@ impl RunningJob {
         let phases = match snapshot.checkpoint(&work.key)? {
             // What a finished phase opened was not observed.
             Some(row) if !self.options.observe => {
-                row.layers.iter().map(|l| (l.phase, l.metrics)).collect()
+                // The key does not say with which script the tests were run.
+                let tested = suites::was_run(&snapshot, work.recipe, &work.key)?;
+                let usable = row.layers.iter().filter(|l| tested || l.phase != Phase::Check);
+                usable.map(|l| (l.phase, l.metrics)).collect()
             }
             _ => Vec::new(),
         };
@@ -219,6 +230,7 @@ impl RunningJob {
         let lane = Lane {
             attempt,
             key: work.key,
+            suite: suites::digest(work.recipe),
             parts: plan::stored(&work.parts),
             cancel: Cancel::new(),
             started: Instant::now(),
@@ -228,7 +240,8 @@ impl RunningJob {
             running: None,
             second,
         };
-        let task = self.task(service, work.recipe, &work.inputs, &lane, limits);
+        let suite = suites::suite(&service.store.read()?, work.recipe)?;
+        let task = self.task(service, work, &lane, limits, suite);
         service.live.update(step, |_| {});
         worker::spawn(service, lane.start(task, log, work.inputs.clone()), &self.outbox);
         self.lanes.insert(at, lane);

@@ -5,18 +5,19 @@ use std::sync::mpsc::SyncSender;
 
 use minos_model::{Failure, Metrics, Phase, StepId, StepState};
 use minos_proto::{Clobbers, EventBody};
-use minos_store::{AttemptEnd, CommitOutput, Finish, PhaseDone, StoreError};
+use minos_store::{AttemptEnd, CommitOutput, CommitSuite, Finish, PhaseDone, StoreError};
+use minos_suite::Report;
 
 use super::{Lane, RunningJob};
 use crate::config::Sandbox;
 use crate::engine::record;
-use crate::engine::worker::{Made, News, Placed, Report, state_failure};
+use crate::engine::worker::{self, Made, News, Placed, state_failure};
 use crate::service::Service;
 
 impl RunningJob {
     /// Takes a worker's report.
-    pub fn handle(&mut self, service: &Arc<Service>, report: Report) {
-        let Report { step, news } = report;
+    pub fn handle(&mut self, service: &Arc<Service>, report: worker::Report) {
+        let worker::Report { step, news } = report;
         let Some(at) = self.plan.position(&step) else { return };
         match news {
             News::PhaseStarted { phase, resumed } => {
@@ -30,10 +31,41 @@ impl RunningJob {
             News::PhaseDone { phase, metrics, committed } => {
                 self.phase_done(service, at, phase, metrics, &committed);
             }
+            News::Tested { report, fails, committed } => {
+                let _ = committed.send(self.tested(service, at, &report, fails));
+            }
             News::Finished { result, log_bytes } => {
                 self.finished(service, at, result, log_bytes);
             }
         }
+    }
+
+    /// Keeps what came of a test suite, whatever becomes of the step.
+    fn tested(
+        &mut self,
+        service: &Service,
+        at: usize,
+        report: &Report,
+        fails: bool,
+    ) -> Result<(), Failure> {
+        let Some(lane) = self.lanes.get(&at) else { return Ok(()) };
+        let commit = CommitSuite {
+            attempt: lane.attempt,
+            suite: lane.suite,
+            failed: fails,
+            tested: report.tested,
+            // Writing to memory with derived encoders: postcard has no way to fail here.
+            report: postcard::to_allocvec(report).unwrap_or_default(),
+        };
+        let body = EventBody::StepTested { step: self.step(at).clone(), tested: report.tested };
+        let (job, now) = (self.id, service.now_ms());
+        let written = service.store.write(|w| {
+            w.commit_suite(commit, now)?;
+            record::note(w, job, &body, now)
+        });
+        written.map_err(|e| state_failure(&e))?;
+        self.publish(service, body);
+        Ok(())
     }
 
     fn phase_done(

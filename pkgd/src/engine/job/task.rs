@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use minos_exec::{Allowed, Limits, Pool, Task, Variation, vary};
+use minos_exec::{Allowed, Limits, Pool, Suite, Task, Variation, vary};
 use minos_model::{Digest, Phase, StepId};
+use minos_plan::runs_suite;
 use minos_proto::BuildOptions;
 use minos_recipe::Recipe;
 use minos_store::Layout;
 
-use super::{Lane, RunningJob};
+use super::{Lane, RunningJob, Work};
 use crate::config::Sandbox;
 use crate::engine::plan;
 use crate::service::Service;
@@ -25,27 +26,28 @@ impl RunningJob {
     pub(super) fn task(
         &self,
         service: &Service,
-        recipe: &Recipe,
-        inputs: &[(StepId, Digest)],
+        work: &Work<'_>,
         lane: &Lane,
         limits: Limits,
+        suite: Suite,
     ) -> Task {
+        let recipe = work.recipe;
         let layout = service.store.layout();
         let seed = service.seed.as_ref().ok().filter(|_| recipe.stage.seeded());
         // Inputs are listed lowest layer first, a root is described from the top.
-        let trees = inputs.iter().rev().map(|(step, digest)| {
+        let tree = |(step, digest): &(StepId, Digest)| {
             let input = service.recipes.get(step);
             let root = input.map_or("/", |input| recipe.stage.root_of(input.stage));
             layout.output_tree(digest).join(root.trim_start_matches('/'))
-        });
+        };
         // A second build says nothing about the test suites.
-        let check = self.options.check && lane.second.is_none();
+        let check = runs_suite(recipe, self.options.tests) && lane.second.is_none();
         let scripts = recipe.phases().into_iter().filter(|(p, _)| check || *p != Phase::Check);
         let jobs = jobs(service, &self.options);
         let cap = recipe.needs.jobs_max;
         let task = Task {
             step: recipe.id.clone(),
-            inputs: trees.collect(),
+            inputs: work.inputs.iter().rev().map(tree).collect(),
             seed: seed.map(|seed| seed.dir.clone()),
             scratch: lane.scratch(layout, &recipe.id),
             done: lane.phases.iter().map(|(phase, _)| *phase).collect(),
@@ -54,7 +56,7 @@ impl RunningJob {
             sources: Vec::new(),
             env: recipe.env.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
             prefix: recipe.install.prefix.clone(),
-            check_fatal: recipe.check_fatal,
+            suite: Suite { inputs: work.check_inputs.iter().rev().map(tree).collect(), ..suite },
             allowed: Allowed {
                 setuid: recipe.install.setuid.clone(),
                 xattrs: recipe.install.xattrs.clone(),

@@ -25,7 +25,7 @@ pub fn recipe(name: &str, order: u32, sbu_centi: u32, deps: &[&str]) -> Recipe {
         needs: Needs { sbu_centi, ..Needs::default() },
         limits: Limits::default(),
         install: Install { prefix: "/usr".to_owned(), setuid: Vec::new(), xattrs: Vec::new() },
-        check_fatal: true,
+        check: Default::default(),
         targets: Default::default(),
         package: Default::default(),
         groups: Vec::new(),

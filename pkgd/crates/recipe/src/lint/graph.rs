@@ -16,7 +16,7 @@ pub(crate) fn check(recipes: &Recipes) -> Vec<Lint> {
     let names: Vec<String> = recipes.keys().map(StepId::to_string).collect();
     let mut lints = Vec::new();
     for recipe in recipes.values() {
-        for dep in recipe.build.iter().filter(|dep| !recipes.contains_key(*dep)) {
+        for dep in recipe.needs().filter(|dep| !recipes.contains_key(*dep)) {
             let message = format!("{} depends on '{dep}', and no recipe provides it", recipe.id);
             let hint = match nearest(&dep.to_string(), names.iter().map(String::as_str)) {
                 Some(near) => format!("did you mean '{near}'?"),
@@ -67,7 +67,7 @@ pub(crate) fn cycles(recipes: &Recipes) -> Vec<Vec<StepId>> {
             let step = *step;
             let Some((dep, _)) = recipes
                 .get(step)
-                .and_then(|recipe| recipe.build.get(*next))
+                .and_then(|recipe| recipe.needs().nth(*next))
                 .and_then(|dep| recipes.get_key_value(dep))
                 .or_else(|| skip_unknown(recipes, step, next))
             else {
@@ -97,8 +97,8 @@ fn skip_unknown<'a>(
     step: &StepId,
     next: &mut usize,
 ) -> Option<(&'a StepId, &'a Recipe)> {
-    let deps = &recipes.get(step)?.build;
-    while let Some(dep) = deps.get(*next) {
+    let recipe = recipes.get(step)?;
+    while let Some(dep) = recipe.needs().nth(*next) {
         if let Some(known) = recipes.get_key_value(dep) {
             return Some(known);
         }

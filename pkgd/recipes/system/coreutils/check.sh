@@ -1,0 +1,2 @@
+# Without the tests that want the root of a machine.
+make check

@@ -1,0 +1,2 @@
+# Its tests write to the same files.
+make -j1 check

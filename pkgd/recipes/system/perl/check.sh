@@ -1,0 +1,2 @@
+jobs=${MAKEFLAGS#-j}
+TEST_JOBS=${jobs%% *} make test_harness

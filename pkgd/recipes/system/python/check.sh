@@ -1,0 +1,1 @@
+make test TESTOPTS="--timeout 120"
