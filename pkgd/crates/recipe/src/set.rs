@@ -14,6 +14,8 @@ use crate::{ParseError, draft::Draft};
 
 /// The name of the lock in the recipes' folder.
 pub const LOCK_FILE: &str = "sources.lock";
+/// The group that every step is in, so that none can be forgotten.
+const ALL: &str = "all";
 
 /// All usable recipes and the lock of their sources.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -83,11 +85,13 @@ impl RecipeSet {
         &self.lock
     }
 
-    /// The groups and their members, by the name a target has: `lfs/toolchain`.
+    /// The groups and their members, by the name a target has: `lfs/toolchain`. Besides those that recipes name
+    /// there is one of all steps of a space: `lfs/all`.
     pub fn groups(&self) -> BTreeMap<String, Vec<StepId>> {
         let mut groups: BTreeMap<String, Vec<StepId>> = BTreeMap::new();
         for recipe in self.iter() {
-            for name in &recipe.groups {
+            let named = recipe.groups.iter().map(Name::as_str).filter(|name| *name != ALL);
+            for name in named.chain([ALL]) {
                 let key = format!("{}/{name}", space(recipe.stage));
                 groups.entry(key).or_default().push(recipe.id.clone());
             }
