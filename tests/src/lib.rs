@@ -18,6 +18,7 @@ pub mod overhead;
 pub mod packages;
 pub mod peers;
 pub mod recipes;
+pub mod story;
 
 pub use daemon::{Daemon, Outcome, Root};
 pub use recipes::Recipes;
