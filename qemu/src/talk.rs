@@ -5,8 +5,11 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
@@ -14,7 +17,7 @@ use crate::error::Error;
 /// How much of the console a complaint quotes, in bytes.
 const QUOTED: usize = 800;
 /// The longest output that is waited through for one text, in bytes.
-const LONGEST: usize = 1 << 20;
+const LONGEST: usize = 4 << 20;
 
 /// What somebody waited for and did not get.
 #[derive(Debug)]
@@ -71,13 +74,22 @@ pub struct Ran {
     pub output: String,
 }
 
-/// The talk with a console.
+/// The talk with a console. What it shows is taken from it at all times, also when nobody waits for anything: who
+/// does not read is cut off ([`crate::serial`]).
 #[derive(Debug)]
 pub struct Talk {
     stream: UnixStream,
+    heard: Receiver<Vec<u8>>,
     /// What came and was not waited for yet.
     unread: Vec<u8>,
     turn: u32,
+}
+
+impl Drop for Talk {
+    fn drop(&mut self) {
+        // Ends the listener.
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
 }
 
 impl Talk {
@@ -86,11 +98,15 @@ impl Talk {
     /// # Errors
     /// [`Error::Io`] when nobody serves it.
     pub fn connect(path: &Path) -> Result<Self, Error> {
-        Ok(Self::new(UnixStream::connect(path).map_err(Error::io("connect to", path))?))
+        let stream = UnixStream::connect(path).map_err(Error::io("connect to", path))?;
+        Self::new(stream).map_err(Error::io("listen to", path))
     }
 
-    fn new(stream: UnixStream) -> Self {
-        Self { stream, unread: Vec::new(), turn: 0 }
+    fn new(stream: UnixStream) -> io::Result<Self> {
+        let (tell, heard) = channel();
+        let from = stream.try_clone()?;
+        thread::Builder::new().name("talk".into()).spawn(move || listen(from, &tell))?;
+        Ok(Self { stream, heard, unread: Vec::new(), turn: 0 })
     }
 
     /// Waits until the console shows `text`; what it showed before that. What comes after it is kept.
@@ -99,39 +115,31 @@ impl Talk {
     /// [`Missed`].
     pub fn until(&mut self, text: &str, within: Duration) -> Result<String, Missed> {
         let deadline = Instant::now() + within;
+        let mut searched = 0;
         loop {
-            if let Some(at) = find(&self.unread, text.as_bytes()) {
+            let found = find(self.unread.get(searched..).unwrap_or_default(), text.as_bytes());
+            if let Some(at) = found.map(|at| searched + at) {
                 let rest = self.unread.split_off(at + text.len());
                 let before = std::mem::replace(&mut self.unread, rest);
                 return Ok(clean(&before[..at]));
             }
+            // The beginning of the text may have come.
+            searched = (self.unread.len() + 1).saturating_sub(text.len());
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() || self.unread.len() > LONGEST {
                 let (wanted, instead) = (text.to_owned(), self.last());
                 return Err(Missed::Late { wanted, within, instead });
             }
-            if !self.hear(left)? {
+            if !self.hear(left) {
                 return Err(Missed::Closed { wanted: text.to_owned(), before: self.last() });
             }
         }
     }
 
     /// Forgets what the console has shown so far.
-    ///
-    /// # Errors
-    /// [`Missed::Io`].
-    pub fn forget(&mut self) -> Result<(), Missed> {
-        // The shortest wait there is: what is in the socket comes at once.
-        let moment = Duration::from_millis(1);
-        let mut before = None;
-        while before != Some(self.unread.len()) {
-            before = Some(self.unread.len());
-            if !self.hear(moment)? {
-                break;
-            }
-        }
+    pub fn forget(&mut self) {
+        while self.heard.try_recv().is_ok() {}
         self.unread.clear();
-        Ok(())
     }
 
     /// Types a line.
@@ -159,27 +167,34 @@ impl Talk {
         Ok(Ran { status, output: output.trim().to_owned() })
     }
 
-    /// Reads what there is; false at the end of the console.
-    fn hear(&mut self, within: Duration) -> io::Result<bool> {
-        self.stream.set_read_timeout(Some(within))?;
-        let mut block = [0; 4096];
-        match self.stream.read(&mut block) {
-            Ok(0) => Ok(false),
-            Ok(n) => {
-                self.unread.extend_from_slice(&block[..n]);
-                Ok(true)
-            }
-            Err(e) => match e.kind() {
-                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Ok(true),
-                io::ErrorKind::Interrupted => Ok(true),
-                io::ErrorKind::ConnectionReset => Ok(false),
-                _ => Err(e),
-            },
+    /// Takes in what there is; false at the end of the console.
+    fn hear(&mut self, within: Duration) -> bool {
+        match self.heard.recv_timeout(within) {
+            Ok(piece) => self.unread.extend_from_slice(&piece),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return false,
         }
+        true
     }
 
     fn last(&self) -> String {
         clean(&self.unread[self.unread.len().saturating_sub(QUOTED)..])
+    }
+}
+
+/// Passes on what comes, until the console ends or nobody wants it any more.
+fn listen(mut from: UnixStream, tell: &Sender<Vec<u8>>) {
+    let mut block = [0; 4096];
+    loop {
+        match from.read(&mut block) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Ok(0) | Err(_) => return,
+            Ok(n) => {
+                if tell.send(block[..n].to_vec()).is_err() {
+                    return;
+                }
+            }
+        }
     }
 }
 
@@ -218,7 +233,7 @@ mod tests {
 
     fn talk() -> (Talk, UnixStream) {
         let (ours, guest) = UnixStream::pair().unwrap();
-        (Talk::new(ours), guest)
+        (Talk::new(ours).unwrap(), guest)
     }
 
     #[test]
@@ -237,10 +252,22 @@ mod tests {
         guest.write_all(b"panic").unwrap();
         let late = talk.until("login: ", Duration::from_millis(50)).unwrap_err();
         assert!(matches!(&late, Missed::Late { instead, .. } if instead == "panic"), "{late}");
-        talk.forget().unwrap();
+        talk.forget();
         drop(guest);
         let closed = talk.until("login: ", SOON).unwrap_err();
         assert!(matches!(&closed, Missed::Closed { before, .. } if before.is_empty()), "{closed}");
+    }
+
+    /// A story waited for a boot, and not for the console: it was cut off, and took the machine to have ended.
+    #[test]
+    fn what_nobody_waits_for_holds_nobody_up() {
+        let (mut talk, mut guest) = talk();
+        guest.set_write_timeout(Some(SOON)).unwrap();
+        for _ in 0..1000 {
+            guest.write_all(&[b'x'; 1000]).unwrap();
+        }
+        guest.write_all(b"login: ").unwrap();
+        assert_eq!(talk.until("login: ", SOON).unwrap().len(), 1_000_000);
     }
 
     /// A terminal shows the command as it is typed, and a shell its prompt; neither is output.

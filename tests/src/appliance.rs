@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use minos_proto::{BootEvent, BootPhase};
 use minos_qemu::ending::Ending;
-use minos_qemu::machine::{Disk, Firmware, Machine};
+use minos_qemu::machine::{Disk, Firmware, Machine, Network};
 use minos_qemu::observe::Observation;
 use minos_qemu::vm::{Start, Vm};
 use minos_qemu::watch::{Limits, Order, Report, attend, watch};
@@ -34,6 +34,7 @@ pub struct Appliance {
     counted: bool,
     /// A disk image for bare hardware, booted by UEFI firmware instead of all the above.
     whole_disk: Option<PathBuf>,
+    network: Network,
 }
 
 /// What one run of the machine showed.
@@ -101,7 +102,15 @@ impl Appliance {
         image(&["--out", text(dir.path()), "state-disk", "--path", text(&state), "--size", "4G"]);
         let initrd = dir.path().join("initramfs.zst");
         let state = Some(Disk::new("minos-state", state));
-        Self { dir, initrd, state, append: "quiet".to_owned(), counted: false, whole_disk: None }
+        Self {
+            dir,
+            initrd,
+            state,
+            append: "quiet".to_owned(),
+            counted: false,
+            whole_disk: None,
+            network: Network::None,
+        }
     }
 
     /// A machine that boots a disk made for bare hardware, from the SATA controller by UEFI firmware.
@@ -125,6 +134,13 @@ impl Appliance {
     #[must_use]
     pub fn on_disk(mut self, disk: &Path) -> Self {
         self.whole_disk = Some(disk.to_owned());
+        self
+    }
+
+    /// Gives it a network card, and a DHCP server that only it sees.
+    #[must_use]
+    pub fn networked(mut self) -> Self {
+        self.network = Network::User;
         self
     }
 
@@ -169,13 +185,17 @@ impl Appliance {
     fn machine(&self) -> Machine {
         if let Some(disk) = &self.whole_disk {
             let firmware = Firmware::find().expect("the ovmf package is installed");
-            return Machine::firmware(firmware).memory(1536).disk(Disk::new("disk", disk).ahci());
+            let disk = Disk::new("disk", disk).ahci();
+            let mut machine = Machine::firmware(firmware).memory(1536).disk(disk);
+            machine.network = self.network;
+            return machine;
         }
         let mut machine = Machine::kernel(artefacts::kernel(), Some(self.initrd.clone()))
             .memory(1536)
             .append(&self.append)
             .counted(self.counted)
             .disk(Disk::new("minos-seed", artefacts::seed()).read_only());
+        machine.network = self.network;
         let sources = artefacts::top().join("out/sources.squashfs");
         if sources.exists() {
             machine = machine.disk(Disk::new("minos-sources", sources).read_only());
@@ -271,7 +291,10 @@ fn text(path: &Path) -> &str {
 }
 
 /// Runs minos-image.
-fn image(arguments: &[&str]) {
+///
+/// # Panics
+/// It fails.
+pub fn image(arguments: &[&str]) {
     let output = Command::new(artefacts::binary("minos-image")).args(arguments).output();
     let output = output.expect("minos-image runs");
     assert!(

@@ -55,7 +55,7 @@ deadline_s = 120
 restart = 1
 SERVICE
 cat > "$services/syslog.toml" <<'SERVICE'
-exec = ["/usr/sbin/syslogd", "--no-detach"]
+exec = ["/usr/sbin/syslogd", "-n"]
 after = ["setup"]
 SERVICE
 cat > "$services/login.toml" <<'SERVICE'
