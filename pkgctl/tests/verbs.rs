@@ -64,6 +64,21 @@ fn what_differs_when_built_again_is_exit_14() {
     assert!(json.out.lines().last().unwrap().contains(r#""type":"comparison""#), "{}", json.out);
 }
 
+/// Costs are a table, or a page that can be put into a file as it is.
+#[test]
+fn costs_are_a_table_or_a_page() {
+    let fake = Fake::start(healthy);
+    let ran = fake.pkgctl(&["report", "lfs/all"]).ends(0);
+    assert_eq!(ran.out, "step   sbu\nm4    1.00\n");
+    let page = fake.pkgctl(&["report", "lfs/all", "--html"]).ends(0);
+    assert_eq!(page.out, "<h1>m4</h1>\n");
+    let target = "lfs/all".to_owned();
+    assert_eq!(
+        fake.asked(),
+        [false, true].map(|page| Request::Costs { target: target.clone(), page })
+    );
+}
+
 #[test]
 fn a_failed_job_is_exit_1_and_shows_the_way_to_its_log() {
     let fake = Fake::start(healthy);

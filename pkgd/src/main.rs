@@ -6,6 +6,7 @@
 
 mod comparison;
 mod config;
+mod costs;
 mod doctor;
 mod engine;
 mod host;

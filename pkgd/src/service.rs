@@ -17,6 +17,7 @@ use minos_recipe::{Lint, RecipeSet};
 use minos_store::{Store, StoreError};
 
 use crate::config::Args;
+use crate::costs::Costs;
 use crate::engine::unwritten::Unwritten;
 use crate::engine::{Command, plan, record};
 use crate::hub::Hub;
@@ -197,6 +198,12 @@ impl Service {
             Request::Verify { repair } => self.verify(repair, peer),
             Request::Compared { job } => {
                 comparison::sheet(&self.store, self.job_number(job)?).map(Reply::Sheet)
+            }
+            Request::Costs { target, page: false } => {
+                Ok(Reply::Sheet(Costs::of(self, &target)?.sheet()))
+            }
+            Request::Costs { target, page: true } => {
+                Ok(Reply::Page(Costs::of(self, &target)?.page()))
             }
             Request::Package(request) => system::handle(self, request, peer, tell),
         }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use minos_model::{JobState, StepState};
-use minos_proto::{BuildOptions, LintReport, Reply, Request, StepReport};
+use minos_proto::{BuildOptions, Field, LintReport, Reply, Request, StepReport};
 use minos_tests::daemon::{Daemon, Outcome};
 use minos_tests::{Recipes, Root, artefacts};
 
@@ -41,6 +41,29 @@ fn zlib_built_twice_is_the_same_wherever_it_is_built() {
     let outputs: Vec<BTreeMap<_, _>> = outputs.collect();
     assert_eq!(outputs[0].len(), 1);
     assert_eq!(outputs[0], outputs[1]);
+}
+
+/// A report that only knew the newest job would be empty once everything is built.
+#[test]
+fn the_report_of_a_cached_target_has_the_figures_of_its_build() {
+    let mut recipes = Recipes::new();
+    let fill = "head -c 8388608 /dev/urandom > big\n";
+    recipes.step("work", &[], &[("build", fill), ("install", "mkdir -p /usr\ncp big /usr/big\n")]);
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    assert_eq!(daemon.build("work").state, JobState::Done);
+    let again = daemon.build("work");
+    assert!(again.steps.iter().all(|s| s.state == StepState::Cached), "{again:?}");
+    let costs = Request::Costs { target: "work".into(), page: false };
+    let Ok(Reply::Sheet(sheet)) = daemon.call(&costs) else { panic!("no sheet") };
+    let row = &sheet.grids[0].rows[0];
+    assert_eq!(row[0], "work".into());
+    let Field::Duration(wall) = row[1] else { panic!("{row:?}") };
+    assert!(wall > 0, "{row:?}");
+    // What is built and the package both lie on the disk before the step is done.
+    let Field::Bytes(disk) = row[5] else { panic!("{row:?}") };
+    assert!((16 << 20..20 << 20).contains(&disk), "{row:?}");
+    assert_eq!(row[3], Field::None, "without binutils there is no unit");
 }
 
 /// When each job of a step began and ended, in nanoseconds, as the jobs wrote it down.

@@ -21,6 +21,7 @@ mod packages;
 mod plan;
 mod poweroff;
 mod recipe;
+mod report;
 mod retry;
 mod status;
 mod version;
@@ -29,9 +30,10 @@ mod watch;
 use packages::{care, change, look, sources, systems};
 
 /// All verbs, in the order in which `help` lists them.
-static VERBS: [&Spec; 52] = [
+static VERBS: [&Spec; 53] = [
     &status::STATUS,
     &plan::PLAN,
+    &report::REPORT,
     &build::BUILD,
     &jobs::JOBS,
     &watch::WATCH,

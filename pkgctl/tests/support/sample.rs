@@ -47,6 +47,12 @@ pub fn healthy(request: &Request, wire: &mut Wire) {
             let sheet = Sheet::new("comparison").grid("steps", &["step", "result"], vec![row]);
             wire.reply(Reply::Sheet(Sheet { alarm: true, ..sheet }));
         }
+        Request::Costs { page: true, .. } => wire.reply(Reply::Page("<h1>m4</h1>\n".into())),
+        Request::Costs { .. } => {
+            let row = vec!["m4".into(), "1.00".into()];
+            let sheet = Sheet::new("costs").grid("steps", &["step", ">sbu"], vec![row]);
+            wire.reply(Reply::Sheet(sheet));
+        }
         Request::Doctor => wire.reply(Reply::Doctor(vec![check(CheckState::Good)])),
     }
 }

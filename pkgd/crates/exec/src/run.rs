@@ -253,7 +253,9 @@ impl PhaseRun<'_> {
             return Err(state_failure(Some(phase), Path::new("the attempt's log"), error));
         }
         self.observer.opened(&exit.opened);
-        let metrics = metrics(&exit, start.elapsed());
+        let mut metrics = metrics(&exit, start.elapsed());
+        let left = Dir::open(&self.layers.build(phase).dir).and_then(|dir| dir.disk_use());
+        metrics.disk_kib = left.unwrap_or(0) / 1024;
         match classify(&self.facts(pumped, &exit)) {
             None => Ok(metrics),
             Some(_) if phase == Phase::Check && !self.task.check_fatal => Ok(metrics),
@@ -378,7 +380,7 @@ fn metrics(exit: &Exit, wall: Duration) -> Metrics {
         system_us: micros(exit.system),
         max_rss_kib: exit.max_rss / 1024,
         memory_peak_kib: exit.memory_peak.unwrap_or(0) / 1024,
-        build_tree_kib: 0,
+        disk_kib: 0,
     }
 }
 

@@ -4,7 +4,7 @@ use core::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
-/// Resources used. Sums over phases with `+=`, except the peaks, of which the larger one stays.
+/// Resources used. Sums over phases with `+=`, except the peaks of memory, of which the larger one stays.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metrics {
     /// Wall time in milliseconds.
@@ -17,8 +17,9 @@ pub struct Metrics {
     pub max_rss_kib: u64,
     /// Peak memory of the whole tree in KiB where a cgroup measures it, else 0.
     pub memory_peak_kib: u64,
-    /// Size of what the phase left in the build tree, in KiB; 0 where not measured.
-    pub build_tree_kib: u64,
+    /// Room on disk of what the phase left, in KiB; 0 where not measured. What a phase leaves stays until
+    /// the step ends, so the sum is what the step needs.
+    pub disk_kib: u64,
 }
 
 impl Metrics {
@@ -35,6 +36,6 @@ impl AddAssign for Metrics {
         self.system_us += other.system_us;
         self.max_rss_kib = self.max_rss_kib.max(other.max_rss_kib);
         self.memory_peak_kib = self.memory_peak_kib.max(other.memory_peak_kib);
-        self.build_tree_kib = self.build_tree_kib.max(other.build_tree_kib);
+        self.disk_kib += other.disk_kib;
     }
 }

@@ -131,6 +131,13 @@ pub enum Request {
         /// The job's number; `None` takes the newest.
         job: Option<u64>,
     },
+    /// What the steps of a target cost when they were built. Idempotent.
+    Costs {
+        /// As for [`Request::Plan`].
+        target: String,
+        /// As a page of HTML.
+        page: bool,
+    },
 }
 
 impl Request {
@@ -203,6 +210,8 @@ pub enum Reply {
     Verified(VerifyReport),
     /// To [`PackageRequest::Propose`].
     Proposal(Proposal),
-    /// To every other [`Request::Package`], and to [`Request::Compared`].
+    /// To every other [`Request::Package`], to [`Request::Compared`] and [`Request::Costs`].
     Sheet(Sheet),
+    /// To [`Request::Costs`] where a page was asked for.
+    Page(String),
 }

@@ -244,7 +244,7 @@ mod tests {
             system_us: 3,
             max_rss_kib: 4,
             memory_peak_kib: 5,
-            build_tree_kib: 600,
+            disk_kib: 600,
         }
     }
 

@@ -61,6 +61,8 @@ pub struct Stat {
     pub size: u64,
     /// Device number, of device nodes.
     pub rdev: u64,
+    /// Room taken on disk, in units of 512 bytes.
+    pub blocks: u64,
     /// Number of names.
     pub nlink: u64,
     /// Inode number; with `dev` it tells hard links.
@@ -88,6 +90,7 @@ impl From<nix::sys::stat::FileStat> for Stat {
             gid: stat.st_gid,
             size: stat.st_size.max(0) as u64,
             rdev: stat.st_rdev,
+            blocks: stat.st_blocks.max(0) as u64,
             nlink: stat.st_nlink,
             ino: stat.st_ino,
             dev: stat.st_dev,

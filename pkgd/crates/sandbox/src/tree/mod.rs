@@ -7,6 +7,7 @@
 
 mod dir;
 mod remove;
+mod usage;
 
 pub use dir::{Dir, Entry, Kind, Stat};
 
