@@ -32,6 +32,7 @@ pub fn make(layout: &Layout, request: &Request) -> Result<Artefact> {
         fs::remove_dir_all(&folder).map_err(Error::io("remove", &folder))?;
     }
     let root = folder.join("root");
+    let mut total = 0;
     let files = [
         (&request.pkgd, "usr/sbin/pkgd", 0o755),
         (&request.pkgctl, "usr/bin/pkgctl", 0o755),
@@ -41,11 +42,12 @@ pub fn make(layout: &Layout, request: &Request) -> Result<Artefact> {
     ];
     for (from, to, mode) in files {
         let bytes = crate::initramfs::read(from, to)?;
+        total += bytes.len() as u64;
         write(&root.join(to), &bytes, mode)?;
     }
     write(&root.join("usr/lib/minos/services/pkgd.toml"), SERVICE.as_bytes(), 0o644)?;
     write(&folder.join("package.toml"), description(&request.version).as_bytes(), 0o644)?;
-    Artefact::unhashed("package minos", &folder, How::Made)
+    Ok(Artefact { bytes: total, ..Artefact::unhashed("package minos", &folder, How::Made)? })
 }
 
 fn description(version: &str) -> String {

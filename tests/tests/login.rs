@@ -29,17 +29,15 @@ const STAND_INS: [(&str, &str); 7] = [
     ("usr/sbin/udevd", "while :; do sleep 1000; done"),
     ("usr/sbin/syslogd", "exec /bin/busybox syslogd \"$@\""),
     ("usr/bin/udevadm", ":"),
-    ("usr/bin/sysctl", ":"),
-    (
-        "usr/sbin/dhcpcd",
-        "exec udhcpc -f -i \"$(ls /sys/class/net | grep -v '^lo$')\" -s /usr/lib/bound",
-    ),
-    (
-        "usr/lib/bound",
-        "[ \"$1\" = bound ] || exit 0\n/bin/busybox ip addr add \"$ip/$mask\" dev \"$interface\"\n\
-         echo \"nameserver $dns\" > /etc/resolv.conf",
-    ),
+    ("usr/sbin/sysctl", ":"),
+    ("usr/sbin/dhcpcd", DHCP),
+    ("usr/lib/bound", BOUND),
 ];
+const DHCP: &str = "card=$(ls /sys/class/net | grep -v '^lo$')\n/bin/busybox ip link set \"$card\" up\n\
+                    exec udhcpc -f -i \"$card\" -s /usr/lib/bound";
+const BOUND: &str = "[ \"$1\" = bound ] || exit 0\n\
+                     /bin/busybox ip addr add \"$ip/$mask\" dev \"$interface\"\n\
+                     echo \"nameserver $dns\" > /etc/resolv.conf";
 
 /// A folder to be packed.
 struct Folder(PathBuf);

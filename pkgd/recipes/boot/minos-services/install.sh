@@ -11,7 +11,7 @@ mount -t tmpfs -o nosuid,nodev,mode=1777 shm /dev/shm
 : > /run/utmp
 chgrp utmp /run/utmp
 chmod 664 /run/utmp
-sysctl --quiet --system
+/usr/sbin/sysctl --quiet --system
 SETUP
 
 # udevd hears only what happens after its start: the kernel is asked to tell it all again.
