@@ -175,7 +175,7 @@ impl Teller<'_> {
     }
 
     fn network(&mut self) -> Result<(), String> {
-        let wait = "for i in $(seq 120); do grep -q '^nameserver' /etc/resolv.conf && break; sleep 1; done";
+        let wait = "for i in $(seq 120); do grep -qs '^nameserver' /etc/resolv.conf && break; sleep 1; done";
         self.run(&format!("{wait}; grep -q '{ADDRESS}' /proc/net/fib_trie"))?;
         let name = self.run("grep -m 1 '^nameserver' /etc/resolv.conf")?;
         let interface = self.run("awk '$2 == \"00000000\" { print $1; exit }' /proc/net/route")?;

@@ -148,7 +148,7 @@ fn a_system_boots_to_a_login_with_a_network() {
         let greeting = talk.until("# ", PATIENCE).expect("a prompt");
         let mut said = vec![greeting];
         for command in [
-            "until grep nameserver /etc/resolv.conf; do sleep 1; done",
+            "until grep -s nameserver /etc/resolv.conf; do sleep 1; done",
             "/bin/busybox ip -4 -o addr",
             "pkgctl status",
             "cat /proc/[0-9]*/cmdline",
