@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use minos_proto::{BootEvent, BootPhase};
 use minos_qemu::ending::Ending;
-use minos_qemu::machine::{Disk, Firmware, Machine, Network};
+use minos_qemu::machine::{Card, Disk, Firmware, Machine};
 use minos_qemu::observe::Observation;
 use minos_qemu::vm::{Start, Vm};
 use minos_qemu::watch::{Limits, Order, Report, attend, watch};
@@ -34,7 +34,7 @@ pub struct Appliance {
     counted: bool,
     /// A disk image for bare hardware, booted by UEFI firmware instead of all the above.
     whole_disk: Option<PathBuf>,
-    network: Network,
+    cards: Vec<Card>,
 }
 
 /// What one run of the machine showed.
@@ -109,7 +109,7 @@ impl Appliance {
             append: "quiet".to_owned(),
             counted: false,
             whole_disk: None,
-            network: Network::None,
+            cards: Vec::new(),
         }
     }
 
@@ -137,10 +137,10 @@ impl Appliance {
         self
     }
 
-    /// Gives it a network card, and a DHCP server that only it sees.
+    /// Gives it network cards, each with a DHCP server that nobody else sees.
     #[must_use]
-    pub fn networked(mut self) -> Self {
-        self.network = Network::User;
+    pub fn networked(mut self, cards: &[Card]) -> Self {
+        self.cards = cards.to_vec();
         self
     }
 
@@ -187,7 +187,7 @@ impl Appliance {
             let firmware = Firmware::find().expect("the ovmf package is installed");
             let disk = Disk::new("disk", disk).ahci();
             let mut machine = Machine::firmware(firmware).memory(1536).disk(disk);
-            machine.network = self.network;
+            machine.cards.clone_from(&self.cards);
             return machine;
         }
         let mut machine = Machine::kernel(artefacts::kernel(), Some(self.initrd.clone()))
@@ -195,7 +195,7 @@ impl Appliance {
             .append(&self.append)
             .counted(self.counted)
             .disk(Disk::new("minos-seed", artefacts::seed()).read_only());
-        machine.network = self.network;
+        machine.cards.clone_from(&self.cards);
         let sources = artefacts::top().join("out/sources.squashfs");
         if sources.exists() {
             machine = machine.disk(Disk::new("minos-sources", sources).read_only());

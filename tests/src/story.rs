@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use minos_proto::{BootEvent, BootPhase, Standing};
 use minos_qemu::dir::Paths;
-use minos_qemu::machine::{Firmware, Machine, Network};
+use minos_qemu::machine::{Card, Firmware, Machine};
 use minos_qemu::talk::{Missed, Talk};
 use minos_qemu::watch::attend;
 use minos_qemu::{Choice, Disk, Ending, Limits, Observation, Order, Start, Vm};
@@ -109,8 +109,8 @@ struct Teller<'a> {
 pub fn tell(setting: &Setting, say: &mut (dyn FnMut(&str) + Send)) -> Result<(), String> {
     let firmware = Firmware::find().map_err(|e| e.to_string())?;
     let disk = Disk::new("minos-story", &setting.disk).ahci().snapshot();
-    let mut machine = Machine::firmware(firmware).memory(setting.memory_mib).disk(disk).rebooting();
-    machine.network = Network::User;
+    let machine = Machine::firmware(firmware).memory(setting.memory_mib).disk(disk);
+    let machine = machine.card(Card::Virtio).rebooting();
     let start = Start { accel: setting.accel, ..Start::in_dir(&setting.dir) };
     let mut vm = Vm::start(&machine, &start).map_err(|e| e.to_string())?;
     say(&vm.decision().to_string());

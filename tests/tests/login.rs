@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use minos_proto::{ImageWish, KeyChange, PackageRequest, RepositoryChange};
 use minos_qemu::dir::Paths;
+use minos_qemu::machine::Card;
 use minos_qemu::talk::Talk;
 use minos_tests::appliance::{Appliance, image};
 use minos_tests::packages::{ask, change, install};
@@ -33,11 +34,13 @@ const STAND_INS: [(&str, &str); 7] = [
     ("usr/sbin/dhcpcd", DHCP),
     ("usr/lib/bound", BOUND),
 ];
-const DHCP: &str = "card=$(ls /sys/class/net | grep -v '^lo$')\n/bin/busybox ip link set \"$card\" up\n\
-                    exec udhcpc -f -i \"$card\" -s /usr/lib/bound";
+const DHCP: &str = "for card in $(ls /sys/class/net | grep -v '^lo$'); do\n\
+                    /bin/busybox ip link set \"$card\" up\n\
+                    udhcpc -f -i \"$card\" -s /usr/lib/bound &\n\
+                    done\nwait";
 const BOUND: &str = "[ \"$1\" = bound ] || exit 0\n\
                      /bin/busybox ip addr add \"$ip/$mask\" dev \"$interface\"\n\
-                     echo \"nameserver $dns\" > /etc/resolv.conf";
+                     echo \"nameserver $dns\" >> /etc/resolv.conf";
 
 /// A folder to be packed.
 struct Folder(PathBuf);
@@ -136,7 +139,8 @@ fn make(dir: &Path, disk: &Path, efi: &Path) {
 #[test]
 fn a_system_boots_to_a_login_with_a_network() {
     let work = tempfile::tempdir().expect("a folder");
-    let appliance = Appliance::new().on_bare_hardware(CMDLINE).networked();
+    let appliance =
+        Appliance::new().on_bare_hardware(CMDLINE).networked(&[Card::Virtio, Card::E1000e]);
     let (disk, efi) = (appliance.dir().join("system.img"), appliance.dir().join("minos.efi"));
     make(work.path(), &disk, &efi);
     let appliance = appliance.on_disk(&disk);
@@ -148,7 +152,7 @@ fn a_system_boots_to_a_login_with_a_network() {
         let greeting = talk.until("# ", PATIENCE).expect("a prompt");
         let mut said = vec![greeting];
         for command in [
-            "until grep -s nameserver /etc/resolv.conf; do sleep 1; done",
+            "until grep -s '\\.2\\.3' /etc/resolv.conf && grep -s '\\.3\\.3' /etc/resolv.conf; do sleep 1; done",
             "/bin/busybox ip -4 -o addr",
             "pkgctl status",
             "cat /proc/[0-9]*/cmdline",
@@ -166,8 +170,10 @@ fn a_system_boots_to_a_login_with_a_network() {
         panic!("{said:?}");
     };
     assert!(greeting.contains("root has no password yet"), "{greeting}\n{}", run.console);
-    assert!(dns.ends_with("nameserver 10.0.2.3"), "{dns}");
-    assert!(addresses.contains("10.0.2.15/24"), "{addresses}");
+    assert!(dns.contains("nameserver 10.0.2.3") && dns.contains("nameserver 10.0.3.3"), "{dns}");
+    for address in ["10.0.2.15/24", "10.0.3.15/24"] {
+        assert!(addresses.contains(address), "{addresses}");
+    }
     assert!(status.contains("appliance"), "{status}");
     assert!(programs.contains("/usr/sbin/pkgd"), "the generation's own pkgd runs: {programs}");
     assert!(made.contains("utmp") && made.contains("/dev/log"), "{made}");
