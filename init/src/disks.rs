@@ -1,7 +1,9 @@
 //! Finds disks by name, never by the order in which they appeared.
 //!
-//! A name is, in this order: the serial number of a virtio disk, the name of a GPT partition, the
-//! label of an ext4 file system. All three are set to the same string by whoever makes the disk.
+//! A name is the serial number of a virtio disk, which whoever runs the machine gives; else the name of a GPT
+//! partition or the label of an ext4 file system, which are on the disk. All three are set to the same string by
+//! whoever makes the disk. A copy of a disk has the same names: of two nobody knows which is meant, so neither is
+//! taken.
 
 use heapless::{String, Vec};
 
@@ -54,6 +56,8 @@ pub struct Disk {
     pub by: By,
     /// The device itself cannot be written to.
     pub read_only: bool,
+    /// Another one that goes by the same name in the same way.
+    pub twin: Option<Name>,
 }
 
 /// Looks once through all block devices.
@@ -68,16 +72,24 @@ pub fn find(sys: &mut dyn Sys, wanted: &str) -> Result<Option<Disk>> {
             let _ = Name::try_from(name).map(|n| put_in_order(&mut names, n));
         }
     })?;
+    let (mut found, mut twin): (Option<(&Name, By)>, _) = (None, None);
     for by in [By::Serial, By::PartName, By::Label] {
+        // A serial number is given to a disk at each start; what is on the disk comes along with a copy of it.
+        if found.is_some() && by == By::PartName {
+            break;
+        }
         for name in &names {
-            if is_called(sys, name, by, wanted) {
-                let read_only =
-                    attribute::<4>(sys, name, "ro").is_some_and(|v| v.trim_end() == "1");
-                return Ok(Some(Disk { name: name.clone(), by, read_only }));
+            match found {
+                Some((first, _)) if first == name => {}
+                _ if !is_called(sys, name, by, wanted) => {}
+                Some(_) => twin = Some(name.clone()),
+                None => found = Some((name, by)),
             }
         }
     }
-    Ok(None)
+    let Some((name, by)) = found else { return Ok(None) };
+    let read_only = attribute::<4>(sys, name, "ro").is_some_and(|v| v.trim_end() == "1");
+    Ok(Some(Disk { name: name.clone(), by, read_only, twin }))
 }
 
 /// Puts a value where it belongs in a sorted list; one over the limit is passed over. A sort of the standard

@@ -375,6 +375,52 @@ fn a_read_only_state_disk_opens_the_rescue_prompt() {
     assert_eq!(runtime.machine().name(), "running", "the operator may decide otherwise");
 }
 
+/// A machine whose second disk has more of these files; the first one, without a serial number, is a partition of
+/// the right name if it is to be.
+fn with_a_second_disk(named: bool, files: &[(&str, &[u8])]) -> (Fake, Runtime<Fake>) {
+    let fake = Fake::machine();
+    fake.world().lists.insert("/sys/class/block", vec!["vda", "vdb", "vdc"]);
+    if named {
+        fake.world().files.remove("/sys/class/block/vda/serial");
+        let uevent = b"PARTNAME=minos-state\n".to_vec();
+        fake.world().files.insert("/sys/class/block/vda/uevent".into(), uevent);
+    }
+    for (path, bytes) in files {
+        fake.world().files.insert((*path).into(), bytes.to_vec());
+    }
+    let runtime = boot(&fake);
+    (fake, runtime)
+}
+
+/// Somebody copied a disk and left both in: the one that came first was taken, and nothing was said.
+#[test]
+fn of_two_disks_with_one_name_neither_is_taken() {
+    let mut labelled = vec![0; 2048];
+    labelled[1024 + 0x38..][..2].copy_from_slice(&[0x53, 0xef]);
+    labelled[1024 + 0x78..][..11].copy_from_slice(b"minos-state");
+    let serial: (&str, &[u8]) = ("/sys/class/block/vdc/serial", b"minos-state\n");
+    let partition: (&str, &[u8]) = ("/sys/class/block/vdc/uevent", b"PARTNAME=minos-state\n");
+    let label: (&str, &[u8]) = ("/dev/vdc", &labelled);
+    for (named, file, way) in [
+        (false, serial, "serial number"),
+        (true, partition, "partition name"),
+        (true, label, "partition name"),
+    ] {
+        let (fake, mut runtime) = with_a_second_disk(named, &[file]);
+        assert_eq!(runtime.machine().name(), "rescue", "{}", fake.world().console_text());
+        let said = format!("/dev/vda and /dev/vdc have the same {way}: take one out");
+        assert!(fake.world().console_text().contains(&said), "{}", fake.world().console_text());
+        assert!(!fake.world().mounted.contains(&"/state".into()));
+        fake.world().lists.insert("/sys/class/block", vec!["vda", "vdb"]);
+        fake.world().typed.extend(b"retry\n");
+        run_for(&mut runtime, &fake, 5_000);
+        assert_eq!(runtime.machine().name(), "running", "{}", fake.world().console_text());
+    }
+    // Its serial number was given to it for this boot.
+    let (_, runtime) = with_a_second_disk(false, &[partition, label]);
+    assert_eq!(runtime.machine().name(), "running");
+}
+
 #[test]
 fn a_disk_that_appears_late_is_waited_for() {
     let fake = Fake::machine();

@@ -40,14 +40,18 @@ impl<S: Sys> Runtime<S> {
         match disks::find(&mut self.sys, wanted) {
             Ok(Some(disk)) => {
                 let (name, by) = (&disk.name, disk.by.as_str());
-                self.say(LogLevel::Debug, format_args!("{wanted} is /dev/{name}, by its {by}"));
-                Ok(disk)
+                let Some(twin) = &disk.twin else {
+                    self.say(LogLevel::Debug, format_args!("{wanted} is /dev/{name}, by its {by}"));
+                    return Ok(disk);
+                };
+                self.say(
+                    LogLevel::Quiet,
+                    format_args!("/dev/{name} and /dev/{twin} have the same {by}: take one out"),
+                );
+                Err(Outcome::Failed)
             }
-            Ok(None) => Err(Outcome::Pending),
-            Err(e) => {
-                self.say(LogLevel::Debug, format_args!("/sys/class/block: {e}"));
-                Err(Outcome::Pending)
-            }
+            // Of a /sys that is not there the step that mounts it has told.
+            Ok(None) | Err(_) => Err(Outcome::Pending),
         }
     }
 
@@ -96,14 +100,9 @@ impl<S: Sys> Runtime<S> {
             LogLevel::Quiet,
             format_args!("NO STATE DISK: what is built is LOST at power-off"),
         );
-        let made = self.sys.mkdir(VOLATILE.target).and_then(|()| self.sys.mount(&VOLATILE.mount()));
-        match made {
-            Ok(()) => Outcome::Done,
-            Err(e) => {
-                self.say(LogLevel::Quiet, format_args!("{}: {e}", VOLATILE.target));
-                Outcome::Failed
-            }
-        }
+        let target = VOLATILE.target;
+        let mount = |sys: &mut S| sys.mkdir(target).and_then(|()| sys.mount(&VOLATILE.mount()));
+        self.checked(target, mount).map_or(Outcome::Failed, |()| Outcome::Done)
     }
 
     pub(crate) fn mount_image(
@@ -115,7 +114,7 @@ impl<S: Sys> Runtime<S> {
         let disk = match self.find_disk(wanted) {
             Ok(disk) => disk,
             // By now the disks have had their time: what may be missing is not waited for.
-            Err(_) if step == Step::Sources => return Outcome::Missing,
+            Err(Outcome::Pending) if step == Step::Sources => return Outcome::Missing,
             Err(outcome) => return outcome,
         };
         let mount = Mount {

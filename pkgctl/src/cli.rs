@@ -42,6 +42,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
     error_code(12, "a limit of pkgd is reached"),
     error_code(13, "no set of packages is what was asked for"),
     error_code(14, "a step does not come out the same again"),
+    error_code(15, "what was built needs what is not in it"),
     error_code(130, "interrupted")
 )]
 pub struct Cli {

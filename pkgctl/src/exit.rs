@@ -38,6 +38,8 @@ pub enum Exit {
     Unsolvable = 13,
     /// A step does not come out the same when it is built a second time.
     Differs = 14,
+    /// What was built needs something that is not in it.
+    NotContained = 15,
     /// Ctrl-C, or the reader of our output went away. 128 + SIGINT, as shells say it.
     Interrupted = 130,
 }

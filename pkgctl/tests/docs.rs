@@ -6,7 +6,7 @@ use std::path::Path;
 
 use minos_pkgctl::exit::Exit;
 
-const ALL: [Exit; 16] = [
+const ALL: [Exit; 17] = [
     Exit::Ok,
     Exit::JobFailed,
     Exit::Usage,
@@ -22,6 +22,7 @@ const ALL: [Exit; 16] = [
     Exit::Limit,
     Exit::Unsolvable,
     Exit::Differs,
+    Exit::NotContained,
     Exit::Interrupted,
 ];
 

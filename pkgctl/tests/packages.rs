@@ -64,13 +64,15 @@ fn verbs_that_look() {
 #[test]
 fn verbs_that_look_after_the_system() {
     let (none, note) = (String::new, || "for Ann".to_owned());
-    let verify = |names, quick, repair| Ask::Verify { names, quick, repair };
+    let verify = |names, quick, repair| Ask::Verify { names, quick, repair, booted: false };
+    let booted = Ask::Verify { names: Vec::new(), quick: true, repair: false, booted: true };
     let hold = |line, release| Ask::Hold { names: names(line), release, note: none() };
     let sysroot =
         |line, writable| Ask::Sysroot { name: "dev".into(), packages: names(line), writable };
     each_asks(vec![
         ("verify zlib xz --quick", verify(names("zlib xz"), true, false)),
         ("verify zlib --repair", verify(names("zlib"), false, true)),
+        ("verify --booted --quick", booted),
         ("hold", hold("", false)),
         ("hold zlib xz", hold("zlib xz", false)),
         ("unhold zlib", hold("zlib", true)),

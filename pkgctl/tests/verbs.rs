@@ -128,7 +128,12 @@ fn events_audit_and_verify() {
         Request::Events { job: None, limit: 0 },
         Request::Audit { limit: 0 },
         Request::Verify { repair: false },
-        Request::Package(PackageRequest::Verify { names: vec![], quick: false, repair: false }),
+        Request::Package(PackageRequest::Verify {
+            names: vec![],
+            quick: false,
+            repair: false,
+            booted: false,
+        }),
         Request::Verify { repair: true },
     ];
     assert_eq!(fake.asked(), asked);

@@ -11,9 +11,9 @@ pub struct Args {
     #[argh(option)]
     pub root: PathBuf,
 
-    /// read-only root with the host tools: a folder or a squashfs image
+    /// read-only root with the host tools: a folder, a squashfs image, or generation:N of this state
     #[argh(option)]
-    pub seed: PathBuf,
+    pub seed: SeedPlace,
 
     /// folder with source files; may be given several times
     #[argh(option)]
@@ -92,6 +92,28 @@ pub struct Args {
     /// build on and never look at the terminal: no summary on standard output
     #[argh(switch)]
     pub quiet: bool,
+}
+
+/// Where the host tools come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SeedPlace {
+    /// A folder or a squashfs image.
+    Path(PathBuf),
+    /// The packages of a generation of the same state.
+    Generation(u64),
+}
+
+impl std::str::FromStr for SeedPlace {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        let Some(number) = s.strip_prefix("generation:") else {
+            return Ok(Self::Path(PathBuf::from(s)));
+        };
+        let number = number.parse().ok().filter(|number| *number > 0);
+        let wrong = || format!("'{s}': give the number of a generation, as in generation:3");
+        number.map(Self::Generation).ok_or_else(wrong)
+    }
 }
 
 /// What follows an unattended build.

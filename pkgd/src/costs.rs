@@ -187,7 +187,11 @@ fn clock(ms: u64) -> String {
 }
 
 fn mib(kib: u64) -> String {
-    if kib == 0 { String::new() } else { format!("{}.{} MiB", kib >> 10, (kib & 1023) * 10 >> 10) }
+    if kib == 0 {
+        String::new()
+    } else {
+        format!("{}.{} MiB", kib >> 10, ((kib & 1023) * 10) >> 10)
+    }
 }
 
 /// Names of steps and targets have no such characters; a page is no place to rely on that.

@@ -36,7 +36,7 @@ use minos_sandbox::Strength;
 use minos_store::{Options, Store, StoreError};
 use nix::sys::signal::{SigSet, Signal};
 
-use config::{Args, Sandbox};
+use config::{Args, Sandbox, SeedPlace};
 use engine::unwritten::Unwritten;
 use engine::{Command, Engine};
 use seed::Seed;
@@ -78,13 +78,17 @@ fn run(mut args: Args) -> Result<(), String> {
     let mount_point = args.seed_mount();
     let store = Arc::new(store);
     let packages = system::Packages::open(Arc::clone(&store), &args, now_ms)?;
+    let seed = match &args.seed {
+        SeedPlace::Path(path) => Seed::open(path, &mount_point).map_err(|e| e.to_string()),
+        SeedPlace::Generation(number) => packages.seed(*number).map_err(|e| e.to_string()),
+    };
     let service = Arc::new(Service {
         store,
         packages,
         prints: Fingerprints::of(&recipes),
         recipes: Arc::new(recipes),
         lints,
-        seed: Seed::open(&args.seed, &mount_point).map_err(|e| e.to_string()),
+        seed,
         sandbox: minos_sandbox::probe(strength).map_err(|refusal| refusal.to_string()),
         hub: hub::Hub::default(),
         live: Live::default(),
@@ -146,8 +150,12 @@ fn on_path((path, error): (std::path::PathBuf, std::io::Error)) -> String {
 }
 
 fn absolute(args: &mut Args) -> Result<(), String> {
-    let paths = [&mut args.root, &mut args.seed, &mut args.recipes];
-    for path in paths.into_iter().chain(&mut args.sources) {
+    let seed = match &mut args.seed {
+        SeedPlace::Path(path) => Some(path),
+        SeedPlace::Generation(_) => None,
+    };
+    let paths = [&mut args.root, &mut args.recipes];
+    for path in paths.into_iter().chain(seed).chain(&mut args.sources) {
         *path = std::path::absolute(&*path).map_err(|e| format!("{}: {e}", path.display()))?;
     }
     Ok(())

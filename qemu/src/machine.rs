@@ -21,6 +21,8 @@ pub struct Machine {
     pub memory_mib: u32,
     /// Number of CPUs.
     pub cpus: u16,
+    /// The CPU model, as QEMU names it; `None` takes what suits the accelerator.
+    pub cpu: Option<String>,
     /// Disks, in the order in which the firmware tries them.
     pub disks: Vec<Disk>,
     /// The i6300esb watchdog and what it does when the guest stops feeding it.
@@ -52,6 +54,7 @@ impl Machine {
             boot,
             memory_mib: 1024,
             cpus: 2,
+            cpu: None,
             disks: Vec::new(),
             watchdog: Some(WatchdogAction::Reset),
             reboots: false,
@@ -97,6 +100,13 @@ impl Machine {
     #[must_use]
     pub fn cpus(mut self, cpus: u16) -> Self {
         self.cpus = cpus;
+        self
+    }
+
+    /// Sets the CPU model: `qemu64`, `max`, `Haswell`, ...
+    #[must_use]
+    pub fn cpu(mut self, model: &str) -> Self {
+        self.cpu = Some(model.to_owned());
         self
     }
 
@@ -169,7 +179,7 @@ pub enum Boot {
         kernel: PathBuf,
         /// The initramfs.
         initrd: Option<PathBuf>,
-        /// Words of the kernel command line after `console=ttyS0 panic=-1`.
+        /// Words of the kernel command line after [`crate::arguments::COMMAND_LINE`].
         append: String,
     },
     /// UEFI firmware, which looks for a boot loader on the disks.

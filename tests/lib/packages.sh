@@ -10,6 +10,8 @@ vm_packages=(
     ovmf qemu-system-x86
 )
 test_packages=("${vm_packages[@]}" busybox-static minisign python3-pip signify-openbsd strace)
+# What runs the programs of the cross toolchains for other machines: tests/run --full.
+full_packages=(qemu-user-static)
 # Package managers that tests/bench --packages compares with, and what makes their packages.
 peer_packages=(libarchive-tools nix-bin ostree pacman-package-manager zstd)
 

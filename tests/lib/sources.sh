@@ -14,7 +14,7 @@ source_names() {
 
 # sources_of TARGET: those of the early stages where they are enough for it, else none by name: all.
 sources_of() {
-    case $1 in
+    case ${1%%@*} in
         lfs/toolchain | lfs/temporary | cross/* | temporary/* | demo/* | *:pass[12]) source_names cross temporary demo ;;
     esac
 }

@@ -1,6 +1,7 @@
 //! The appliance in QEMU under a test's control: its own initramfs, its own state disk.
 
 use std::fs;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc::channel;
@@ -10,8 +11,9 @@ use std::time::Duration;
 use minos_proto::{BootEvent, BootPhase};
 use minos_qemu::ending::Ending;
 use minos_qemu::machine::{Card, Disk, Firmware, Machine};
+use minos_qemu::nbd::Served;
 use minos_qemu::observe::Observation;
-use minos_qemu::vm::{Start, Vm};
+use minos_qemu::vm::{Interrupter, Start, Vm};
 use minos_qemu::watch::{Limits, Order, Report, attend, watch};
 
 use crate::{artefacts, loops};
@@ -30,8 +32,12 @@ pub struct Appliance {
     dir: tempfile::TempDir,
     initrd: PathBuf,
     state: Option<Disk>,
+    /// Disks beside those of an appliance.
+    beside: Vec<Disk>,
     append: String,
     counted: bool,
+    reboots: bool,
+    cpu: Option<&'static str>,
     /// A disk image for bare hardware, booted by UEFI firmware instead of all the above.
     whole_disk: Option<PathBuf>,
     cards: Vec<Card>,
@@ -102,15 +108,10 @@ impl Appliance {
         image(&["--out", text(dir.path()), "state-disk", "--path", text(&state), "--size", "4G"]);
         let initrd = dir.path().join("initramfs.zst");
         let state = Some(Disk::new("minos-state", state));
-        Self {
-            dir,
-            initrd,
-            state,
-            append: "quiet".to_owned(),
-            counted: false,
-            whole_disk: None,
-            cards: Vec::new(),
-        }
+        let append = "quiet".to_owned();
+        let (beside, cpu, whole_disk, cards) = (Vec::new(), None, None, Vec::new());
+        let (counted, reboots) = (false, false);
+        Self { dir, initrd, state, beside, append, counted, reboots, cpu, whole_disk, cards }
     }
 
     /// A machine that boots a disk made for bare hardware, from the SATA controller by UEFI firmware.
@@ -151,7 +152,20 @@ impl Appliance {
         self
     }
 
-    /// Sets the words after `console=ttyS0 panic=-1 quiet`.
+    /// Adds a disk.
+    #[must_use]
+    pub fn beside(mut self, disk: Disk) -> Self {
+        self.beside.push(disk);
+        self
+    }
+
+    /// Sets the model of the CPU ([`Machine::cpu`]).
+    pub fn cpu(&mut self, model: &'static str) -> &mut Self {
+        self.cpu = Some(model);
+        self
+    }
+
+    /// Sets the words after those of every machine and `quiet`.
     pub fn append(&mut self, words: &str) -> &mut Self {
         self.append = format!("quiet {words}");
         self
@@ -161,6 +175,13 @@ impl Appliance {
     #[must_use]
     pub fn counted(mut self) -> Self {
         self.counted = true;
+        self
+    }
+
+    /// Carries out reboots instead of ending the run.
+    #[must_use]
+    pub fn rebooting(mut self) -> Self {
+        self.reboots = true;
         self
     }
 
@@ -200,10 +221,9 @@ impl Appliance {
         if sources.exists() {
             machine = machine.disk(Disk::new("minos-sources", sources).read_only());
         }
-        match &self.state {
-            Some(disk) => machine.disk(disk.clone()),
-            None => machine,
-        }
+        machine.cpu = self.cpu.map(str::to_owned);
+        machine.reboots = self.reboots;
+        self.state.iter().chain(&self.beside).cloned().fold(machine, Machine::disk)
     }
 
     /// Runs the machine to its end; `on` sees everything and may cut the power.
@@ -237,13 +257,30 @@ impl Appliance {
     /// # Panics
     /// QEMU cannot be started; pkgd never serves; `talk` panics.
     pub fn attend<T: Send>(&self, talk: impl FnOnce(&Path) -> T + Send) -> (Run, T) {
+        self.attend_disk(|socket, _| talk(socket))
+    }
+
+    /// As [`Appliance::attend`]; `talk` may plan a power cut of a volatile state disk as well, which ends the
+    /// machine.
+    ///
+    /// # Panics
+    /// As [`Appliance::attend`].
+    pub fn attend_disk<T: Send>(
+        &self,
+        talk: impl FnOnce(&Path, Option<Served>) -> T + Send,
+    ) -> (Run, T) {
         let dir = self.dir.path().join("vm");
         let mut vm = Vm::start(&self.machine(), &Start::in_dir(&dir)).expect("QEMU starts");
         let paths = minos_qemu::dir::Paths::new(&dir);
         let (control, mut events) = (paths.control(), Vec::new());
+        let disk = self.state.as_ref().and_then(|disk| vm.volatile(&disk.serial)).cloned();
         let (tell, ready) = channel();
+        let end = EndByPanic(vm.interrupter());
         let (report, said) = thread::scope(|scope| {
-            let talker = scope.spawn(move || ready.recv().ok().map(|()| talk(&control)));
+            let talker = scope.spawn(move || {
+                let _end = end;
+                ready.recv().ok().map(|()| talk(&control, disk))
+            });
             let report = attend(&mut vm, &LIMITS, &mut |seen| {
                 if let Observation::Boot(event) = seen {
                     events.push(event.clone());
@@ -261,7 +298,7 @@ impl Appliance {
         drop(vm);
         let log = fs::read(paths.serial_log()).unwrap_or_default();
         let run = Run { report, events, console: String::from_utf8_lossy(&log).into_owned() };
-        let said = said.expect("the talk went well");
+        let said = said.unwrap_or_else(|panic| resume_unwind(panic));
         let said = said.unwrap_or_else(|| panic!("pkgd never served:\n{}", run.console));
         (run, said)
     }
@@ -283,6 +320,17 @@ impl Appliance {
 impl Default for Appliance {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// A machine whose talk has panicked is ended by nobody else: its watcher waited for twenty minutes.
+struct EndByPanic(Interrupter);
+
+impl Drop for EndByPanic {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.interrupt();
+        }
     }
 }
 

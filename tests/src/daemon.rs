@@ -285,6 +285,25 @@ impl Daemon {
         }
     }
 
+    /// Waits for a job to become final, which is true, or for pkgd to end before, which is false.
+    ///
+    /// # Panics
+    /// Neither happens, for [`PATIENCE`].
+    pub fn outlives(mut self, job: u64) -> bool {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.call(&Request::Job { job: Some(job) }) {
+                Ok(Reply::Job { job: report, .. }) if report.state.is_final() => return true,
+                Ok(_) => std::thread::sleep(Duration::from_millis(10)),
+                Err(_) => {
+                    self.process.wait().expect("pkgd can be waited for");
+                    return false;
+                }
+            }
+            assert!(Instant::now() < deadline, "job {job} does not end");
+        }
+    }
+
     /// SIGKILL, as the worst end there is; returns when the process is gone.
     pub fn kill(mut self) {
         let _ = self.process.kill();

@@ -1,8 +1,20 @@
 //! A fresh ext4 file system for every turn: no program meets what another one left, or waits for its journal.
 
 use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// The first MiB of an image, where a file system has most of what each mount changes.
+///
+/// # Panics
+/// It cannot be read.
+pub fn head(image: &Path) -> Vec<u8> {
+    let mut bytes = vec![0; 1 << 20];
+    let file = File::open(image).expect("an image");
+    file.read_exact_at(&mut bytes, 0).expect("its first MiB");
+    bytes
+}
 
 /// An image file and where it is mounted. Unmounted when it goes out of scope.
 #[derive(Debug)]

@@ -18,7 +18,9 @@ pub mod overhead;
 pub mod packages;
 pub mod peers;
 pub mod recipes;
+pub mod rollback;
 pub mod story;
+pub mod trials;
 
 pub use daemon::{Daemon, Outcome, Root};
 pub use recipes::Recipes;

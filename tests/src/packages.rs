@@ -78,7 +78,7 @@ pub fn install(names: &[&str]) -> Wish {
 /// # Panics
 /// pkgd refuses it.
 pub fn verify(pkgd: &mut dyn Asks, repair: bool) -> Sheet {
-    let request = PackageRequest::Verify { names: Vec::new(), quick: false, repair };
+    let request = PackageRequest::Verify { names: Vec::new(), quick: false, repair, booted: false };
     ask(pkgd, request).expect("looked at")
 }
 

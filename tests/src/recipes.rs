@@ -3,6 +3,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// A shell and three tools of the seed, installed as the temporary tools are.
+pub const TOOLS: &str = r#"mkdir -p "$LFS"/usr/bin "$LFS"/usr/lib/x86_64-linux-gnu "$LFS/lib64" "$LFS/usr/share"
+ln -s usr/bin "$LFS/bin"
+ln -s usr/lib "$LFS/lib"
+tools="/usr/bin/bash /usr/bin/ls /usr/bin/mkdir /usr/bin/env"
+cp $tools "$LFS/usr/bin/"
+cp -L $(ldd $tools | grep -o '/lib/[^ ]*' | sort -u) "$LFS/usr/lib/x86_64-linux-gnu/"
+cp -L /lib64/ld-linux-x86-64.so.2 "$LFS/lib64/"
+echo temporary > "$LFS/usr/share/twin"
+"#;
+
 /// A folder of recipes that a test fills.
 #[derive(Debug)]
 pub struct Recipes {
@@ -84,6 +95,17 @@ impl Recipes {
             self.write(&format!("{folder}/{phase}.sh"), script);
         }
         self
+    }
+
+    /// Writes a step of the stage `stage`, a member of the group of that name, with a line for `[deps]`.
+    pub fn staged(&self, stage: &str, name: &str, deps: &str, install: &str) {
+        let toml = format!(
+            "schema = 1\nname = \"{name}\"\nversion = \"1.0\"\nstage = \"{stage}\"\norder = 1\n\
+             description = \"A step of a test\"\nlicense = \"MIT\"\n\n[deps]\nbuild = [{deps}]\n\n\
+             [phases]\ninstall = \"install.sh\"\n\n[group]\nnames = [\"{stage}\"]\n"
+        );
+        self.write(&format!("{stage}/{name}/recipe.toml"), &toml);
+        self.write(&format!("{stage}/{name}/install.sh"), install);
     }
 
     /// Locks a source file.

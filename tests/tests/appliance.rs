@@ -4,15 +4,17 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::FileExt as _;
+use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
-use minos_model::FailureClass;
+use minos_model::{FailureClass, Phase};
 use minos_proto::{BootEvent, BootPhase, EventBody};
 use minos_qemu::ending::Ending;
 use minos_qemu::observe::Observation;
 use minos_qemu::volatile::Survivors;
 use minos_qemu::watch::Order;
 use minos_tests::appliance::Appliance;
+use minos_tests::disk::head;
 use minos_tests::{Recipes, Root};
 
 /// Power cuts in one test, as often as the promise says.
@@ -136,7 +138,7 @@ fn a_state_disk_without_the_label_is_not_touched() {
         .output()
         .expect("tune2fs runs");
     assert!(relabelled.status.success());
-    let before = fs::read(appliance.state_image()).map(|b| minos_model::Digest::of(&b[..1 << 20]));
+    let before = head(appliance.state_image());
     appliance = appliance.state(|mut disk| {
         disk.serial = "some-disk".to_owned();
         Some(disk)
@@ -149,8 +151,7 @@ fn a_state_disk_without_the_label_is_not_touched() {
         run.report.ending
     );
     assert!(run.says("minos-state"), "{}", run.console);
-    let after = fs::read(appliance.state_image()).map(|b| minos_model::Digest::of(&b[..1 << 20]));
-    assert_eq!(before.ok(), after.ok(), "a disk that is not ours is not written");
+    assert_eq!(before, head(appliance.state_image()), "a disk that is not ours is not written");
 }
 
 #[test]
@@ -243,6 +244,60 @@ fn a_power_cut_in_a_phase_is_told_and_the_build_goes_on() {
     let again = appliance.run_through();
     again.must_succeed();
     assert!(again.events.iter().any(|e| matches!(e, BootEvent::LastBoot { .. })));
+}
+
+/// A CPU with hardly more than the baseline, then one with all that the emulator has. What is built must not depend on
+/// which of them it was, and a build that was cut off on the one goes on on the other, from its checkpoint.
+#[test]
+fn a_build_that_was_cut_off_goes_on_on_another_cpu() {
+    let mut recipes = Recipes::new();
+    let source = "int sum(const int *a, int n) { int s = 0; for (int i = 0; i < n; i++) s += a[i]; return s; }";
+    let build = format!("echo '{source}' > sum.c\ngcc -O3 -c sum.c\n");
+    let install =
+        |name: &str| format!("mkdir -p /usr/lib/{name}\ncp sum.o /usr/lib/{name}\nsleep 1\n");
+    recipes.step("first", &[], &[("build", &build), ("install", &install("first"))]);
+    recipes.step("second", &["first"], &[("build", &build), ("install", &install("second"))]);
+    let expected: BTreeSet<String> =
+        Root::new(recipes.path()).outputs("demo/second").into_values().collect();
+    let mut appliance = Appliance::with_recipes(recipes.path()).state(|disk| Some(disk.volatile()));
+    appliance.append("minos.build=demo/second minos.then=poweroff");
+    let mut built = false;
+    let run = appliance.run(&mut |seen| {
+        if let Observation::Event(event) = seen {
+            built |= matches!(event.body, EventBody::PhaseDone { phase: Phase::Build, .. });
+        }
+        if built { Order::CutPower(Survivors::Random(1)) } else { Order::Continue }
+    });
+    assert!(matches!(run.report.ending, Ending::PowerCut), "{}", run.report.ending);
+    appliance.cpu("max");
+    let mut phases = Vec::new();
+    let run = appliance.run(&mut |seen| {
+        if let Observation::Event(event) = seen
+            && let EventBody::PhaseStarted { phase, .. } = &event.body
+        {
+            phases.push(*phase);
+        }
+        Order::Continue
+    });
+    run.must_succeed();
+    assert_eq!(phases, [Phase::Install, Phase::Build, Phase::Install], "no phase is run twice");
+    appliance.look("ro", |state| {
+        let list = fs::read_dir(state.join("outputs")).expect("outputs").flatten();
+        let found: BTreeSet<String> =
+            list.map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+        assert_eq!(found, expected);
+    });
+}
+
+/// Nobody else ends a machine whose attendant has panicked: the test hung for twenty minutes, and said nothing.
+#[test]
+fn a_talk_that_panics_ends_the_machine() {
+    let appliance = Appliance::new();
+    let attended = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        appliance.attend(|_| -> () { panic!("as it should") });
+    }));
+    let said = attended.expect_err("the panic comes out").downcast::<&str>().expect("its text");
+    assert_eq!(*said, "as it should");
 }
 
 /// The real pkgctl from the host, over the control port of a real machine.

@@ -21,12 +21,13 @@ const ALLOWED: &[(&str, &str)] = &[
     ("minos-sandbox", "caps landlock libc nix postcard serde"),
     ("minos-unpack", "minos-model minos-package minos-sandbox minos-store nix serde"),
     ("minos-compare", "minos-model minos-sandbox elf serde"),
+    ("minos-contain", "minos-model minos-package minos-sandbox memchr"),
     ("minos-exec", "minos-model minos-sandbox nix"),
     ("minos-disk", "gpt libc nix sha2 uuid"),
     (
         "minos-pkgd",
-        "minos-compare minos-disk minos-exec minos-model minos-package minos-plan minos-proto minos-recipe minos-sandbox \
-         minos-solve minos-store minos-unpack argh nix postcard serde toml",
+        "minos-compare minos-contain minos-disk minos-exec minos-model minos-package minos-plan minos-proto minos-recipe \
+         minos-sandbox minos-solve minos-store minos-unpack argh nix postcard serde toml",
     ),
     ("minos-pkgctl", "minos-model minos-proto argh nix serde serde_json"),
     ("minos-init", "minos-proto heapless libc nix"),

@@ -10,6 +10,7 @@ use minos_proto::bootplan::{BootPlan, Kind, What};
 use minos_proto::bootrec::{Culprit, Reason, Record};
 use minos_proto::{BootNext, ErrorKind, PackageRequest, Request, Wish};
 use minos_tests::packages::{ask, change, column, install, propose, verify};
+use minos_tests::trials::write_record;
 use minos_tests::{Daemon, Recipes, Root};
 
 /// Compiles a program that does nothing and needs no library.
@@ -115,6 +116,49 @@ fn a_generation_has_the_plan_of_its_services_and_checks() {
     assert_eq!(plan(&root), second);
     change(&mut daemon, Wish { remove: vec!["web".into()], ..Wish::default() });
     assert_eq!(names(&plan(&root)).0, ["wait"], "the plan follows what is installed");
+}
+
+/// A package's word about its service is a default. What the user says comes along, counts from the next change on,
+/// and is refused where it cannot be meant.
+#[test]
+fn the_user_switches_services_on_and_off() {
+    let mut recipes = Recipes::new();
+    service(&mut recipes, "loud", "");
+    let quiet = program("quiet") + &unit("services", "quiet", "exec = [\"/usr/sbin/quiet\"]");
+    recipes.step_with(
+        "quiet",
+        &[],
+        &[("install", &quiet)],
+        "[[package.service]]\nname = \"quiet\"\n",
+    );
+    service(&mut recipes, "behind", "after = [\"quiet\"]\n");
+    recipes.step("other", &[], &[]);
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    pack(&mut daemon, &["loud", "quiet", "behind", "other"]);
+    change(&mut daemon, install(&["loud", "quiet"]));
+    assert_eq!(names(&plan(&root)).0, ["loud"], "as the packages say");
+
+    let say = |name: &str, word: &str| {
+        fs::write(current(&root).join("etc/minos/services").join(name), word).expect("said");
+    };
+    say("loud", "disabled\n");
+    say("quiet", "enabled");
+    say("of-no-package", "enabled\n");
+    change(&mut daemon, install(&["behind"]));
+    assert_eq!(names(&plan(&root)).0, ["quiet", "behind"], "as the user says");
+
+    let mut refused = |name: &str, word: &str| {
+        say(name, word);
+        let plan = propose(&mut daemon, install(&["other"])).expect("an answer").plan.unwrap();
+        ask(&mut daemon, PackageRequest::Apply { plan: plan.to_string() })
+            .expect_err("refused")
+            .what
+    };
+    let behind = refused("quiet", "disabled\n");
+    assert!(behind.contains("service behind of package behind starts behind 'quiet'"), "{behind}");
+    let bad = refused("quiet", "on\n");
+    assert!(bad.contains("/etc/minos/services/quiet says 'on': write 'enabled'"), "{bad}");
 }
 
 /// Compiles `/usr/sbin/NAME` against a library of its own in `/opt/NAME`, with these linker options.
@@ -241,14 +285,6 @@ fn next(root: &Root) -> Option<BootNext> {
     fs::read(root.path().join("boot/next")).ok().map(|b| BootNext::decode(&b).expect("a wish"))
 }
 
-fn write_record(root: &Root, record: &Record) {
-    fs::create_dir_all(root.path().join("boot")).unwrap();
-    let stamped = record.stamped(1_795_000_000);
-    let mut file = vec![0; 8192];
-    file[usize::try_from(stamped.offset()).unwrap()..][..128].copy_from_slice(&stamped.encode());
-    fs::write(root.path().join("boot/record"), file).unwrap();
-}
-
 /// A root where two generations are made by the package `one` and then `two`.
 fn two_generations(recipes: &mut Recipes) -> Root {
     recipes.step("one", &[], &[]);
@@ -288,7 +324,7 @@ fn the_next_boot_is_asked_for_with_every_change() {
     assert_eq!(next(&root).unwrap().generation, 0);
 
     // What init has proven needs no trial any more.
-    write_record(&root, &Record { generation: 2, fallback: 2, ..Record::fresh() });
+    write_record(root.path(), &Record { generation: 2, fallback: 2, ..Record::fresh() });
     ask(&mut daemon, PackageRequest::Switch { generation: 2, dry_run: false }).expect("forward");
     let proven = next(&root).unwrap();
     assert_eq!((proven.generation, proven.proven), (2, true));
@@ -302,6 +338,45 @@ fn the_next_boot_is_asked_for_with_every_change() {
     ask(&mut daemon, PackageRequest::Switch { generation: 1, dry_run: false })
         .expect("a host switches");
     assert_eq!(next(&root), None);
+}
+
+/// The check of a new generation looks at the one that runs. It looked at the current one, which `boot N` leaves as it
+/// is: a damaged N was proven, and a sound one failed where the current one was damaged.
+#[test]
+fn the_generation_that_runs_is_looked_at_and_not_the_current_one() {
+    let mut recipes = Recipes::new();
+    let (file, once) =
+        ("usr/share/one/file", "mkdir -p /usr/share/one\necho 1 > /usr/share/one/file\n");
+    recipes.step("one", &[], &[("install", once)]);
+    recipes.step("two", &[], &[]);
+    let words = ["--appliance", "--last-boot", "boot 1 was fine"];
+    let root = Root::new(recipes.path()).with(&words).under(["env", "MINOS_GENERATION=1"]);
+    let mut daemon = root.start();
+    pack(&mut daemon, &["one", "two"]);
+    change(&mut daemon, install(&["one"]));
+    let check = plan(&root).checks[1].clone();
+    let What::Command(command) = &check.what else { panic!("{check:?}") };
+    assert_eq!(command.words().skip(1).collect::<Vec<_>>(), ["verify", "--booted", "--quick"]);
+    change(&mut daemon, install(&["two"]));
+    let request =
+        |repair, booted| PackageRequest::Verify { names: Vec::new(), quick: true, repair, booted };
+    let looked = |daemon: &mut Daemon, booted| {
+        column(&ask(daemon, request(false, booted)).expect("looked at"), "findings", "path")
+    };
+    fs::remove_file(root.path().join("roots/1").join(file)).expect("a file");
+    let gone = vec![format!("/{file}")];
+    assert_eq!((looked(&mut daemon, true), looked(&mut daemon, false)), (gone.clone(), vec![]));
+    fs::remove_file(current(&root).join(file)).expect("a file");
+    ask(&mut daemon, PackageRequest::Rollback { steps: 1, dry_run: false }).expect("back");
+    verify(&mut daemon, true);
+    assert_eq!(looked(&mut daemon, true), Vec::<String>::new(), "it is repaired");
+    ask(&mut daemon, PackageRequest::Switch { generation: 2, dry_run: false }).expect("forward");
+    assert_eq!((looked(&mut daemon, true), looked(&mut daemon, false)), (vec![], gone));
+    assert_eq!(ask(&mut daemon, request(true, true)).unwrap_err().kind, ErrorKind::Invalid);
+    drop(daemon);
+    let host = Root::at(root.path(), recipes.path());
+    let refused = ask(&mut host.start(), request(false, true)).unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Conflict, "a host runs none: {refused}");
 }
 
 /// A generation that init left behind is not current any more; why stands in the history, and the sentence about the
@@ -321,7 +396,7 @@ fn what_init_wrote_down_is_followed() {
     let proven = Record { generation: 1, fallback: 1, boot_count: 4, ..Record::fresh() };
     let trial = Record { tries_left: 1, ..Record::next_boot(Some(proven), Some(&wish)) };
     assert_eq!((trial.generation, trial.fallback, trial.proven), (2, 1, false));
-    write_record(&root, &trial);
+    write_record(root.path(), &trial);
     let mut daemon = root.start();
     assert!(current(&root).ends_with("roots/2"), "as long as it is on trial");
     let list = ask(&mut daemon, PackageRequest::Generations).unwrap();
@@ -329,7 +404,7 @@ fn what_init_wrote_down_is_followed() {
     drop(daemon);
     let failed = Record { tries_left: 0, ..trial };
     let failed = failed.failing(Reason::CheckFailed, Culprit::new("disk"), 1_795_000_000);
-    write_record(&root, &Record::next_boot(Some(failed), None));
+    write_record(root.path(), &Record::next_boot(Some(failed), None));
     let mut daemon = root.start();
     assert!(current(&root).ends_with("roots/1"));
     let history = ask(&mut daemon, PackageRequest::History { limit: 1, package: None }).unwrap();

@@ -10,6 +10,7 @@ use std::process::Command;
 use minos_model::{JobState, StepState};
 use minos_proto::{BuildOptions, Field, LintReport, Reply, Request, StepReport};
 use minos_tests::daemon::{Daemon, Outcome};
+use minos_tests::recipes::TOOLS;
 use minos_tests::{Recipes, Root, artefacts};
 
 /// A root for the recipes of the tree, with the fetched sources.
@@ -165,6 +166,11 @@ fn an_input_that_comes_out_the_same_rebuilds_nothing() {
     assert_ne!(outputs(&third)[0], outputs(&first)[0]);
     assert_eq!(outputs(&third)[1..], outputs(&first)[1..]);
 
+    // Of a changed leaf only itself is built.
+    recipes.write("demo/top/build.sh", "cat /usr/share/mid > seen # again\n");
+    let leaf = root.start().build("demo/top");
+    assert_eq!(states(&leaf), [&StepState::Cached, &StepState::Cached, &StepState::Built]);
+
     // Another number of lines reaches the top.
     recipes.write("demo/low/install.sh", &low.replace("one", "'one\ntwo'"));
     assert_eq!(states(&root.start().build("demo/top")), [&StepState::Built; 3]);
@@ -256,37 +262,15 @@ fn a_declared_attribute_is_in_the_manifest() {
     assert!(manifest.contains("\nx user.note =a%20b usr/bin/tool\n"), "{manifest}");
 }
 
-/// Writes a step of the stage `stage`, with a line for `[deps]`.
-fn staged(recipes: &Recipes, stage: &str, name: &str, deps: &str, install: &str) {
-    let toml = format!(
-        "schema = 1\nname = \"{name}\"\nversion = \"1.0\"\nstage = \"{stage}\"\norder = 1\n\
-         description = \"A step of a test\"\nlicense = \"MIT\"\n\n[deps]\nbuild = [{deps}]\n\n\
-         [phases]\ninstall = \"install.sh\"\n\n[group]\nnames = [\"{stage}\"]\n"
-    );
-    recipes.write(&format!("{stage}/{name}/recipe.toml"), &toml);
-    recipes.write(&format!("{stage}/{name}/install.sh"), install);
-}
-
-/// A shell and three tools of the seed, installed as the temporary tools are.
-const TOOLS: &str = r#"mkdir -p "$LFS"/usr/bin "$LFS"/usr/lib/x86_64-linux-gnu "$LFS/lib64" "$LFS/usr/share"
-ln -s usr/bin "$LFS/bin"
-ln -s usr/lib "$LFS/lib"
-tools="/usr/bin/bash /usr/bin/ls /usr/bin/mkdir /usr/bin/env"
-cp $tools "$LFS/usr/bin/"
-cp -L $(ldd $tools | grep -o '/lib/[^ ]*' | sort -u) "$LFS/usr/lib/x86_64-linux-gnu/"
-cp -L /lib64/ld-linux-x86-64.so.2 "$LFS/lib64/"
-echo temporary > "$LFS/usr/share/twin"
-"#;
-
 /// A part of the seed in a root of the final system would find its way into packages.
 #[test]
 fn from_the_chroot_on_a_root_is_made_of_outputs_alone() {
     let recipes = Recipes::new();
-    staged(&recipes, "temporary", "tools", "", TOOLS);
-    staged(&recipes, "system", "twin", "\"@temporary\"", "echo final > /usr/share/twin\n");
+    recipes.staged("temporary", "tools", "", TOOLS);
+    recipes.staged("system", "twin", "\"@temporary\"", "echo final > /usr/share/twin\n");
     let look = "mkdir /usr/share/seen\ncd /usr/share/seen\n\
         ls / > root\nls /usr/bin > programs\nenv > environment\necho \"$(< /usr/share/twin)\" > twin\n";
-    staged(&recipes, "system", "look", "\"@temporary\", \"twin\"", look);
+    recipes.staged("system", "look", "\"@temporary\", \"twin\"", look);
     let root = Root::new(recipes.path());
     let outcome = root.start().build("system/look");
     assert_eq!(outcome.state, JobState::Done, "{outcome:?}");

@@ -2,48 +2,15 @@
 #![cfg(feature = "vm")]
 
 use std::fs;
-use std::path::Path;
 
-use minos_proto::bootplan::{self, BootPlan, CheckSpec, Command, Kind, What};
-use minos_proto::{BootEvent, BootPhase, Standing, bootrec};
-use minos_qemu::ending::Ending;
+use minos_proto::bootplan::{self, Command, Kind, What};
+use minos_proto::{BootEvent, BootPhase, Standing};
 use minos_qemu::observe::Observation;
-use minos_qemu::volatile::Survivors;
 use minos_qemu::watch::Order;
 use minos_tests::Recipes;
-use minos_tests::appliance::{Appliance, Run};
+use minos_tests::appliance::Appliance;
 use minos_tests::generation::{check, make, plan, service, shell, wish};
-
-fn record(appliance: &Appliance) -> bootrec::Record {
-    let bytes = appliance.look("rw", |state| fs::read(state.join("boot/record")));
-    bootrec::read(&bytes.expect("a record")).record.expect("a good record")
-}
-
-fn last_boot(run: &Run) -> String {
-    let told = run.events.iter().find_map(|event| match event {
-        BootEvent::LastBoot { text } => Some(text.to_string()),
-        _ => None,
-    });
-    told.unwrap_or_else(|| panic!("no word about the last boot:\n{}", run.console))
-}
-
-fn standings(run: &Run) -> Vec<(u64, Standing)> {
-    let of = |event: &BootEvent| match event {
-        BootEvent::Generation { generation, standing, .. } => Some((*generation, *standing)),
-        _ => None,
-    };
-    run.events.iter().filter_map(of).collect()
-}
-
-/// Runs until init has said something about a generation that satisfies `wanted`; then the power goes.
-fn until(appliance: &Appliance, wanted: Standing) -> Run {
-    appliance.run(&mut |seen| match seen {
-        Observation::Boot(BootEvent::Generation { standing, .. }) if *standing == wanted => {
-            Order::CutPower(Survivors::None)
-        }
-        _ => Order::Continue,
-    })
-}
+use minos_tests::trials::{Bad, last_boot, record, standings, told, try_all, until, with};
 
 /// Everything that is promised about the root, seen from inside.
 const INSIDE: &str = "set -ex
@@ -111,16 +78,6 @@ fn a_good_generation_is_proven_and_stays_so_through_power_cuts() {
     assert_eq!(record(&appliance).generation, 5);
 }
 
-/// A plan with one check more, in front of the others.
-fn with(check: CheckSpec) -> BootPlan {
-    let mut plan = plan();
-    plan.checks.insert(0, check).expect("room");
-    plan
-}
-
-/// A generation that is bad in one way: its number, how it is made, and what the next boot must say of it.
-type Bad = (u64, fn(&Path), &'static str);
-
 /// Something is not there.
 const LACKING: [Bad; 3] = [
     (
@@ -183,39 +140,6 @@ const BROKEN: [Bad; 4] = [
         "was cut off (power cut, watchdog or kernel crash) after phase \"",
     ),
 ];
-
-/// Each boot tries one bad generation, once, and tells of the one before. What the boot after the last must say.
-fn try_all(appliance: &Appliance, bad: &[Bad]) -> (u64, &'static str) {
-    let mut before = None;
-    for (number, make_bad, says) in bad {
-        appliance.look("rw", |state| {
-            make_bad(state);
-            wish(state, *number, 1);
-        });
-        let run = appliance.run_through();
-        let standing = standings(&run).last().copied();
-        match &run.report.ending {
-            Ending::Rebooted { announced: true } => {
-                assert_eq!(standing, Some((*number, Standing::Failed)), "{}", run.console);
-            }
-            // What init said last may be lost with the machine.
-            Ending::GuestPanic { .. } => {}
-            other => panic!("{number}: {other}\n{}", run.console),
-        }
-        if let Some(before) = before {
-            told(&run, before);
-        }
-        before = Some((*number, *says));
-    }
-    before.expect("at least one")
-}
-
-/// The boot after a bad generation names it, the reason and the time.
-fn told(run: &Run, (number, says): (u64, &str)) {
-    let text = last_boot(run);
-    assert!(text.contains(&format!("of generation {number} ")), "{text}");
-    assert!(text.contains(says) && text.contains(" UTC"), "{text}");
-}
 
 /// A damaged plan is not obeyed either: the built-in one asks for pkgd alone, which is there.
 #[test]

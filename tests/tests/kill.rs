@@ -119,6 +119,69 @@ fn a_kill_costs_at_most_the_phase_that_ran() {
     assert!(!log.contains("CONFIGURE RAN"), "configure ran again: {log}");
 }
 
+/// Each phase that a step can have; each notices leavings of itself, and says in the log that it ran.
+const PHASES: [&str; 7] = ["unpack", "prepare", "configure", "build", "check", "install", "assert"];
+
+fn all_phases() -> Recipes {
+    let mut recipes = Recipes::new();
+    let script = |phase: &str| match phase {
+        "install" => {
+            "echo RAN install\nmkdir -p /usr/share/every\ncat ../*/ran-build > /usr/share/every/file\n"
+        }
+        "assert" => "echo RAN assert\ntest -s /usr/share/every/file\n",
+        _ => "",
+    };
+    let other = |phase: &str| {
+        format!("echo RAN {phase}\ntest ! -e ran-{phase}\necho {phase} > ran-{phase}\n")
+    };
+    let scripts = PHASES.map(|phase| match script(phase) {
+        "" => other(phase),
+        own => own.to_owned(),
+    });
+    let phases: Vec<_> = PHASES.into_iter().zip(scripts.iter().map(String::as_str)).collect();
+    recipes.step("every", &[], &phases);
+    recipes
+}
+
+/// After each phase but the assertions there is one `syncfs`, and one more when the output was captured and stands in its
+/// place; the commit comes behind it. pkgd is killed in each of them: what was committed before is not done again, and
+/// the output is that of a quiet build.
+#[test]
+fn a_kill_at_each_boundary_costs_one_phase_and_changes_nothing() {
+    let recipes = all_phases();
+    let check = BuildOptions { check: true, ..BuildOptions::default() };
+    let quiet = Root::new(recipes.path());
+    let mut daemon = quiet.start();
+    let job = daemon.begin("demo/every", check.clone());
+    assert_eq!(daemon.wait(job).state, JobState::Done, "{}", daemon.log("every"));
+    drop(daemon);
+    let expected = quiet.manifests("demo/every");
+
+    for boundary in 1..=PHASES.len() {
+        let root = Root::new(recipes.path());
+        let inject = format!("inject=syncfs:signal=KILL:when={boundary}");
+        let strace =
+            ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=syncfs", "-e", &inject];
+        let killed = Root::at(root.path(), recipes.path()).under(strace);
+        let mut daemon = killed.start();
+        let job = daemon.begin("demo/every", check.clone());
+        assert!(!daemon.outlives(job), "boundary {boundary}: nothing was killed");
+
+        let mut daemon = root.start();
+        let outcome = daemon.wait(job);
+        let log = daemon.log("every");
+        assert_eq!(outcome.state, JobState::Done, "boundary {boundary}: {outcome:?}\n{log}");
+        let ran: Vec<&str> =
+            PHASES.into_iter().filter(|p| log.contains(&format!("RAN {p}"))).collect();
+        // What is placed has left the scratch: install is done once more, the one phase that is.
+        let from = (boundary - 1).min(PHASES.len() - 2);
+        assert_eq!(ran, PHASES[from..], "boundary {boundary}: {log}");
+        drop(daemon);
+        assert_eq!(root.manifests("demo/every"), expected, "boundary {boundary}");
+        assert_eq!(root.list("scratch"), Vec::<String>::new());
+    }
+}
+
 /// The sweep at start took the package for litter, since the checkpoint named only install's build layer; the
 /// checkpoint still said that install was done, and every later attempt failed for want of the package.
 #[test]

@@ -136,7 +136,7 @@ mod tests {
     fn words_in_their_places() {
         let table = [
             ("st", "status"),
-            ("re", "reboot recipe remove repo retry"),
+            ("re", "reboot recipe remove repo report retry"),
             ("e", "events exit"),
             ("help b", "boot build"),
             ("pkgctl b", "boot build"),

@@ -1,6 +1,7 @@
 //! `pkgctl build`
 
 use argh::{FlagInfo, PositionalInfo};
+use minos_model::Triplet;
 use minos_proto::{BuildOptions, Reply, Request};
 
 use super::watch;
@@ -22,6 +23,12 @@ pub(super) const OBSERVE: FlagInfo<'static> = switch(
     "--observe",
     "note which dependencies the steps built now use; 'recipe lint' tells those they do not",
 );
+/// The machine that is built for; without it, the one pkgd runs on.
+pub(super) const MACHINE: FlagInfo<'static> = option(
+    "--target",
+    "triplet",
+    "for another machine: aarch64-lfs-linux-gnu, riscv64-lfs-linux-gnu",
+);
 /// Of every verb that starts a job.
 pub(super) const DETACH: FlagInfo<'static> = switch("--detach", "start only, do not watch");
 
@@ -36,6 +43,7 @@ pub static BUILD: Spec = Spec {
         switch("--check", "build it a second time under other conditions, and compare"),
         REBUILD,
         OBSERVE,
+        MACHINE,
         DETACH,
     ],
     run: Some(run),
@@ -43,13 +51,26 @@ pub static BUILD: Spec = Spec {
 };
 
 fn run(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
-    let request = Request::Build { target: given.word(0), options: options(given)? };
+    let request = Request::Build { target: target(given), options: options(given)? };
     start(context, &request, given.has("--detach"))
+}
+
+/// What is to be built, and for which machine: pkgd knows both by one word, `lfs/toolchain@TRIPLET`.
+pub(super) fn target(given: &Given) -> String {
+    crossed(given, &given.word(0))
+}
+
+fn crossed(given: &Given, name: &str) -> String {
+    match given.value(MACHINE.long) {
+        Some(machine) if machine != Triplet::NATIVE => [name, "@", machine].concat(),
+        _ => name.to_owned(),
+    }
 }
 
 /// How a build is to be done.
 pub(super) fn options(given: &Given) -> Result<BuildOptions, Error> {
-    let steps = given.values("--rebuild").map(|text| given.parse("option '--rebuild'", text));
+    let steps = given.values("--rebuild").map(|text| crossed(given, text));
+    let steps = steps.map(|text| given.parse("option '--rebuild'", &text));
     Ok(BuildOptions {
         keep_going: given.has("--keep-going"),
         jobs: given.parsed("--jobs")?.unwrap_or(0),

@@ -8,7 +8,7 @@ use std::time::Instant;
 use minos_model::{Digest, StepId};
 use minos_plan::{Estimates, KeyParts, Outlook, Plan, PlanError, Weights, World, outlook};
 use minos_proto::{BuildOptions, ErrorKind, ErrorReport, PlanReport, PlanStep};
-use minos_recipe::{Level, Lint};
+use minos_recipe::{Level, Lint, TargetError};
 use minos_store::{Snapshot, StoreError};
 
 use crate::service::{Service, state_error};
@@ -129,7 +129,7 @@ fn recipe_error(lint: &Lint) -> ErrorReport {
 
 /// The first error in the folder that `target` seems to name: `demo/zlib`, `zlib` or `gcc:pass1`.
 fn broken<'a>(service: &'a Service, target: &str) -> Option<&'a Lint> {
-    let name = target.replace(':', "-");
+    let name = target.split('@').next().unwrap_or(target).replace(':', "-");
     let named = |lint: &&Lint| {
         let folder = lint.file.rsplit_once('/').map_or("", |(folder, _)| folder);
         folder == name || folder.rsplit_once('/').is_some_and(|(_, last)| last == name)
@@ -151,7 +151,8 @@ pub fn world(service: &Service) -> World {
 
 fn plan_error(error: &PlanError) -> ErrorReport {
     let kind = match error {
-        PlanError::Target(_) => ErrorKind::NotFound,
+        PlanError::Target(TargetError::Unknown { .. }) => ErrorKind::NotFound,
+        PlanError::Target(_) => ErrorKind::Invalid,
         _ => ErrorKind::Recipe,
     };
     // The plan's own words already say what to do next.

@@ -8,7 +8,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use minos_disk::{DiskError, Kind, Part, Target, esp, ext4, table};
+use minos_disk::{DiskError, Extent, Kind, Part, Target, esp, ext4, table};
 use minos_proto::{BootNext, ErrorKind, ErrorReport, Field, ImageWish, Sheet, bootnext};
 use minos_store::fs::RealFs;
 use minos_store::{Exported, Options, Store, System, SystemOptions};
@@ -141,37 +141,41 @@ impl Asked<'_> {
         let bytes = if wish.bytes == 0 { table::smallest(&parts(512)) } else { wish.bytes };
         let target =
             Target::open(disk, wish.serial.as_deref(), bytes).map_err(|e| disk_error(&e))?;
-        let (fresh, bytes) = (target.is_fresh(), target.disk().bytes);
         let parts = parts(target.disk().sector);
-        let done = self.fill(target, &parts, staging, efi);
-        if done.is_err() && fresh {
-            // The error says what failed; half a disk is of no use to anybody.
-            let _ = fs::remove_file(disk);
-        }
-        done.map(|()| bytes)
+        let salt = files::random()?;
+        self.fill(target, &parts, salt, staging, efi).map_err(|e| disk_error(&e))
     }
 
+    /// Fills the partitions and makes them durable before there is a table that names them: whatever is cut, there is
+    /// no disk that looks whole and is not.
     fn fill(
         &self,
         target: Target,
         parts: &[Part<'_>],
+        salt: [u8; 8],
         staging: &Path,
         efi: &mut File,
-    ) -> Result<(), ErrorReport> {
-        let failed = |e: DiskError| disk_error(&e);
-        let salt: [u8; 8] = files::random()?;
+    ) -> Result<u64, DiskError> {
         let disk = target.disk();
-        let extents = table::create(disk, parts, &salt).map_err(failed)?;
-        let [kernel, state] = extents.as_slice() else { return Ok(()) };
-        esp::write(disk.file, disk.path, *kernel, disk.sector, efi).map_err(failed)?;
-        let path = target.path().to_owned();
-        target.release().map_err(failed)?;
+        let extents = table::layout(disk, parts)?;
+        let [kernel, state] = extents.as_slice() else { return Ok(0) };
+        if target.is_device() {
+            table::erase(disk)?;
+        }
+        esp::write(disk.file, disk.path, *kernel, disk.sector, efi)?;
+        let target = target.lend(|path| self.populate(path, *state, staging))?;
+        table::create(target.disk(), parts, &salt)?;
+        target.finish()
+    }
+
+    /// Makes the state's file system, and tells meanwhile that there is something to wait for.
+    fn populate(&self, disk: &Path, state: Extent, staging: &Path) -> Result<(), DiskError> {
         thread::scope(|scope| {
             let (done, wait) = channel();
-            scope.spawn(move || done.send(ext4::populate(&path, *state, staging)));
+            scope.spawn(move || done.send(ext4::populate(disk, state, staging)));
             loop {
                 match wait.recv_timeout(TELL) {
-                    Ok(result) => return result.map_err(failed),
+                    Ok(result) => return result,
                     Err(_) => self.progress("writing", None, 0, 0),
                 }
             }

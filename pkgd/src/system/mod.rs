@@ -9,6 +9,7 @@ mod actions;
 mod apply;
 mod boot;
 mod boots;
+mod contained;
 mod contents;
 mod database;
 mod errors;
@@ -24,6 +25,7 @@ mod plans;
 mod propose;
 mod published;
 mod repositories;
+mod seed;
 mod sysroots;
 mod triggers;
 mod universe;
@@ -36,7 +38,7 @@ use minos_proto::{ErrorKind, ErrorReport, PackageRequest, Progress, Reply, Sheet
 use minos_store::fs::RealFs;
 use minos_store::{Store, System, SystemOptions};
 
-use crate::config::Args;
+use crate::config::{Args, SeedPlace};
 use crate::engine::Command;
 use crate::service::{Peer, Service, state_error};
 use boot::Machine;
@@ -61,6 +63,8 @@ pub struct Packages {
     cache: Cache,
     change: Mutex<()>,
     machine: Machine,
+    /// The generation whose packages are the seed: it is not collected.
+    seed: Option<u64>,
     now: fn() -> u64,
 }
 
@@ -80,6 +84,10 @@ impl Packages {
             cache: Cache::default(),
             change: Mutex::new(()),
             machine: Machine::new(&root, args.appliance),
+            seed: match args.seed {
+                SeedPlace::Generation(number) => Some(number),
+                SeedPlace::Path(_) => None,
+            },
             now,
             store,
         };
@@ -99,7 +107,8 @@ impl Packages {
     }
 
     fn system(&self) -> Result<System<'_>, ErrorReport> {
-        let options = SystemOptions { in_use: self.machine.in_use(), ..SystemOptions::default() };
+        let in_use = self.machine.in_use().into_iter().chain(self.seed).collect();
+        let options = SystemOptions { in_use, ..SystemOptions::default() };
         System::new(&self.store, &self.fs, options).map_err(|e| system_error(&e))
     }
 
@@ -182,7 +191,10 @@ impl<'a> Asked<'a> {
             R::Owner { paths } => self.owner(&paths),
             R::Depends { name, reverse, all } => self.depends(&name, reverse, all),
             R::Why { name } => self.why(&name),
-            R::Verify { names, quick, repair } => self.verify(&names, quick, repair),
+            R::Verify { names, quick, repair, booted: true } => {
+                self.verify_booted(&names, quick, repair)
+            }
+            R::Verify { names, quick, repair, .. } => self.verify(&names, quick, repair),
             R::Hold { names, release, note } => self.hold(&names, release, &note),
             R::Generations => self.generations(),
             R::Switch { generation, dry_run } => self.switch(generation, dry_run),
@@ -199,6 +211,7 @@ impl<'a> Asked<'a> {
             R::Pack { targets } => self.pack(&targets),
             R::Boot { generation, tries } => self.boot(generation, tries),
             R::Image(wish) => self.image(&wish),
+            R::Contained { target } => self.contained(&target),
         }
     }
 

@@ -52,6 +52,14 @@ impl Asked<'_> {
         let resolved = plan::resolve(service, target, &BuildOptions::default())?;
         let named = service.recipes.resolve(target).map_err(|e| invalid(e.to_string(), ""))?;
         for step in named {
+            if let Some(machine) = step.target() {
+                return Err(invalid(
+                    format!(
+                        "{step} is for {machine}, and packages are for the machine pkgd runs on"
+                    ),
+                    "its output is a cross toolchain to build with, not a part of this system",
+                ));
+            }
             let place = resolved.plan.position(&step).and_then(|at| resolved.outlook.get(at));
             let (Some(Outlook::Cached { key, output }), Some(recipe)) =
                 (place, service.recipes.get(&step))

@@ -57,6 +57,7 @@ impl Asked<'_> {
     ) -> Result<Sheet, ErrorReport> {
         let (name, link) = named(place)?;
         let _changing = self.packages.changing()?;
+        self.packages.not_the_seed(&name)?;
         if packages.is_empty() {
             self.audit(format!("sysroot {place} removed"))?;
             self.forget(&name)?;
@@ -125,6 +126,7 @@ impl Asked<'_> {
     }
 
     fn forget(&self, name: &Name) -> Result<(), ErrorReport> {
+        self.packages.not_the_seed(name)?;
         self.hide(name)?;
         self.system()?.remove_sysroot(name).map_err(|e| system_error(&e))?;
         let root = self.packages.path(&format!("sysroots/{name}"));

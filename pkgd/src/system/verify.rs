@@ -1,11 +1,11 @@
 //! Whether the installed files are as their packages say, and putting them back.
 
-use minos_proto::{ErrorReport, Field, Sheet};
-use minos_store::{Depth, Fault, Finding};
+use minos_proto::{ErrorKind, ErrorReport, Field, Sheet};
+use minos_store::{Depth, Fault, Finding, Verified};
 
 use super::Asked;
 use super::contents::Contents;
-use super::errors::{not_found, system_error};
+use super::errors::{invalid, not_found, system_error};
 
 impl Asked<'_> {
     pub(super) fn verify(
@@ -18,32 +18,32 @@ impl Asked<'_> {
         if repair {
             return self.repair(names);
         }
-        let depth = if quick { Depth::Metadata } else { Depth::Content };
-        let found = self.system()?.verify(depth).map_err(|e| system_error(&e))?;
-        // Who makes a file in /etc of the running system does nothing wrong.
-        let (added, findings): (Vec<_>, Vec<_>) = found
-            .findings
-            .into_iter()
-            .partition(|f| f.fault == Fault::Extra && f.path.starts_with(b"etc/"));
-        let of = |finding: &&Finding| {
-            let name = finding.package.as_ref().map(ToString::to_string);
-            names.is_empty() || name.is_some_and(|name| names.contains(&name))
+        let found = self.system()?.verify(depth(quick)).map_err(|e| system_error(&e))?;
+        Ok(verified(found, names))
+    }
+
+    /// Of the generation that the machine runs: the one on trial is judged by this, whichever was asked for or became
+    /// the current one since.
+    pub(super) fn verify_booted(
+        &self,
+        names: &[String],
+        quick: bool,
+        repair: bool,
+    ) -> Result<Sheet, ErrorReport> {
+        if repair || !names.is_empty() {
+            let what = "the generation that runs can only be looked at, and as a whole".to_owned();
+            return Err(invalid(what, "leave out --booted, or --repair and the names"));
+        }
+        let none = || {
+            ErrorReport::new(
+                ErrorKind::Conflict,
+                "this machine runs no generation",
+                "'pkgctl verify --system' looks at the current one",
+            )
         };
-        let rows: Vec<_> = findings.iter().filter(of).map(row).collect();
-        let edited = found.edited.iter().map(|path| shown(path)).collect::<Field>();
-        let mut sheet = Sheet::new("verified-system")
-            .fact("paths", found.paths)
-            .fact("read", Field::Bytes(found.bytes))
-            .fact("edited", edited)
-            .fact("added", added.iter().map(|finding| shown(&finding.path)).collect::<Field>());
-        sheet.alarm = !rows.is_empty();
-        let verdict = match rows.len() {
-            0 => "every file is as its package says".to_owned(),
-            n => format!(
-                "{n} paths are not as they should be; 'pkgctl verify --repair' puts back what it can"
-            ),
-        };
-        Ok(sheet.grid("findings", &["fault", "package", "path"], rows).note(verdict))
+        let number = self.packages.machine.booted().ok_or_else(none)?;
+        let found = self.system()?.verify_generation(number, depth(quick));
+        Ok(verified(found.map_err(|e| system_error(&e))?, names).fact("generation", number))
     }
 
     fn repair(&self, names: &[String]) -> Result<Sheet, ErrorReport> {
@@ -83,6 +83,38 @@ impl Asked<'_> {
             None => Ok(()),
         }
     }
+}
+
+fn depth(quick: bool) -> Depth {
+    if quick { Depth::Metadata } else { Depth::Content }
+}
+
+/// What was found, of these packages; none takes all.
+fn verified(found: Verified, names: &[String]) -> Sheet {
+    // Who makes a file in /etc of the running system does nothing wrong.
+    let (added, findings): (Vec<_>, Vec<_>) = found
+        .findings
+        .into_iter()
+        .partition(|f| f.fault == Fault::Extra && f.path.starts_with(b"etc/"));
+    let of = |finding: &&Finding| {
+        let name = finding.package.as_ref().map(ToString::to_string);
+        names.is_empty() || name.is_some_and(|name| names.contains(&name))
+    };
+    let rows: Vec<_> = findings.iter().filter(of).map(row).collect();
+    let edited = found.edited.iter().map(|path| shown(path)).collect::<Field>();
+    let mut sheet = Sheet::new("verified-system")
+        .fact("paths", found.paths)
+        .fact("read", Field::Bytes(found.bytes))
+        .fact("edited", edited)
+        .fact("added", added.iter().map(|finding| shown(&finding.path)).collect::<Field>());
+    sheet.alarm = !rows.is_empty();
+    let verdict = match rows.len() {
+        0 => "every file is as its package says".to_owned(),
+        n => format!(
+            "{n} paths are not as they should be; 'pkgctl verify --repair' puts back what it can"
+        ),
+    };
+    sheet.grid("findings", &["fault", "package", "path"], rows).note(verdict)
 }
 
 fn row(finding: &Finding) -> Vec<Field> {

@@ -5,13 +5,15 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use argh::FromArgs;
+use minos_model::{JobState, Stage, StepId, StepState};
 use minos_proto::{BuildOptions, Reply, Request};
+use minos_recipe::RecipeSet;
 use minos_tests::appliance::Appliance;
 use minos_tests::bench::{Figure, median, size};
 use minos_tests::boot::{self, Boot};
 use minos_tests::overhead::overhead;
 use minos_tests::peers::{self, Bench};
-use minos_tests::{Recipes, Root, artefacts, meter};
+use minos_tests::{Recipes, Root, artefacts, meter, rollback};
 
 /// Measures MinOS on this machine.
 #[derive(FromArgs)]
@@ -28,7 +30,8 @@ struct Args {
     #[argh(option)]
     overhead: Option<String>,
 
-    /// also boot the machine and busybox init on the same kernel, turn by turn
+    /// also boot the machine and busybox init on the same kernel, turn by turn; and to a login beside a small Debian, and
+    /// from a broken generation back to one
     #[argh(switch)]
     boot: bool,
 
@@ -86,11 +89,14 @@ fn run(args: &Args) -> Result<(), String> {
     }
     sizes().iter().for_each(print);
     empty_steps()?.iter().for_each(print);
+    print(&book_of_nothing()?);
     if let Some(state) = &args.state {
-        print(&nothing_to_do(state)?);
+        nothing_to_do(state)?.iter().for_each(print);
     }
     if args.boot {
         boots(args.rounds).iter().for_each(print);
+        print(&rollback::login(args.rounds)?);
+        rollback::back(args.rounds).iter().for_each(print);
     }
     if let Some(steps) = &args.overhead {
         for step in steps.split(',') {
@@ -208,10 +214,45 @@ fn no_op(daemon: &mut minos_tests::Daemon, target: &str) -> Result<f64, String> 
     Ok(median(times))
 }
 
-fn nothing_to_do(state: &Path) -> Result<Figure, String> {
+/// A build with nothing to do of as many steps as the whole system has, with their dependencies and without their work.
+fn book_of_nothing() -> Result<Figure, String> {
+    let (book, _) = RecipeSet::load(&artefacts::recipes()).map_err(|e| e.to_string())?;
+    let name = |id: &StepId| id.to_string().replace(':', "-");
+    let mut recipes = Recipes::new();
+    let mut names = Vec::new();
+    for recipe in book.iter().filter(|recipe| recipe.stage != Stage::Demo) {
+        let needs: Vec<String> = recipe.build.iter().map(name).collect();
+        let needs: Vec<&str> = needs.iter().map(String::as_str).collect();
+        recipes.step(&name(&recipe.id), &needs, &[]);
+        names.push(name(&recipe.id));
+    }
+    let needs: Vec<&str> = names.iter().map(String::as_str).collect();
+    recipes.step("all-of-it", &needs, &[]);
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    let outcome = daemon.build("demo/all-of-it");
+    if outcome.state != JobState::Done {
+        let bad = outcome.steps.iter().find(|step| matches!(step.state, StepState::Failed(_)));
+        return Err(format!("a step without work fails: {bad:?}"));
+    }
+    let name = format!("build.nothing-to-do.{}-steps", outcome.steps.len());
+    Ok(Figure::new(name, no_op(&mut daemon, "demo/all-of-it")?, "ms", Some(10.0)))
+}
+
+/// The same of real targets, as far as the state has all of them.
+fn nothing_to_do(state: &Path) -> Result<Vec<Figure>, String> {
     let root = Root::at(state, &artefacts::recipes());
-    let value = no_op(&mut root.start(), "lfs/toolchain")?;
-    Ok(Figure::new("build.nothing-to-do.toolchain", value, "ms", Some(10.0)))
+    let mut daemon = root.start();
+    let mut figures = Vec::new();
+    for target in ["lfs/toolchain", "lfs/temporary", "lfs/system", "lfs/all"] {
+        let request = Request::Plan { target: target.into(), options: BuildOptions::default() };
+        let Ok(Reply::Plan(plan)) = daemon.call(&request) else { continue };
+        if plan.steps.iter().all(|step| step.cached) {
+            let name = target.replace("lfs/", "build.nothing-to-do.");
+            figures.push(Figure::new(name, no_op(&mut daemon, target)?, "ms", Some(10.0)));
+        }
+    }
+    Ok(figures)
 }
 
 /// Kernel to console prompt, and PID 1's share of it, beside busybox init.

@@ -3,7 +3,7 @@
 use minos_proto::{DatabaseTask, PackageRequest, Reply, Request};
 
 use super::change::{DRY_RUN, YES, consent};
-use super::flow::{confirm, show};
+use super::flow::{confirm, look, show};
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -18,6 +18,8 @@ pub static VERIFY: Spec = Spec {
     flags: &[
         switch("--outputs", "only the outputs of builds"),
         switch("--system", "only the installed packages"),
+        switch("--booted", "only those of the generation that runs"),
+        option("--self-contained", "target", "only this: what was built of it needs nothing else"),
         switch("--quick", "kind, size, owner and mode only: contents are not read"),
         switch("--repair", "put back what the store has; what is lost is built again"),
     ],
@@ -83,19 +85,24 @@ static REBUILD: Spec = Spec {
 };
 
 fn verify(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    if let Some(target) = given.value("--self-contained") {
+        let sheet = look(context, PackageRequest::Contained { target: target.to_owned() })?;
+        return Ok(if sheet.alarm { Exit::NotContained } else { Exit::Ok });
+    }
     let (names, repair) = (given.words.clone(), given.has("--repair"));
     let only_outputs = given.has("--outputs");
     if only_outputs && !names.is_empty() {
         return Err(given.wrong("--outputs knows no packages".into()));
     }
     let mut exit = Exit::Ok;
-    if names.is_empty() && !given.has("--system") {
+    let booted = given.has("--booted");
+    if names.is_empty() && !given.has("--system") && !booted {
         exit = outputs(context, repair)?;
     }
     if only_outputs {
         return Ok(exit);
     }
-    let system = PackageRequest::Verify { names, quick: given.has("--quick"), repair };
+    let system = PackageRequest::Verify { names, quick: given.has("--quick"), repair, booted };
     match show(context, system)? {
         Exit::Ok => Ok(exit),
         found => Ok(found),

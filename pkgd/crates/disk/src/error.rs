@@ -80,7 +80,9 @@ impl DiskError {
         match self {
             Self::Io { .. } => "look at the kernel's log for an error of the disk".to_owned(),
             Self::Exists(_) => "name another file, or take that one away first".to_owned(),
-            Self::Busy(_) => "unmount all of its partitions first".to_owned(),
+            Self::Busy(_) => {
+                "unmount its partitions, and end swap, RAID and loop devices on it".to_owned()
+            }
             Self::NoDisk { .. } => "name a whole disk, or a file that is not there yet".to_owned(),
             Self::Serial { has, .. } => {
                 format!("all that is on it would be lost; if it is meant: --serial {has}")

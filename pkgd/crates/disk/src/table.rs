@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use gpt::GptError;
@@ -69,25 +70,46 @@ fn rounded(part: &Part<'_>) -> u64 {
     part.bytes.max(1).next_multiple_of(ALIGN)
 }
 
-/// Writes a table with these partitions, and says where they lie. The last one has what is left of the disk. GUIDs
-/// are made of the names and `salt`: disks that may be in one machine have different ones.
+/// Where these partitions will lie; nothing is written. The last one has what is left of the disk.
 ///
 /// # Errors
-/// The disk is too small, or cannot be written.
-pub fn create(disk: Disk<'_>, parts: &[Part<'_>], salt: &[u8]) -> Result<Vec<Extent>, DiskError> {
+/// The disk is too small.
+pub fn layout(disk: Disk<'_>, parts: &[Part<'_>]) -> Result<Vec<Extent>, DiskError> {
     let needs = smallest(parts);
     if disk.bytes < needs {
         return Err(DiskError::TooSmall { path: disk.path.to_owned(), needs, has: disk.bytes });
     }
-    let (mut table, mut extents, mut at) = (BTreeMap::new(), Vec::new(), ALIGN);
-    for (id, part) in (1..).zip(parts) {
-        let last = id as usize == parts.len();
+    let mut at = ALIGN;
+    let extent = |(index, part): (usize, &Part<'_>)| {
+        let last = index + 1 == parts.len();
         let bytes = if last { end(disk.bytes) - at } else { rounded(part) };
         let extent = Extent { offset: at, bytes };
-        table.insert(id, entry(part, extent, disk.sector, salt));
-        extents.push(extent);
         at += bytes;
-    }
+        extent
+    };
+    Ok(parts.iter().enumerate().map(extent).collect())
+}
+
+/// Overwrites what stands where tables do, of any kind: to firmware the disk is empty from then on.
+///
+/// # Errors
+/// The disk cannot be written.
+pub fn erase(disk: Disk<'_>) -> Result<(), DiskError> {
+    let zeros = vec![0; usize::try_from(ALIGN.min(disk.bytes)).unwrap_or_default()];
+    let erased = [0, disk.bytes.saturating_sub(ALIGN)];
+    let erased = erased.iter().try_for_each(|at| disk.file.write_all_at(&zeros, *at));
+    erased.and_then(|()| disk.file.sync_all()).map_err(DiskError::io("write to", disk.path))
+}
+
+/// Writes a table with these partitions, and says where they lie, as [`layout`] does. GUIDs are made of the names and
+/// `salt`: disks that may be in one machine have different ones.
+///
+/// # Errors
+/// The disk is too small, or cannot be written.
+pub fn create(disk: Disk<'_>, parts: &[Part<'_>], salt: &[u8]) -> Result<Vec<Extent>, DiskError> {
+    let extents = layout(disk, parts)?;
+    let entries = parts.iter().zip(&extents).map(|(p, e)| entry(p, *e, disk.sector, salt));
+    let table: BTreeMap<u32, Partition> = (1..).zip(entries).collect();
     let failed = |why: String| DiskError::format(disk.path, why);
     let last = u32::try_from(disk.bytes / disk.sector - 1).unwrap_or(u32::MAX);
     let mut file = disk.file.try_clone().map_err(DiskError::io("open", disk.path))?;

@@ -71,12 +71,14 @@ fn a_disk_is_what_other_tools_take_it_for() {
         Part { kind: Kind::Linux, name: ext4::LABEL, bytes: ext4::MINIMUM },
     ];
     let target = Target::open(&image, None, table::smallest(&parts) + (40 << 20)).unwrap();
-    let extents = table::create(target.disk(), &parts, b"test").unwrap();
+    let extents = table::layout(target.disk(), &parts).unwrap();
     let disk = target.disk();
     esp::write(disk.file, disk.path, extents[0], disk.sector, &mut File::open(&efi).unwrap())
         .unwrap();
-    target.release().unwrap();
-    ext4::populate(&image, extents[1], &tree).unwrap();
+    let target = target.lend(|path| ext4::populate(path, extents[1], &tree)).unwrap();
+    assert!(!image.exists(), "it has no name before it is whole");
+    assert_eq!(table::create(target.disk(), &parts, b"test").unwrap(), extents);
+    assert_eq!(target.finish().unwrap(), fs::metadata(&image).unwrap().len());
 
     let path = image.to_str().unwrap();
     assert!(run(&["sgdisk", "-v", path]).contains("No problems found"));
@@ -134,11 +136,59 @@ fn what_is_in_use_or_not_confirmed_is_left_alone() {
     drop(mount);
     let target = Target::open(path, Some(name), 0).unwrap();
     assert_eq!(
-        (target.disk().bytes, target.disk().sector, target.is_fresh()),
-        (32 << 20, 512, false)
+        (target.disk().bytes, target.disk().sector, target.is_device()),
+        (32 << 20, 512, true)
     );
-    drop((target, device));
+    drop(target);
+
+    // A loop on it claims nothing: O_EXCL, which was all that was asked, let it be overwritten.
+    let above = Loop::new(path);
+    let refused = Target::open(path, Some(name), 0).unwrap_err();
+    assert!(matches!(refused, DiskError::Busy(_)), "{refused}");
+    drop(above);
+    run(&["mkswap", &device.0]);
+    run(&["swapon", &device.0]);
+    let refused = Target::open(path, Some(name), 0);
+    run(&["swapoff", &device.0]);
+    assert!(matches!(refused, Err(DiskError::Busy(_))), "{refused:?}");
+    drop(Target::open(path, Some(name), 0).expect("free again"));
+    drop(device);
     assert_eq!(fs::read(&image).unwrap().len(), before.len());
+}
+
+/// A partition is none of ours to put a table on, whatever it is confirmed by.
+#[test]
+fn a_partition_is_no_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = dir.path().join("image");
+    let file = File::create_new(&image).unwrap();
+    file.set_len(32 << 20).unwrap();
+    let parts = [Part { kind: Kind::Linux, name: "one", bytes: 8 << 20 }];
+    let disk = table::Disk { file: &file, path: &image, bytes: 32 << 20, sector: 512 };
+    table::create(disk, &parts, b"").unwrap();
+    let device = Loop::new(&image);
+    run(&["partx", "--add", &device.0]);
+    let name = device.0.rsplit('/').next().unwrap();
+    let number = fs::read_to_string(format!("/sys/class/block/{name}p1/dev")).unwrap();
+    let (major, minor) = number.trim().split_once(':').unwrap();
+    let node = dir.path().join("partition");
+    run(&["mknod", node.to_str().unwrap(), "b", major, minor]);
+    let refused = Target::open(&node, Some(&format!("{name}p1")), 0).unwrap_err();
+    run(&["partx", "--delete", &device.0]);
+    assert!(matches!(refused, DiskError::NoDisk { what: "a partition", .. }), "{refused}");
+}
+
+/// A file that was made meanwhile is left alone, and of the new one nothing stays.
+#[test]
+fn a_name_that_is_taken_meanwhile_is_left_to_its_owner() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = dir.path().join("image");
+    let target = Target::open(&image, None, 1 << 20).unwrap();
+    fs::write(&image, "somebody's work").unwrap();
+    assert!(matches!(target.finish(), Err(DiskError::Exists(_))));
+    assert_eq!(fs::read(&image).unwrap(), b"somebody's work");
+    drop(Target::open(&dir.path().join("another"), None, 1 << 20).unwrap());
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing stays of what was given up");
 }
 
 /// Whether this process has `CAP_SYS_RESOURCE`, which ext4 asks for.

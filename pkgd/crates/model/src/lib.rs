@@ -15,6 +15,7 @@ pub mod outcome;
 pub mod package;
 pub mod phase;
 pub mod requirement;
+pub mod triplet;
 pub mod version;
 
 pub use capability::{Capability, CapabilityKind, CapabilityName};
@@ -27,4 +28,5 @@ pub use outcome::{Failure, FailureClass, JobState, StepState};
 pub use package::{Dependency, DependencyKind, PackageFields, PackageManifest, PackagePath};
 pub use phase::{Phase, Stage};
 pub use requirement::{Constraint, Requirement, Target};
+pub use triplet::Triplet;
 pub use version::{Upstream, Version};

@@ -5,6 +5,8 @@ use core::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::triplet::Triplet;
+
 /// The longest name, in bytes.
 pub const MAX_NAME: usize = 64;
 
@@ -26,6 +28,13 @@ impl fmt::Display for NameError {
 }
 
 impl std::error::Error for NameError {}
+
+impl NameError {
+    /// At most 80 characters of `text` are quoted.
+    pub(crate) fn new(text: &str, why: &'static str) -> Self {
+        Self { text: text.chars().take(80).collect(), why }
+    }
+}
 
 impl Name {
     /// The name as text.
@@ -56,7 +65,7 @@ impl FromStr for Name {
     fn from_str(s: &str) -> Result<Self, NameError> {
         match check(s) {
             Ok(()) => Ok(Self(s.to_owned())),
-            Err(why) => Err(NameError { text: s.chars().take(80).collect(), why }),
+            Err(why) => Err(NameError::new(s, why)),
         }
     }
 }
@@ -67,17 +76,25 @@ impl fmt::Display for Name {
     }
 }
 
-/// One node of the build graph: a package, or one pass of it. Written `gcc` or `gcc:pass1`.
+/// One node of the build graph: a package, or one pass of it, for this machine or for another. Written `gcc`,
+/// `gcc:pass1` or `gcc:pass1@aarch64-lfs-linux-gnu`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StepId {
     name: Name,
     pass: Option<Name>,
+    target: Option<Triplet>,
 }
 
 impl StepId {
     /// The step of `name` in `pass`; `None` is the package's only or final pass.
     pub fn new(name: Name, pass: Option<Name>) -> Self {
-        Self { name, pass }
+        Self { name, pass, target: None }
+    }
+
+    /// The same step for that machine; `None` is the native one.
+    #[must_use]
+    pub fn on(&self, target: Option<Triplet>) -> Self {
+        Self { target, ..self.clone() }
     }
 
     /// The package.
@@ -90,6 +107,11 @@ impl StepId {
         self.pass.as_ref()
     }
 
+    /// The machine that it is for; `None` is the native one.
+    pub fn target(&self) -> Option<Triplet> {
+        self.target
+    }
+
     /// The identifier as a file name: `gcc-pass1`. Not unique on its own (`a-b` and `a:b` collide);
     /// pair it with a digest or a number.
     pub fn file_stem(&self) -> String {
@@ -97,23 +119,38 @@ impl StepId {
     }
 }
 
+/// One text for one step: `gcc@x86_64-lfs-linux-gnu` is refused, since that is `gcc`.
 impl FromStr for StepId {
     type Err = NameError;
 
     fn from_str(s: &str) -> Result<Self, NameError> {
-        Ok(match s.split_once(':') {
-            None => Self { name: s.parse()?, pass: None },
-            Some((name, pass)) => Self { name: name.parse()?, pass: Some(pass.parse()?) },
-        })
+        let (step, target) = match s.split_once('@') {
+            None => (s, None),
+            Some((step, target)) => (step, Some(target.parse()?)),
+        };
+        let (name, pass) = match step.split_once(':') {
+            None => (step.parse()?, None),
+            Some((name, pass)) => (name.parse()?, Some(pass.parse()?)),
+        };
+        Ok(Self { name, pass, target })
     }
 }
 
 impl fmt::Display for StepId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.pass {
-            None => f.pad(&self.name.0),
-            Some(pass) => f.pad(&format!("{}:{}", self.name.0, pass.0)),
+        if self.pass.is_none() && self.target.is_none() {
+            return f.pad(&self.name.0);
         }
+        let mut text = self.name.0.clone();
+        let parts =
+            [(":", self.pass.as_ref().map(Name::as_str)), ("@", self.target.map(Triplet::as_str))];
+        for (sign, part) in parts {
+            if let Some(part) = part {
+                text.push_str(sign);
+                text.push_str(part);
+            }
+        }
+        f.pad(&text)
     }
 }
 
@@ -139,6 +176,7 @@ pub(crate) use serde_as_text;
 #[cfg(test)]
 mod tests {
     use super::{Name, StepId};
+    use crate::Triplet;
 
     #[test]
     fn good_names_round_trip() {
@@ -152,13 +190,32 @@ mod tests {
     }
 
     #[test]
+    fn a_step_for_another_machine_is_another_step() {
+        let native: StepId = "gcc:pass1".parse().unwrap();
+        for triplet in Triplet::ALL {
+            let step = native.on(Some(triplet));
+            assert_eq!(step.to_string(), format!("gcc:pass1@{triplet}"));
+            assert_eq!(step.to_string().parse(), Ok(step.clone()));
+            assert_eq!(step.file_stem(), format!("gcc-pass1@{triplet}"));
+            assert_eq!((step.target(), step.on(None)), (Some(triplet), native.clone()));
+            assert_ne!(step, native);
+        }
+        let named = format!("gcc:pass1@{}", Triplet::NATIVE).parse::<StepId>();
+        assert!(named.is_err(), "a second text for a step: {named:?}");
+        assert_eq!(
+            format!("{:>40}|", "m4@riscv64-lfs-linux-gnu".parse::<StepId>().unwrap()).len(),
+            41
+        );
+    }
+
+    #[test]
     fn bad_names_say_why() {
         let long = "a".repeat(65);
         for bad in ["", "-x", "Gcc", "a b", "a/b", "../a", ".", "é", &long] {
             let error = bad.parse::<Name>().unwrap_err().to_string();
             assert!(error.contains("not a valid name"), "{error}");
         }
-        for bad in ["gcc:", ":pass1", "a:b:c"] {
+        for bad in ["gcc:", ":pass1", "a:b:c", "gcc@", "@", "gcc@arm", "gcc@pass1:x", "gcc@@x"] {
             assert!(bad.parse::<StepId>().is_err(), "{bad}");
         }
     }

@@ -76,6 +76,7 @@ fn recipe(id: StepId, build: Vec<StepId>) -> Result<Recipe> {
         limits: Limits::default(),
         install: Install { prefix: "/".to_owned(), setuid: Vec::new(), xattrs: Vec::new() },
         check_fatal: true,
+        targets: Default::default(),
         package: Default::default(),
         groups: Vec::new(),
         text: String::new(),

@@ -15,7 +15,7 @@ pub enum PlanError {
         /// What is missing.
         step: StepId,
         /// Who needs it; `None` when the target itself is missing.
-        needed_by: Option<StepId>,
+        needed_by: Option<Box<StepId>>,
         /// The nearest name that exists.
         near: Option<String>,
     },

@@ -152,9 +152,11 @@ impl Fingerprint {
 }
 
 impl Fingerprints {
-    /// Of all recipes of `set`.
+    /// Of all recipes of `set`, for whatever machine.
     pub fn of(set: &RecipeSet) -> Self {
-        Self(set.iter().map(|recipe| (recipe.id.clone(), Fingerprint::of(recipe))).collect())
+        Self(
+            set.with_crossed().map(|recipe| (recipe.id.clone(), Fingerprint::of(recipe))).collect(),
+        )
     }
 
     /// The parts of the key of `step`; `inputs` in layer order. `None` for a step that the set does

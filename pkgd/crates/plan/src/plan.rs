@@ -156,7 +156,7 @@ fn push<'a>(graph: &mut Graph<'a>, recipe: &'a Recipe, open: &mut Vec<NodeIndex>
 fn missing(set: &RecipeSet, step: &StepId, needed_by: Option<&StepId>) -> PlanError {
     let names: Vec<String> = set.iter().map(|recipe| recipe.id.to_string()).collect();
     let near = nearest(&step.to_string(), names.iter().map(String::as_str)).map(str::to_owned);
-    PlanError::Missing { step: step.clone(), needed_by: needed_by.cloned(), near }
+    PlanError::Missing { step: step.clone(), needed_by: needed_by.cloned().map(Box::new), near }
 }
 
 /// Kahn's algorithm with a heap in place of his queue, so that of all ready steps the first by book

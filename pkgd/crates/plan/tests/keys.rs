@@ -5,9 +5,9 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{id, recipe, set, world};
-use minos_model::{Digest, Phase, Stage, StepId};
+use minos_model::{Digest, Phase, Stage, StepId, Triplet};
 use minos_plan::{Change, Fingerprints, KeyParts, Outlook, Plan, World, outlook};
-use minos_recipe::{Recipe, Role, Script, Source};
+use minos_recipe::{ForTarget, Recipe, Role, Script, Source};
 use proptest::prelude::{any, prop, prop_assert_eq, proptest};
 
 fn script(text: &str) -> Script {
@@ -132,6 +132,32 @@ fn what_cannot_change_the_result_does_not_change_the_key() {
     assert_eq!(parts(&same, &inputs(), &world()), base());
     same.needs.jobs_max = 1;
     assert_ne!(parts(&same, &inputs(), &world()), base(), "make -j may show in a result");
+}
+
+/// Each machine has its own, and none of the tables for other machines is in the native one: what was built before
+/// there were any is not built again.
+#[test]
+fn every_machine_has_a_key_of_its_own() {
+    let native = Recipe { stage: Stage::Cross, build: Vec::new(), ..sample() };
+    let key = |recipe: &Recipe, machine: Option<Triplet>| {
+        let prints = Fingerprints::of(&set(vec![recipe.clone()]));
+        prints.parts(&recipe.id.on(machine), Vec::new(), &world()).unwrap().key()
+    };
+    let mut keys: Vec<Digest> = Triplet::ALL.map(|machine| key(&native, Some(machine))).into();
+    keys.push(key(&native, None));
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), Triplet::ALL.len() + 1);
+
+    let table = ForTarget {
+        append: [(Phase::Build, script("make more\n"))].into(),
+        env: [("ARCH".to_owned(), "arm64".to_owned())].into(),
+        ..ForTarget::default()
+    };
+    let told = Recipe { targets: [(Triplet::Aarch64, table)].into(), ..native.clone() };
+    assert_eq!(key(&told, None), key(&native, None));
+    assert_eq!(key(&told, Some(Triplet::Riscv64)), key(&native, Some(Triplet::Riscv64)));
+    assert_ne!(key(&told, Some(Triplet::Aarch64)), key(&native, Some(Triplet::Aarch64)));
 }
 
 proptest! {

@@ -175,6 +175,8 @@ pub enum PackageRequest {
         quick: bool,
         /// Put back what the store has.
         repair: bool,
+        /// Of the generation that the machine runs, which need not be the current one; not to be repaired.
+        booted: bool,
     },
     /// Holds packages in their version, or lets go of them.
     Hold {
@@ -266,6 +268,12 @@ pub enum PackageRequest {
     },
     /// Makes a disk that boots a generation, with a state of its own. Progress comes before the reply.
     Image(ImageWish),
+    /// Whether what was built of a target without the seed needs nothing else: no path of the seed in it, every loader,
+    /// library and interpreter in one of its outputs. Progress comes before the reply. Idempotent.
+    Contained {
+        /// Steps, groups or `STAGE/NAME`, as for a build.
+        target: String,
+    },
 }
 
 impl PackageRequest {

@@ -3,7 +3,7 @@
 use core::str::FromStr;
 use std::collections::BTreeMap;
 
-use minos_model::{Name, NameError, Phase, Stage, StepId};
+use minos_model::{Name, NameError, Phase, Stage, StepId, Triplet};
 use serde::{Deserialize, Deserializer, de};
 use toml::Spanned;
 
@@ -47,6 +47,8 @@ pub(crate) struct Draft {
     pub group: Group,
     #[serde(default)]
     pub package: DraftPackage,
+    #[serde(default, rename = "target")]
+    pub targets: BTreeMap<Spanned<Triplet>, DraftTarget>,
 }
 
 /// The phases a recipe may give a script for; the assertion has its own place, `[check] assert`.
@@ -148,6 +150,20 @@ pub(crate) struct DraftInstall {
     pub setuid: Vec<Spanned<String>>,
     #[serde(default)]
     pub xattrs: Vec<Spanned<String>>,
+}
+
+/// `[target.TRIPLET]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DraftTarget {
+    #[serde(default)]
+    pub phases: BTreeMap<PhaseKey, Spanned<String>>,
+    #[serde(default)]
+    pub append: BTreeMap<PhaseKey, Spanned<String>>,
+    #[serde(default)]
+    pub assert: Option<Spanned<String>>,
+    #[serde(default)]
+    pub env: BTreeMap<String, Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -8,6 +8,7 @@
 //! folder its caller names.
 
 pub mod compiled;
+pub mod cross;
 mod draft;
 mod error;
 pub mod lint;
@@ -19,16 +20,19 @@ mod resolve;
 pub mod set;
 mod shell;
 mod suggest;
+mod target;
 
 pub use compiled::CompiledError;
+pub use cross::ForTarget;
 pub use error::ParseError;
 pub use lint::{Level, Lint, Rule};
 pub use load::LoadError;
 pub use lock::{LockedSource, SourcesLock};
 pub use package::Package;
 pub use recipe::{Install, Limits, Needs, Recipe, Role, Script, Source};
-pub use set::{RecipeSet, TargetError};
+pub use set::RecipeSet;
 pub use suggest::nearest;
+pub use target::TargetError;
 
 /// The version of `recipe.toml` and `sources.lock` this crate reads. Others are refused.
 pub const SCHEMA: u32 = 1;

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use minos_model::{Digest, Name, NameError, Phase, Stage, StepId, Version};
+use minos_model::{Digest, Name, NameError, Phase, Stage, StepId, Triplet, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::SCHEMA;
+use crate::cross::ForTarget;
 use crate::package::Package;
 
 /// What a source is to the step.
@@ -116,6 +117,8 @@ pub struct Recipe {
     pub install: Install,
     /// A failing check phase fails the step. A failing assertion always does.
     pub check_fatal: bool,
+    /// What it does otherwise for another machine. Never part of its own task key: only of the key of that step.
+    pub targets: BTreeMap<Triplet, ForTarget>,
     /// What the package made of its output says.
     pub package: Package,
     /// Groups it belongs to, without the leading `lfs/`.

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use minos_model::{Name, Phase, StepId, Version};
+use minos_model::{Name, Phase, StepId, Triplet, Version};
 use toml::Spanned;
 
-use crate::draft::{Dep, Draft, DraftInstall, DraftNeeds, DraftSource};
+use crate::cross::{ForTarget, crosses};
+use crate::draft::{Dep, Draft, DraftInstall, DraftNeeds, DraftSource, DraftTarget, PhaseKey};
 use crate::error::line_of;
 use crate::lint::{Lint, Rule};
 use crate::lock::SourcesLock;
@@ -63,6 +64,7 @@ impl Resolver<'_> {
         self.one_main(&draft.sources);
         let build = self.deps(&id, &draft.deps.build);
         let scripts = self.phase_scripts(&draft);
+        let targets = self.targets(&draft);
         let env = self.env(&draft.env);
         let needs = self.needs(&draft);
         let install = self.install(&draft);
@@ -94,6 +96,7 @@ impl Resolver<'_> {
             },
             install,
             check_fatal: draft.check.fatal,
+            targets,
             package,
             groups: draft.group.names,
             folder: folder.to_owned(),
@@ -205,29 +208,63 @@ impl Resolver<'_> {
     }
 
     fn phase_scripts(&mut self, draft: &Draft) -> BTreeMap<Phase, Script> {
-        let own = draft.phases.iter().map(|(key, file)| (Phase::from(*key), file));
-        let assert = draft.check.assert.as_ref().map(|file| (Phase::Assert, file));
-        let mut scripts = BTreeMap::new();
-        for (phase, file) in own.chain(assert) {
-            let name = file.get_ref();
-            let Some(text) = self.scripts.get(name) else {
-                let near = nearest(name, self.scripts.keys().map(String::as_str));
-                let hint = match near {
-                    Some(near) => format!("did you mean '{near}'?"),
-                    None => "create the file beside recipe.toml".to_owned(),
-                };
-                let message =
-                    format!("script '{}' of phase {phase} is missing", name.escape_debug());
-                self.say(Rule::MissingScript, Some(file), message, &hint);
-                continue;
-            };
-            scripts.insert(phase, Script { file: name.clone(), text: text.clone() });
-        }
+        let mut scripts = self.named_scripts(&draft.phases);
+        let assert = draft.check.assert.as_ref().and_then(|file| self.script(Phase::Assert, file));
+        scripts.extend(assert.map(|script| (Phase::Assert, script)));
         if !draft.phases.keys().any(|key| Phase::from(*key) == Phase::Install) {
             let message = "no install phase: the step would have no output".to_owned();
             self.say::<()>(Rule::BadValue, None, message, "add 'install' to [phases]");
         }
         scripts
+    }
+
+    fn named_scripts(
+        &mut self,
+        phases: &BTreeMap<PhaseKey, Spanned<String>>,
+    ) -> BTreeMap<Phase, Script> {
+        let named = phases.iter().map(|(key, file)| (Phase::from(*key), file));
+        named.filter_map(|(phase, file)| Some((phase, self.script(phase, file)?))).collect()
+    }
+
+    /// The script of a phase, if the file that is named is there.
+    fn script(&mut self, phase: Phase, file: &Spanned<String>) -> Option<Script> {
+        let name = file.get_ref();
+        if let Some(text) = self.scripts.get(name) {
+            return Some(Script { file: name.clone(), text: text.clone() });
+        }
+        let near = nearest(name, self.scripts.keys().map(String::as_str));
+        let hint = match near {
+            Some(near) => format!("did you mean '{near}'?"),
+            None => "create the file beside recipe.toml".to_owned(),
+        };
+        let message = format!("script '{}' of phase {phase} is missing", name.escape_debug());
+        self.say(Rule::MissingScript, Some(file), message, &hint);
+        None
+    }
+
+    fn targets(&mut self, draft: &Draft) -> BTreeMap<Triplet, ForTarget> {
+        let stage = draft.stage.get_ref();
+        if let Some((target, _)) = draft.targets.first_key_value().filter(|_| !crosses(*stage)) {
+            let message = format!("steps of stage {stage} are not built for {}", target.get_ref());
+            let hint = "remove the table; the steps of stage cross have it alone";
+            self.say(Rule::BadValue, Some(target), message, hint);
+        }
+        let tables = draft.targets.iter();
+        tables.map(|(target, table)| (*target.get_ref(), self.for_target(table))).collect()
+    }
+
+    fn for_target(&mut self, table: &DraftTarget) -> ForTarget {
+        if let Some((_, file)) = table.append.iter().find(|(key, _)| table.phases.contains_key(key))
+        {
+            let message = "a phase with a script of its own and one behind it".to_owned();
+            let hint = "'phases' stands for the recipe's script, 'append' goes behind it: keep one";
+            self.say(Rule::BadValue, Some(file), message, hint);
+        }
+        let mut instead = self.named_scripts(&table.phases);
+        let assert = table.assert.as_ref().and_then(|file| self.script(Phase::Assert, file));
+        instead.extend(assert.map(|script| (Phase::Assert, script)));
+        let append = self.named_scripts(&table.append);
+        ForTarget { instead, append, env: self.env(&table.env) }
     }
 
     fn env(&mut self, env: &BTreeMap<String, Spanned<String>>) -> BTreeMap<String, String> {

@@ -1,76 +1,55 @@
 //! All recipes together: look-up, groups, targets.
 
-use core::fmt;
 use std::collections::{BTreeMap, BTreeSet};
 
-use minos_model::{Name, Stage, StepId};
+use minos_model::{Name, StepId};
 
+use crate::cross::ForTarget;
 use crate::lint::{Lint, Rule, graph, package, script};
 use crate::lock::SourcesLock;
 use crate::recipe::Recipe;
 use crate::resolve::{Resolver, Scripts};
-use crate::suggest::nearest;
-use crate::{ParseError, draft::Draft};
+use crate::target::space;
+use crate::{ParseError, cross, draft::Draft};
 
 /// The name of the lock in the recipes' folder.
 pub const LOCK_FILE: &str = "sources.lock";
-/// The group that every step is in, so that none can be forgotten.
-const ALL: &str = "all";
 
 /// All usable recipes and the lock of their sources.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecipeSet {
     pub(crate) recipes: BTreeMap<StepId, Recipe>,
+    /// Made of `recipes`, for every machine but the native one.
+    pub(crate) crossed: BTreeMap<StepId, Recipe>,
     pub(crate) lock: SourcesLock,
-}
-
-/// A target that names nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TargetError {
-    /// What was asked for.
-    pub target: String,
-    /// The nearest that exists.
-    pub near: Option<String>,
-}
-
-impl fmt::Display for TargetError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no group and no step is called '{}'; ", self.target.escape_debug())?;
-        match &self.near {
-            Some(near) => write!(f, "did you mean '{near}'?"),
-            None => f.write_str("'pkgctl recipe list' shows what there is"),
-        }
-    }
-}
-
-impl std::error::Error for TargetError {}
-
-/// The word before the slash in targets of this stage, beside the stage's own name.
-fn space(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Demo => "demo",
-        Stage::Cross | Stage::Temporary | Stage::Chroot | Stage::System | Stage::Boot => "lfs",
-    }
 }
 
 impl RecipeSet {
     /// A set of these recipes, without any check: for tests and generated graphs. Of two recipes
     /// for one step the last stays.
     pub fn from_recipes(recipes: impl IntoIterator<Item = Recipe>, lock: SourcesLock) -> Self {
-        Self { recipes: recipes.into_iter().map(|r| (r.id.clone(), r)).collect(), lock }
+        let recipes: BTreeMap<StepId, Recipe> =
+            recipes.into_iter().map(|r| (r.id.clone(), r)).collect();
+        Self { crossed: cross::derive(&recipes), recipes, lock }
     }
 
-    /// The recipe of a step.
+    /// The recipe of a step, also of one for another machine.
     pub fn get(&self, id: &StepId) -> Option<&Recipe> {
-        self.recipes.get(id)
+        let recipes = if id.target().is_some() { &self.crossed } else { &self.recipes };
+        recipes.get(id)
     }
 
-    /// All recipes, sorted by step.
+    /// All recipes as they are written, sorted by step.
     pub fn iter(&self) -> impl Iterator<Item = &Recipe> {
         self.recipes.values()
     }
 
-    /// How many recipes there are.
+    /// All recipes, and then what becomes of them for other machines.
+    pub fn with_crossed(&self) -> impl Iterator<Item = &Recipe> {
+        self.iter().chain(self.crossed.values())
+    }
+
+    /// How many recipes there are, as they are written.
     pub fn len(&self) -> usize {
         self.recipes.len()
     }
@@ -83,59 +62,6 @@ impl RecipeSet {
     /// The lock of the sources.
     pub fn lock(&self) -> &SourcesLock {
         &self.lock
-    }
-
-    /// The groups and their members, by the name a target has: `lfs/toolchain`. Besides those that recipes name
-    /// there is one of all steps of a space: `lfs/all`.
-    pub fn groups(&self) -> BTreeMap<String, Vec<StepId>> {
-        let mut groups: BTreeMap<String, Vec<StepId>> = BTreeMap::new();
-        for recipe in self.iter() {
-            let named = recipe.groups.iter().map(Name::as_str).filter(|name| *name != ALL);
-            for name in named.chain([ALL]) {
-                let key = format!("{}/{name}", space(recipe.stage));
-                groups.entry(key).or_default().push(recipe.id.clone());
-            }
-        }
-        groups
-    }
-
-    /// The steps that `target` names: a group (`lfs/toolchain`), a step (`gcc:pass1`), or a step
-    /// with its stage or space before it (`cross/glibc`, `lfs/glibc`, `demo/zlib`).
-    ///
-    /// # Errors
-    /// A target that names nothing, with the nearest that exists.
-    pub fn resolve(&self, target: &str) -> Result<Vec<StepId>, TargetError> {
-        if let Some(members) = self.groups().remove(target) {
-            return Ok(members);
-        }
-        let (place, step) = match target.split_once('/') {
-            Some((place, step)) => (Some(place), step),
-            None => (None, target),
-        };
-        let fits = |r: &&Recipe| place.is_none_or(|p| p == r.stage.as_str() || p == space(r.stage));
-        let found = step.parse().ok().and_then(|id| self.get(&id)).filter(fits);
-        match found {
-            Some(recipe) => Ok(vec![recipe.id.clone()]),
-            None => Err(self.unknown(target)),
-        }
-    }
-
-    fn unknown(&self, target: &str) -> TargetError {
-        let ids = self.iter().map(|r| r.id.to_string());
-        let full = self.iter().map(|r| format!("{}/{}", space(r.stage), r.id));
-        let staged = self.iter().map(|r| format!("{}/{}", r.stage, r.id));
-        let known: Vec<String> =
-            self.groups().into_keys().chain(ids).chain(full).chain(staged).collect();
-        let last = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
-        let step = last(target);
-        // no slips of the pen, but surely meant: `gcc` where only `gcc:pass1` exists, and the right
-        // step at the wrong place
-        let pass = |k: &&String| k.strip_prefix(target).is_some_and(|rest| rest.starts_with(':'));
-        let moved = |k: &&String| k.contains('/') && last(k) == step;
-        let near = known.iter().find(pass).or_else(|| known.iter().find(moved));
-        let near = near.map(String::as_str);
-        let near = near.or_else(|| nearest(target, known.iter().map(String::as_str)));
-        TargetError { target: target.to_owned(), near: near.map(str::to_owned) }
     }
 
     /// Every circle of dependencies, each starting with its smallest name (`[a, b]`: a depends on
@@ -163,6 +89,7 @@ impl RecipeSet {
         set.expand(&wanted, &mut lints);
         lints.extend(graph::check(&set.recipes));
         set.lock = lock.unwrap_or_default();
+        set.crossed = cross::derive(&set.recipes);
         set.unused_sources(&mut lints);
         lints.sort();
         (set, lints)
@@ -318,13 +245,17 @@ fn check_folder(recipe: &Recipe) -> Option<Lint> {
 fn check_scripts(recipe: &Recipe, scripts: &Scripts) -> Vec<Lint> {
     let path = |file: &str| format!("{}/{file}", recipe.folder);
     let mut lints = Vec::new();
-    for (phase, script) in &recipe.scripts {
-        lints.extend(script::check(&path(&script.file), *phase, &script.text));
+    let mut used: BTreeSet<&str> = BTreeSet::new();
+    let own = recipe.scripts.iter();
+    for (phase, script) in own.chain(recipe.targets.values().flat_map(ForTarget::scripts)) {
+        // Several machines may share a script.
+        if used.insert(&script.file) {
+            lints.extend(script::check(&path(&script.file), *phase, &script.text));
+        }
     }
-    let used: BTreeSet<&str> = recipe.scripts.values().map(|s| s.file.as_str()).collect();
     for file in scripts.keys().filter(|file| !used.contains(file.as_str())) {
         let message = "nothing in recipe.toml names this file".to_owned();
-        let hint = "name it in [phases] or [check], or remove it";
+        let hint = "name it in [phases], [check] or [target], or remove it";
         lints.push(Lint::new(Rule::UnusedFile, &path(file), None, message, hint));
     }
     lints

@@ -392,8 +392,7 @@ fn targets_are_resolved_by_group_step_and_place() {
     }
     for (target, near) in [("a", "a:pass1"), ("demo/smal", "demo/small"), ("lfs/b", "demo/b")] {
         let error = resolve(target).unwrap_err();
-        assert_eq!(error.near.as_deref(), Some(near), "{target}");
-        assert!(error.to_string().contains("did you mean"), "{error}");
+        assert!(error.to_string().contains(&format!("did you mean '{near}'?")), "{error}");
     }
     for target in ["", "/", "demo/", "../b", "nothing/like/it"] {
         assert!(resolve(target).is_err(), "{target}");

@@ -20,6 +20,8 @@ pub const CHECK_FILES: &str = "usr/lib/minos/checks";
 pub const USER_CHECKS: &str = "etc/minos/checks";
 /// Where the lists of the packages' services stand, one file a package.
 pub const LISTS: &str = "etc/minos/services.d";
+/// Where the user says otherwise, one file a service. They follow the machine.
+pub const USER_SERVICES: &str = "etc/minos/services";
 /// The longest file of one of these.
 const MAX_FILE: u64 = 16 << 10;
 /// The longest file with the host name.
@@ -33,8 +35,8 @@ const PKGD_MS: u32 = 300_000;
 const ROOT_S: u32 = 300;
 /// How long the console has to answer.
 const CONSOLE_MS: u32 = 60_000;
-/// Has pkgd look at kind, size, owner and mode of all that the generation has; the initramfs's, since no generation has
-/// to bring it.
+/// Has pkgd look at kind, size, owner and mode of all that the generation has that runs; the initramfs's, since no
+/// generation has to bring it.
 const PKGCTL: &str = "/run/initramfs/bin/pkgctl";
 
 /// A service with the name and the package it has.
@@ -49,7 +51,7 @@ struct Enabled {
 /// Why the generation could not boot as it is meant to; in words that name service and package.
 pub fn compile(root: &Root) -> Result<BootPlan, String> {
     let services = services(root)?;
-    let mut programs = Programs::new(root)?;
+    let mut programs = Programs::new(root);
     for (name, enabled) in &services {
         let of = || of(name, &enabled.package);
         let program = enabled.service.command.program();
@@ -88,8 +90,10 @@ fn services(root: &Root) -> Result<BTreeMap<String, Enabled>, String> {
         let path = format!("{LISTS}/{package}");
         let bytes = root.read(&path, MAX_FILE).map_err(|e| on(&path, e))?.unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
-        let enabled = text.lines().filter_map(|line| line.strip_suffix(" enabled"));
-        for name in enabled {
+        for (name, word) in text.lines().filter_map(|line| line.rsplit_once(' ')) {
+            if !is_enabled(root, name, word)? {
+                continue;
+            }
             let service =
                 service(root, name).map_err(|why| format!("{}: {why}", of(name, &package)))?;
             found.insert(name.to_owned(), Enabled { package: package.clone(), service });
@@ -101,6 +105,20 @@ fn services(root: &Root) -> Result<BTreeMap<String, Enabled>, String> {
         return Err(format!("{count} services are enabled, at most {SERVICES} can be: {names}"));
     }
     Ok(found)
+}
+
+/// The user's word counts, else the package's. What the user says of a service that no package has is never asked for.
+fn is_enabled(root: &Root, name: &str, word: &str) -> Result<bool, String> {
+    let path = format!("{USER_SERVICES}/{name}");
+    let own = text(root, &path).map_err(|e| format!("/{path}: {e}"))?;
+    match own.as_deref().map_or(word, str::trim) {
+        "enabled" => Ok(true),
+        "disabled" => Ok(false),
+        other => {
+            let other = other.lines().next().unwrap_or_default().escape_debug();
+            Err(format!("/{path} says '{other}': write 'enabled' or 'disabled'"))
+        }
+    }
 }
 
 fn service(root: &Root, name: &str) -> Result<Service, String> {
@@ -134,7 +152,7 @@ fn waits(services: &BTreeMap<String, Enabled>) -> Result<BTreeMap<&str, Vec<&str
 /// What every generation has to pass.
 fn builtin_checks() -> Result<Vec<CheckSpec>, String> {
     let wait = ROOT_S.to_string();
-    let verify = Command::new([PKGCTL, "--timeout", &wait, "verify", "--system", "--quick"]);
+    let verify = Command::new([PKGCTL, "--timeout", &wait, "verify", "--booted", "--quick"]);
     let verify = verify.map_err(|e| e.to_string())?;
     Ok(vec![
         check_spec("pkgd", What::PkgdReady, PKGD_MS)?,

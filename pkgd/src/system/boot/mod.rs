@@ -18,14 +18,16 @@ use minos_store::fs::Attributes;
 use minos_store::{Made, MadeNode};
 
 pub use machine::Machine;
-use root::Root;
+pub use program::Programs;
+pub use root::Root;
 
 /// Directories that init mounts on, and the user's own of checks; with the mode of those that no package brings.
-const DIRECTORIES: [(&str, u16); 16] = [
+const DIRECTORIES: [(&str, u16); 17] = [
     ("dev", 0o755),
     ("etc", 0o755),
     ("etc/minos", 0o755),
     (compile::USER_CHECKS, 0o755),
+    (compile::USER_SERVICES, 0o755),
     ("home", 0o755),
     ("proc", 0o555),
     ("root", 0o700),

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 
-use minos_package::{Loading, loading};
+use minos_package::{Files, Loading, Shebang, library_folders, loading, shebang};
 
 use super::root::{Root, is_absent};
 
@@ -14,8 +14,6 @@ use super::root::{Root, is_absent};
 const MAX_DEPTH: u8 = 4;
 /// Longer files are not looked into: they are there, and that has to do.
 const MAX_PROGRAM: u64 = 256 << 20;
-/// The longest first line of a script that the kernel reads.
-const MAX_LINE: usize = 256;
 /// Where loaders look when they are told nothing.
 const FOLDERS: [&str; 7] = [
     "/lib",
@@ -38,14 +36,11 @@ pub struct Programs<'a> {
 }
 
 impl<'a> Programs<'a> {
-    /// For this root.
-    ///
-    /// # Errors
-    /// Its list of library folders cannot be read; in words.
-    pub fn new(root: &'a Root) -> Result<Self, String> {
-        let mut folders = configured(root).map_err(|e| format!("/etc/ld.so.conf: {e}"))?;
-        folders.extend(FOLDERS.map(str::to_owned));
-        Ok(Self { root, folders, good: BTreeSet::new() })
+    /// For this root. A list of library folders that cannot be read names none.
+    pub fn new(root: &'a Root) -> Self {
+        let configured = library_folders(root).into_iter().map(|folder| format!("/{folder}"));
+        let folders = configured.chain(FOLDERS.map(str::to_owned)).collect();
+        Self { root, folders, good: BTreeSet::new() }
     }
 
     /// Whether the program at `path` can be started.
@@ -63,8 +58,8 @@ impl<'a> Programs<'a> {
             return Err(format!("{path} is not executable"));
         }
         let bytes = read(file).map_err(|e| on(path, &e))?;
-        if let Some(line) = bytes.strip_prefix(b"#!") {
-            return self.script(path, line, depth);
+        if bytes.starts_with(b"#!") {
+            return self.script(path, &bytes, depth);
         }
         match loading(&bytes).map_err(|e| format!("{path}: {e}"))? {
             Some(found) => self.elf(path, &real, &found, depth),
@@ -72,15 +67,13 @@ impl<'a> Programs<'a> {
         }
     }
 
-    fn script(&mut self, path: &str, line: &[u8], depth: u8) -> Result<(), String> {
-        let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let text = String::from_utf8_lossy(line.get(..MAX_LINE).unwrap_or(line)).into_owned();
-        let Some(program) = text.split_ascii_whitespace().next() else {
+    fn script(&mut self, path: &str, bytes: &[u8], depth: u8) -> Result<(), String> {
+        let Some(Shebang { program, .. }) = shebang(bytes) else {
             return Err(format!("{path} names no interpreter"));
         };
         let depth = depth.checked_sub(1);
         let depth = depth.ok_or_else(|| format!("{path}: scripts interpret each other"))?;
-        self.program(program, depth).map_err(|why| format!("{path} is run by {program}: {why}"))
+        self.program(&program, depth).map_err(|why| format!("{path} is run by {program}: {why}"))
     }
 
     fn elf(&mut self, path: &str, real: &str, found: &Loading, depth: u8) -> Result<(), String> {
@@ -146,39 +139,16 @@ fn read(file: File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The folders of `/etc/ld.so.conf` and of what it includes (one `*` in the last part of a path).
-fn configured(root: &Root) -> io::Result<Vec<String>> {
-    let mut folders = Vec::new();
-    for line in lines(root, "/etc/ld.so.conf")? {
-        match line.strip_prefix("include") {
-            Some(pattern) if pattern.starts_with([' ', '\t']) => {
-                for path in included(root, pattern.trim())? {
-                    folders.extend(lines(root, &path)?);
-                }
-            }
-            _ => folders.push(line),
-        }
+/// Its links are followed, as a loader would.
+impl Files for Root {
+    fn text(&self, path: &str) -> String {
+        let bytes = self.read(path, MAX_CONF).ok().flatten().unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
     }
-    folders.retain(|folder| folder.starts_with('/'));
-    Ok(folders)
-}
 
-fn included(root: &Root, pattern: &str) -> io::Result<Vec<String>> {
-    let (folder, name) = pattern.rsplit_once('/').unwrap_or(("", pattern));
-    let folder = if folder.starts_with('/') { folder.to_owned() } else { format!("/etc/{folder}") };
-    let Some((start, end)) = name.split_once('*') else {
-        return Ok(vec![format!("{folder}/{name}")]);
-    };
-    let fits = |n: &String| n.len() >= name.len() - 1 && n.starts_with(start) && n.ends_with(end);
-    let names = root.names(&folder)?.into_iter().filter(fits);
-    Ok(names.map(|name| format!("{folder}/{name}")).collect())
-}
-
-fn lines(root: &Root, path: &str) -> io::Result<Vec<String>> {
-    let bytes = root.read(path, MAX_CONF)?.unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    let bare = |line: &str| line.split('#').next().unwrap_or_default().trim().to_owned();
-    Ok(text.lines().map(bare).filter(|line| !line.is_empty()).collect())
+    fn names(&self, folder: &str) -> Vec<String> {
+        Self::names(self, folder).unwrap_or_default()
+    }
 }
 
 fn on(path: &str, error: &io::Error) -> String {

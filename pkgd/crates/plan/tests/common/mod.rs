@@ -26,6 +26,7 @@ pub fn recipe(name: &str, order: u32, sbu_centi: u32, deps: &[&str]) -> Recipe {
         limits: Limits::default(),
         install: Install { prefix: "/usr".to_owned(), setuid: Vec::new(), xattrs: Vec::new() },
         check_fatal: true,
+        targets: Default::default(),
         package: Default::default(),
         groups: Vec::new(),
         folder: format!("demo/{name}"),

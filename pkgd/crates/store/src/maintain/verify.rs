@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use minos_model::Name;
 
 use crate::fs::{Attributes, FileType, Stat};
-use crate::generations::{Own, root_path};
+use crate::generations::{GenerationRow, Own, root_path};
 use crate::objects::{self, CHUNK};
 use crate::packages::{Node, Tree};
 use crate::transaction::{System, SystemError, parallel};
@@ -90,14 +90,27 @@ impl System<'_> {
     /// [`SystemError::NoGeneration`] when nothing is installed; something cannot be read.
     pub fn verify(&self, depth: Depth) -> Result<Verified, SystemError> {
         let current = self.current()?.ok_or(SystemError::NoGeneration { number: 0 })?;
-        let (mut trees, own) = (self.trees(), self.own_of(current.number)?);
-        let mut list = Vec::with_capacity(current.members.len());
-        for member in &current.members {
+        self.verify_row(&current, depth)
+    }
+
+    /// Looks at every path of the root of any generation, whichever is the current one.
+    ///
+    /// # Errors
+    /// [`SystemError::NoGeneration`] when there is none with this number; something cannot be read. A root that is not
+    /// there is no error: all of its paths are missing.
+    pub fn verify_generation(&self, number: u64, depth: Depth) -> Result<Verified, SystemError> {
+        self.verify_row(&self.generation(number)?, depth)
+    }
+
+    fn verify_row(&self, row: &GenerationRow, depth: Depth) -> Result<Verified, SystemError> {
+        let (mut trees, own) = (self.trees(), self.own_of(row.number)?);
+        let mut list = Vec::with_capacity(row.members.len());
+        for member in &row.members {
             list.push(trees.tree(member.package)?);
         }
         let folders = folders(&list, &own);
         let order: Vec<_> = folders.iter().collect();
-        let root = root_path(current.number);
+        let root = root_path(row.number);
         let (next, report) = (AtomicUsize::new(0), Mutex::new(Verified::default()));
         parallel(self.options.threads, &|| {
             let mut worker = Worker {

@@ -18,7 +18,7 @@ use crate::write::Write;
 
 /// Files that follow the machine and not the generation, where the caller says nothing else. What is not
 /// a handful of small files (`/home`, `/root`, `/var`) belongs on a file system of its own.
-pub const DEFAULT_KEEP: [&str; 16] = [
+pub const DEFAULT_KEEP: [&str; 17] = [
     "etc/passwd",
     "etc/shadow",
     "etc/group",
@@ -29,6 +29,7 @@ pub const DEFAULT_KEEP: [&str; 16] = [
     "etc/hostname",
     "etc/adjtime",
     "etc/minos/checks/",
+    "etc/minos/services/",
     "etc/ssh/ssh_host_ecdsa_key",
     "etc/ssh/ssh_host_ecdsa_key.pub",
     "etc/ssh/ssh_host_ed25519_key",
