@@ -17,7 +17,7 @@ pub enum How {
     Cached,
 }
 
-/// One finished file.
+/// One finished file, or folder of files.
 #[derive(Debug, Clone, Serialize)]
 pub struct Artefact {
     /// Its role: `kernel`, `seed`, ...
@@ -26,7 +26,7 @@ pub struct Artefact {
     pub path: PathBuf,
     /// Its size in bytes.
     pub bytes: u64,
-    /// Its SHA-256, or of a sparse disk image, where that would say little, none.
+    /// Its SHA-256; none of a folder, and of a sparse disk image, where that would say little.
     pub sha256: Option<String>,
     /// Whether it was made now.
     pub how: How,

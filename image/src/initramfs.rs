@@ -105,7 +105,8 @@ fn compress(archive: &[u8]) -> std::io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-fn read(path: &Path, what: &str) -> Result<Vec<u8>> {
+/// A file that has to be there; `what` is what a message calls it.
+pub(crate) fn read(path: &Path, what: &str) -> Result<Vec<u8>> {
     match fs::read(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(Error::Missing {
             what: what.to_owned(),

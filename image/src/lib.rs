@@ -30,6 +30,7 @@ pub mod initramfs;
 pub mod kernel;
 pub mod layout;
 pub mod mirror;
+pub mod package;
 pub mod programs;
 pub mod progress;
 pub mod recipes;

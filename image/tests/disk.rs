@@ -9,7 +9,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use minos_image::cache::Cache;
-use minos_image::disk::{self, Request};
+use minos_image::disk::{self, Efi, Request};
 use minos_image::progress::Silent;
 use minos_image::{Error, Layout, digest};
 
@@ -21,16 +21,14 @@ fn request(dir: &Path, force: bool) -> Request {
         fs::write(&path, name.repeat(bytes / name.len())).unwrap();
         path
     };
-    Request {
+    let efi = Efi {
         kernel: file("kernel", 300_000),
         initramfs: file("initramfs", 200_000),
-        seed: file("seed", 3_000_001),
-        sources: Some(file("sources", 1_000_000)),
         cmdline: "console=ttyS0 minos.test=1".to_owned(),
-        state_bytes: STATE,
         stub: None,
-        force,
-    }
+    };
+    let sources = Some(file("sources", 1_000_000));
+    Request { efi, seed: file("seed", 3_000_001), sources, state_bytes: STATE, force }
 }
 
 fn layout(dir: &Path) -> Layout {

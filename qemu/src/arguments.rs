@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::accel::Accel;
 use crate::dir::Paths;
-use crate::machine::{Boot, Bus, Disk, Firmware, Machine, Network};
+use crate::machine::{Boot, Bus, Disk, Firmware, Machine};
 
 /// What every kernel command line starts with: the console that is captured, a reboot instead of a standstill after a
 /// panic (which ends the machine unless it reboots), and no test of the timer: on a host so busy that the emulator
@@ -43,8 +43,12 @@ pub fn arguments(machine: &Machine, accel: Accel, paths: &Paths) -> Vec<OsString
     endings(&mut args, machine);
     args.words("-device virtio-rng-pci");
     channels(&mut args, paths);
-    if machine.network == Network::User {
-        args.words("-netdev user,id=net -device virtio-net-pci,netdev=net");
+    for (at, card) in machine.cards.iter().enumerate() {
+        // Without a ROM: firmware would try to boot from the network.
+        let (third, device) = (at + 2, card.device());
+        args.words(&format!(
+            "-netdev user,id=net{at},net=10.0.{third}.0/24 -device {device},netdev=net{at},romfile="
+        ));
     }
     for (at, disk) in machine.disks.iter().enumerate() {
         drive(&mut args, disk, at, paths);
@@ -186,7 +190,7 @@ mod tests {
     use super::arguments;
     use crate::accel::Accel;
     use crate::dir::Paths;
-    use crate::machine::{Disk, Firmware, Machine, Network, Throttle, WatchdogAction};
+    use crate::machine::{Card, Disk, Firmware, Machine, Throttle, WatchdogAction};
 
     fn line(machine: &Machine, accel: Accel) -> String {
         let args = arguments(machine, accel, &Paths::new("out/vm"));
@@ -246,9 +250,11 @@ mod tests {
     fn options_switch_devices_on_and_off() {
         let mut machine = Machine::kernel("k", None).rebooting();
         machine.watchdog = None;
-        machine.network = Network::User;
+        machine.cards = vec![Card::Virtio, Card::E1000e];
         let plain = line(&machine, Accel::Tcg);
-        has(&plain, &["-netdev user", "panic=none"]);
+        let first = "user,id=net0,net=10.0.2.0/24 -device virtio-net-pci,netdev=net0,romfile=";
+        let second = "user,id=net1,net=10.0.3.0/24 -device e1000e,netdev=net1,romfile=";
+        has(&plain, &[first, second, "panic=none"]);
         assert!(!plain.contains("i6300esb") && !plain.contains("-no-reboot"), "{plain}");
         machine.watchdog = Some(WatchdogAction::Pause);
         has(&line(&machine, Accel::Tcg), &["watchdog=pause"]);

@@ -6,6 +6,7 @@ mod verbs;
 use std::path::PathBuf;
 
 use argh::FromArgs;
+use minos_qemu::machine::Card;
 use minos_qemu::{Choice, Disk, Error, Status, dir};
 
 /// runs the appliance in QEMU, attended or not, and says how it ended
@@ -75,9 +76,12 @@ struct Run {
     /// carry out reboots instead of ending
     #[argh(switch)]
     reboot: bool,
-    /// give the machine a network card
+    /// give the machine a virtio network card
     #[argh(switch)]
     network: bool,
+    /// network card, virtio or e1000e; may be given several times
+    #[argh(option, from_str_fn(parse_card))]
+    card: Vec<Card>,
     /// the emulator (default qemu-system-x86_64)
     #[argh(option, default = "\"qemu-system-x86_64\".into()")]
     qemu: PathBuf,
@@ -150,6 +154,10 @@ struct Resume {
     /// directory of the machine (default out/vm)
     #[argh(option, default = "dir::DEFAULT.into()")]
     dir: PathBuf,
+}
+
+fn parse_card(text: &str) -> Result<Card, String> {
+    text.parse().map_err(|e: Error| e.to_string())
 }
 
 fn parse_disk(text: &str) -> Result<Disk, String> {

@@ -22,6 +22,7 @@ pub mod qmp;
 pub mod serial;
 pub mod signals;
 mod sys;
+pub mod talk;
 pub mod vm;
 pub mod volatile;
 pub mod watch;

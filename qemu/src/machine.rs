@@ -29,8 +29,8 @@ pub struct Machine {
     pub watchdog: Option<WatchdogAction>,
     /// Whether a reboot of the guest is carried out. Otherwise it ends the machine.
     pub reboots: bool,
-    /// The network card.
-    pub network: Network,
+    /// The network cards. A build needs none and must not have one.
+    pub cards: Vec<Card>,
     /// Time in the guest is the number of its instructions, one nanosecond each, and the time it waits: the
     /// same on a busy host as on an idle one. Always emulated, one CPU after the other.
     pub counted: bool,
@@ -58,7 +58,7 @@ impl Machine {
             disks: Vec::new(),
             watchdog: Some(WatchdogAction::Reset),
             reboots: false,
-            network: Network::None,
+            cards: Vec::new(),
             counted: false,
         }
     }
@@ -79,6 +79,13 @@ impl Machine {
     #[must_use]
     pub fn disk(mut self, disk: Disk) -> Self {
         self.disks.push(disk);
+        self
+    }
+
+    /// Adds a network card.
+    #[must_use]
+    pub fn card(mut self, card: Card) -> Self {
+        self.cards.push(card);
         self
     }
 
@@ -239,13 +246,36 @@ impl WatchdogAction {
     }
 }
 
-/// The network card.
+/// A network card. Each is in a network of its own behind QEMU's user-mode translation, which gives the address
+/// 10.0.N.15 by DHCP: N is 2 for the first card, 3 for the second, and so on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Network {
-    /// None: a build needs none and must not have one.
-    None,
-    /// A virtio card behind QEMU's user-mode translation.
-    User,
+pub enum Card {
+    /// virtio-net.
+    Virtio,
+    /// Intel 82574L, as on bare hardware.
+    E1000e,
+}
+
+impl Card {
+    /// The name of QEMU's device.
+    pub const fn device(self) -> &'static str {
+        match self {
+            Self::Virtio => "virtio-net-pci",
+            Self::E1000e => "e1000e",
+        }
+    }
+}
+
+impl FromStr for Card {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "virtio" => Ok(Self::Virtio),
+            "e1000e" => Ok(Self::E1000e),
+            _ => Err(Error::Machine(format!("--card {text}: use virtio or e1000e"))),
+        }
+    }
 }
 
 /// How a disk is attached.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use minos_proto::{BootEvent, BootPhase};
 use minos_qemu::ending::Ending;
-use minos_qemu::machine::{Disk, Firmware, Machine};
+use minos_qemu::machine::{Card, Disk, Firmware, Machine};
 use minos_qemu::nbd::Served;
 use minos_qemu::observe::Observation;
 use minos_qemu::vm::{Interrupter, Start, Vm};
@@ -40,6 +40,7 @@ pub struct Appliance {
     cpu: Option<&'static str>,
     /// A disk image for bare hardware, booted by UEFI firmware instead of all the above.
     whole_disk: Option<PathBuf>,
+    cards: Vec<Card>,
 }
 
 /// What one run of the machine showed.
@@ -108,9 +109,9 @@ impl Appliance {
         let initrd = dir.path().join("initramfs.zst");
         let state = Some(Disk::new("minos-state", state));
         let append = "quiet".to_owned();
-        let (beside, cpu, whole_disk) = (Vec::new(), None, None);
+        let (beside, cpu, whole_disk, cards) = (Vec::new(), None, None, Vec::new());
         let (counted, reboots) = (false, false);
-        Self { dir, initrd, state, beside, append, counted, reboots, cpu, whole_disk }
+        Self { dir, initrd, state, beside, append, counted, reboots, cpu, whole_disk, cards }
     }
 
     /// A machine that boots a disk made for bare hardware, from the SATA controller by UEFI firmware.
@@ -134,6 +135,13 @@ impl Appliance {
     #[must_use]
     pub fn on_disk(mut self, disk: &Path) -> Self {
         self.whole_disk = Some(disk.to_owned());
+        self
+    }
+
+    /// Gives it network cards, each with a DHCP server that nobody else sees.
+    #[must_use]
+    pub fn networked(mut self, cards: &[Card]) -> Self {
+        self.cards = cards.to_vec();
         self
     }
 
@@ -198,13 +206,17 @@ impl Appliance {
     fn machine(&self) -> Machine {
         if let Some(disk) = &self.whole_disk {
             let firmware = Firmware::find().expect("the ovmf package is installed");
-            return Machine::firmware(firmware).memory(1536).disk(Disk::new("disk", disk).ahci());
+            let disk = Disk::new("disk", disk).ahci();
+            let mut machine = Machine::firmware(firmware).memory(1536).disk(disk);
+            machine.cards.clone_from(&self.cards);
+            return machine;
         }
         let mut machine = Machine::kernel(artefacts::kernel(), Some(self.initrd.clone()))
             .memory(1536)
             .append(&self.append)
             .counted(self.counted)
             .disk(Disk::new("minos-seed", artefacts::seed()).read_only());
+        machine.cards.clone_from(&self.cards);
         let sources = artefacts::top().join("out/sources.squashfs");
         if sources.exists() {
             machine = machine.disk(Disk::new("minos-sources", sources).read_only());
@@ -327,7 +339,10 @@ fn text(path: &Path) -> &str {
 }
 
 /// Runs minos-image.
-fn image(arguments: &[&str]) {
+///
+/// # Panics
+/// It fails.
+pub fn image(arguments: &[&str]) {
     let output = Command::new(artefacts::binary("minos-image")).args(arguments).output();
     let output = output.expect("minos-image runs");
     assert!(

@@ -16,7 +16,7 @@ fn bad_arguments_are_refused_in_words() {
     let photo = photos.path().join("photo");
     std::fs::write(&photo, "dear").expect("a file");
     let photos = photos.path().to_str().expect("text");
-    let refused: [(&[&str], &str); 12] = [
+    let refused: [(&[&str], &str); 13] = [
         (&["--frehs"], "unknown option '--frehs'"),
         (&["--target"], "--target needs a value"),
         (&["--target", "--yes"], "'--yes' is no target"),
@@ -27,6 +27,7 @@ fn bad_arguments_are_refused_in_words() {
         (&["--state", "x"], "add --host"),
         (&["--host", "--stay"], "leave out --host"),
         (&["--host", "--accel", "tcg"], "leave out --host"),
+        (&["--target", "lfs/all", "--stay"], "leave out --stay"),
         (&["--host", "--fresh", "--state", photos], "no state of pkgd"),
         (&["--host", "--fresh", "--state", "/"], "no state of pkgd"),
     ];

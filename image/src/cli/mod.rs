@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use minos_image::cache::Cache;
 use minos_image::{Error, Layout, Progress, Result};
 use minos_image::{
-    all, disk, initramfs, kernel, programs, recipes, seed, sizes, sources, sources_image,
+    all, disk, initramfs, kernel, package, programs, recipes, seed, sizes, sources, sources_image,
     state_disk,
 };
 
@@ -53,9 +53,20 @@ fn run(command: Command, layout: &Layout, progress: &dyn Progress) -> Result<Out
         }
         Command::SourcesImage(c) => one(sources_image::make(layout, &c.request(), progress)?),
         Command::CompileRecipes(c) => one(compile_recipes(layout, c.recipes.as_deref(), progress)?),
-        Command::Initramfs(c) => one(initramfs::make(layout, &initramfs(&c, layout, progress)?)?),
+        Command::Initramfs(c) => {
+            let mut request =
+                inputs(c.bin_dir.as_deref(), c.recipes_index.as_deref(), layout, progress)?;
+            request.init = c.init.clone().unwrap_or(request.init);
+            one(initramfs::make(layout, &request)?)
+        }
         Command::StateDisk(c) => one(state_disk::make(layout, &c.request())?),
         Command::Disk(c) => Output::Artefacts(disk::make(layout, &c.request(layout), progress)?),
+        Command::Efi(c) => one(disk::efi(layout, &c.request(layout), progress)?),
+        Command::Package(c) => {
+            let request =
+                inputs(c.bin_dir.as_deref(), c.recipes_index.as_deref(), layout, progress)?;
+            one(package::make(layout, &request)?)
+        }
         Command::Report(c) => {
             let programs = c.bin_dir.map_or_else(|| programs::folder(layout), Ok)?;
             Output::Sizes(sizes::report(layout, &programs)?)
@@ -73,21 +84,17 @@ fn compile_recipes(
     recipes::make(layout, &dir, progress)
 }
 
-/// Without explicit files, the programs are those cargo has built and the index is compiled now.
-fn initramfs(
-    command: &args::Initramfs,
+/// The programs and the recipe index. Without explicit files, those that cargo has built, and an index compiled now.
+fn inputs(
+    bin_dir: Option<&Path>,
+    index: Option<&Path>,
     layout: &Layout,
     progress: &dyn Progress,
 ) -> Result<initramfs::Request> {
-    let programs = match &command.bin_dir {
-        Some(folder) => folder.clone(),
-        None => programs::folder(layout)?,
-    };
-    let index = match &command.recipes_index {
-        Some(index) => index.clone(),
+    let programs = bin_dir.map_or_else(|| programs::folder(layout), |dir| Ok(dir.to_path_buf()))?;
+    let index = match index {
+        Some(index) => index.to_path_buf(),
         None => compile_recipes(layout, None, progress)?.path,
     };
-    let mut request = initramfs::Request::of(&programs, &index);
-    request.init = command.init.clone().unwrap_or(request.init);
-    Ok(request)
+    Ok(initramfs::Request::of(&programs, &index))
 }

@@ -15,25 +15,45 @@ use minos_disk::{Extent, Kind, Part};
 /// Screen and serial line; the last one is where `/dev/console` goes when it exists.
 pub const CMDLINE: &str = "console=tty0 console=ttyS0,115200 panic=-1";
 
-/// What to put on the disk.
+/// What firmware starts: kernel, initramfs and command line in one.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct Efi {
     /// The kernel, an EFI stub image.
     pub kernel: PathBuf,
     /// The initramfs.
     pub initramfs: PathBuf,
+    /// The kernel command line.
+    pub cmdline: String,
+    /// The systemd EFI stub; Debian's when not given.
+    pub stub: Option<PathBuf>,
+}
+
+/// What to put on the disk.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// What firmware starts.
+    pub efi: Efi,
     /// The seed image.
     pub seed: PathBuf,
     /// The sources image, if any.
     pub sources: Option<PathBuf>,
-    /// The kernel command line.
-    pub cmdline: String,
     /// The size of the state partition in bytes.
     pub state_bytes: u64,
-    /// The systemd EFI stub; Debian's when not given.
-    pub stub: Option<PathBuf>,
     /// Overwrite a disk image that is there.
     pub force: bool,
+}
+
+/// Makes `out/minos.efi` alone, for `pkgctl image build --efi`.
+///
+/// # Errors
+/// A part, or a tool that joins them, is missing; the result cannot be written.
+pub fn efi(layout: &Layout, request: &Efi, progress: &dyn Progress) -> Result<Artefact> {
+    let efi = layout.out("minos.efi");
+    let parent = layout.out("");
+    fs::create_dir_all(&parent).map_err(Error::io("create directory", &parent))?;
+    progress.step("disk: joining kernel, initramfs and command line");
+    uki::make(request, &efi)?;
+    Artefact::of("unified kernel image", &efi, How::Made)
 }
 
 /// Makes `out/disk.img` (sparse) and beside it `out/minos.efi`, which is its boot loader and kernel.
@@ -43,20 +63,15 @@ pub fn make(layout: &Layout, request: &Request, progress: &dyn Progress) -> Resu
         return Err(Error::Exists { path: disk });
     }
     state_disk::check_size(request.state_bytes)?;
-    let efi = layout.out("minos.efi");
-    progress.step("disk: joining kernel, initramfs and command line");
-    uki::make(request, &efi)?;
+    let efi = efi(layout, &request.efi, progress)?;
     let esp = layout.out("esp.img");
-    esp::make(&efi, &esp)?;
+    esp::make(&efi.path, &esp)?;
 
     let fresh = cache::Fresh::of(&disk);
     write(request, &esp, fresh.path(), progress)?;
     fresh.place()?;
     fs::remove_file(&esp).map_err(Error::io("remove", &esp))?;
-    Ok(vec![
-        Artefact::of("unified kernel image", &efi, How::Made)?,
-        Artefact::unhashed("disk", &disk, How::Made)?,
-    ])
+    Ok(vec![efi, Artefact::unhashed("disk", &disk, How::Made)?])
 }
 
 /// Lays out the partitions and fills them. The state comes last, where it can be made to grow.

@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::disk::Request;
+use crate::disk::Efi;
 use crate::tool::Run;
 use crate::{Error, Result, cache};
 
@@ -24,7 +24,7 @@ const PE_MAGIC: &[u8; 4] = b"PE\0\0";
 const PAGE: u64 = 4096;
 
 /// Writes the image to `efi`.
-pub fn make(request: &Request, efi: &Path) -> Result<()> {
+pub fn make(request: &Efi, efi: &Path) -> Result<()> {
     let stub = request.stub.clone().unwrap_or_else(|| PathBuf::from(STUB));
     if !stub.is_file() {
         let tool = stub.display().to_string();

@@ -3,14 +3,15 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use minos_model::Digest;
 use minos_model::package::{Account, Origin, PackagePath};
+use minos_model::{Digest, Manifest};
 use minos_package::{DirSource, Metadata, Options, SecretKey};
 use minos_plan::Outlook;
 use minos_proto::{BuildOptions, ErrorReport, Field, Sheet};
 use minos_recipe::Recipe;
 
 use super::errors::{invalid, not_found, on_file};
+use super::triggers::caches;
 use super::{Asked, files};
 use crate::engine::plan;
 use crate::service::state_error;
@@ -90,6 +91,7 @@ impl Asked<'_> {
         };
         let manifest = store.verify_output(&job.output).map_err(|e| state_error(&e))?;
         let metadata = metadata(job).map_err(|e| bad(&e))?;
+        let manifest = without_caches(&manifest, metadata.prefix.as_ref());
         let mut tree: PathBuf = store.layout().output_tree(&job.output);
         tree.extend(metadata.prefix.as_ref().map(ToString::to_string));
         let source = DirSource::new(tree);
@@ -119,6 +121,15 @@ impl Asked<'_> {
     }
 }
 
+/// The output without what belongs to the system and not to a package: many an install runs `ldconfig` on the root it
+/// is in. Two such packages could not be installed side by side, and one alone would forbid the trigger its work.
+fn without_caches(manifest: &Manifest, prefix: Option<&PackagePath>) -> Manifest {
+    let prefix = prefix.map(|prefix| format!("{prefix}/")).unwrap_or_default();
+    let caches: Vec<_> = caches().map(|path| format!("{prefix}{path}").into_bytes()).collect();
+    let entries = manifest.entries().iter().filter(|entry| !caches.contains(&entry.path));
+    Manifest::new(entries.cloned().collect())
+}
+
 fn metadata(job: &Job<'_>) -> Result<Metadata, String> {
     let recipe = job.recipe;
     let origin = Origin { recipe: recipe.id.clone(), task_key: job.key, output: job.output };
@@ -146,4 +157,40 @@ fn metadata(job: &Job<'_>) -> Result<Metadata, String> {
         metadata.foreign = vec![path("tools")?];
     }
     Ok(metadata)
+}
+
+#[cfg(test)]
+mod tests {
+    use minos_model::Manifest;
+    use minos_model::manifest::{Entry, Kind};
+    use minos_model::package::PackagePath;
+
+    use super::without_caches;
+
+    /// zlib's install ran ldconfig, and so did that of the C library: no system could have both.
+    #[test]
+    fn what_triggers_make_is_in_no_package() {
+        let entry = |path: &str| Entry {
+            path: path.into(),
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            kind: Kind::Symlink { target: b"x".to_vec() },
+            xattrs: Vec::new(),
+        };
+        let paths = |manifest: &Manifest| -> Vec<String> {
+            let text = |entry: &Entry| String::from_utf8(entry.path.clone()).unwrap();
+            manifest.entries().iter().map(text).collect()
+        };
+        let kept = ["etc/ld.so.conf", "usr/share/info/zlib.info", "lfs/etc/ld.so.cache"];
+        let made = ["etc/ld.so.cache", "usr/share/info/dir"];
+        let all = Manifest::new(kept.iter().chain(&made).map(|path| entry(path)).collect());
+        let left = without_caches(&all, None);
+        assert_eq!(
+            paths(&left),
+            ["etc/ld.so.conf", "lfs/etc/ld.so.cache", "usr/share/info/zlib.info"]
+        );
+        let below = PackagePath::new(b"lfs".to_vec()).unwrap();
+        assert_eq!(without_caches(&all, Some(&below)).entries().len(), 4);
+    }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use minos_qemu::console::{self, Left};
 use minos_qemu::dir::Paths;
-use minos_qemu::machine::{Firmware, Network};
+use minos_qemu::machine::{Card, Firmware};
 use minos_qemu::progress::{self, Progress};
 use minos_qemu::vm::Interrupter;
 use minos_qemu::watch::{Report, attend};
@@ -55,8 +55,9 @@ impl Run {
         machine.disks.clone_from(&self.disk);
         machine.qemu.clone_from(&self.qemu);
         machine.reboots = self.reboot;
+        machine.cards.clone_from(&self.card);
         if self.network {
-            machine.network = Network::User;
+            machine.cards.push(Card::Virtio);
         }
         Ok(machine)
     }

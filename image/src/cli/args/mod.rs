@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use argh::FromArgs;
 
 pub use inputs::{CheckConfig, CompileRecipes, FetchSources, Kernel, Seed, SourcesImage};
-pub use outputs::{All, Disk, Initramfs, Report, StateDisk};
+pub use outputs::{All, Disk, Efi, Initramfs, Package, Report, StateDisk};
 
 /// Makes kernel, seed, sources, initramfs and disks of MinOS, each with the same bytes from the
 /// same inputs.
@@ -37,12 +37,16 @@ pub enum Command {
     CompileRecipes(CompileRecipes),
     /// Bare hardware disk.
     Disk(Disk),
+    /// Unified kernel image.
+    Efi(Efi),
     /// Sources.
     FetchSources(FetchSources),
     /// Initramfs.
     Initramfs(Initramfs),
     /// Kernel.
     Kernel(Kernel),
+    /// Package of our programs.
+    Package(Package),
     /// Size report.
     Report(Report),
     /// Seed.
@@ -61,9 +65,11 @@ impl Command {
             Command::CheckConfig(c) => c.json,
             Command::CompileRecipes(c) => c.json,
             Command::Disk(c) => c.json,
+            Command::Efi(c) => c.json,
             Command::FetchSources(c) => c.json,
             Command::Initramfs(c) => c.json,
             Command::Kernel(c) => c.json,
+            Command::Package(c) => c.json,
             Command::Report(c) => c.json,
             Command::Seed(c) => c.json,
             Command::SourcesImage(c) => c.json,

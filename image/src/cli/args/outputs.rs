@@ -54,6 +54,54 @@ impl StateDisk {
     }
 }
 
+/// join a kernel and an initramfs to what UEFI firmware starts: out/minos.efi
+#[derive(FromArgs)]
+#[argh(subcommand, name = "efi")]
+pub struct Efi {
+    /// the kernel (default: out/bzImage)
+    #[argh(option)]
+    kernel: Option<PathBuf>,
+    /// the initramfs (default: out/initramfs.zst)
+    #[argh(option)]
+    initramfs: Option<PathBuf>,
+    /// kernel command line
+    #[argh(option, default = "disk::CMDLINE.to_owned()")]
+    cmdline: String,
+    /// the EFI stub (default: that of the package systemd-boot-efi)
+    #[argh(option)]
+    stub: Option<PathBuf>,
+    /// answer in JSON
+    #[argh(switch)]
+    pub json: bool,
+}
+
+impl Efi {
+    /// The request.
+    pub fn request(&self, layout: &Layout) -> disk::Efi {
+        disk::Efi {
+            kernel: self.kernel.clone().unwrap_or_else(|| layout.out("bzImage")),
+            initramfs: self.initramfs.clone().unwrap_or_else(|| layout.out("initramfs.zst")),
+            cmdline: self.cmdline.clone(),
+            stub: self.stub.clone(),
+        }
+    }
+}
+
+/// make the folder of the package of MinOS's own programs: out/packages/minos
+#[derive(FromArgs)]
+#[argh(subcommand, name = "package")]
+pub struct Package {
+    /// folder of the programs (default: what cargo build --release has made)
+    #[argh(option)]
+    pub bin_dir: Option<PathBuf>,
+    /// a compiled recipe index (default: compiled now from pkgd/recipes)
+    #[argh(option)]
+    pub recipes_index: Option<PathBuf>,
+    /// answer in JSON
+    #[argh(switch)]
+    pub json: bool,
+}
+
 /// make a disk for bare hardware: out/disk.img
 #[derive(FromArgs)]
 #[argh(subcommand, name = "disk")]
@@ -85,14 +133,17 @@ impl Disk {
     /// The request.
     pub fn request(&self, layout: &Layout) -> disk::Request {
         let sources = layout.out("sources.squashfs");
-        disk::Request {
+        let efi = disk::Efi {
             kernel: layout.out("bzImage"),
             initramfs: self.initramfs.clone().unwrap_or_else(|| layout.out("initramfs.zst")),
+            cmdline: self.cmdline.clone(),
+            stub: self.stub.clone(),
+        };
+        disk::Request {
+            efi,
             seed: layout.out("seed.squashfs"),
             sources: (!self.no_sources).then_some(sources),
-            cmdline: self.cmdline.clone(),
             state_bytes: self.state_size,
-            stub: self.stub.clone(),
             force: self.force,
         }
     }

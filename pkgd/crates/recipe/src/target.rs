@@ -3,11 +3,14 @@
 use core::fmt;
 use std::collections::BTreeMap;
 
-use minos_model::{NameError, Stage, StepId, Triplet};
+use minos_model::{Name, NameError, Stage, StepId, Triplet};
 
 use crate::recipe::Recipe;
 use crate::set::RecipeSet;
 use crate::suggest::nearest;
+
+/// The group that every step is in, so that none can be forgotten.
+const ALL: &str = "all";
 
 /// Why a target cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,11 +66,13 @@ pub(crate) fn space(stage: Stage) -> &'static str {
 }
 
 impl RecipeSet {
-    /// The groups and their members, by the name a target has: `lfs/toolchain`.
+    /// The groups and their members, by the name a target has: `lfs/toolchain`. Besides those that recipes name
+    /// there is one of all steps of a space: `lfs/all`.
     pub fn groups(&self) -> BTreeMap<String, Vec<StepId>> {
         let mut groups: BTreeMap<String, Vec<StepId>> = BTreeMap::new();
         for recipe in self.iter() {
-            for name in &recipe.groups {
+            let named = recipe.groups.iter().map(Name::as_str).filter(|name| *name != ALL);
+            for name in named.chain([ALL]) {
                 let key = format!("{}/{name}", space(recipe.stage));
                 groups.entry(key).or_default().push(recipe.id.clone());
             }

@@ -70,6 +70,30 @@ fn chroot_tools_are_the_steps_of_chapter_7() {
     assert_eq!(chapter(&set, "lfs/chroot", 7), want);
 }
 
+/// Nobody has to remember to put a step there.
+#[test]
+fn all_is_every_step_of_the_book() {
+    let set = shipped();
+    let all = set.resolve("lfs/all").unwrap();
+    let want: Vec<_> =
+        set.iter().filter(|r| r.stage != Stage::Demo).map(|r| r.id.clone()).collect();
+    assert_eq!(all, want);
+}
+
+/// Who installs it has the whole system: every step of the group, and what is packed without being built.
+#[test]
+fn the_package_of_the_system_needs_each_package_of_the_system() {
+    let set = shipped();
+    let whole = set.get(&id("lfs-system")).unwrap();
+    let steps = set.resolve("lfs/system").unwrap();
+    let others = steps.iter().filter(|step| **step != whole.id).filter_map(|step| set.get(step));
+    let mut want: Vec<_> = others.map(|r| r.package_name().unwrap().to_string()).collect();
+    want.push("minos".to_owned());
+    want.sort();
+    let needs = whole.package.dependencies.iter().map(|d| d.requirement.to_string());
+    assert_eq!(needs.collect::<Vec<_>>(), want);
+}
+
 /// What a step of the final system sees of the cross toolchain would be in the final system.
 #[test]
 fn no_step_of_the_system_sees_the_cross_compiler() {

@@ -30,13 +30,14 @@ const MAX_HOSTNAME: u64 = 256;
 const HOSTNAME: &str = "minos";
 /// How long pkgd has to open the state, in milliseconds; init waits as long for it.
 const PKGD_MS: u32 = 300_000;
-/// How long a look at all paths of the root may take.
-const ROOT_MS: u32 = 300_000;
+/// How long a look at all paths of the root may take, in seconds. pkgctl waits as long for its answer: there is none
+/// before the last path.
+const ROOT_S: u32 = 300;
 /// How long the console has to answer.
 const CONSOLE_MS: u32 = 60_000;
-/// Looks at kind, size, owner and mode of all that the generation has that runs; of the initramfs, since no generation
-/// has to bring it.
-const VERIFY: [&str; 4] = ["/run/initramfs/bin/pkgctl", "verify", "--booted", "--quick"];
+/// Has pkgd look at kind, size, owner and mode of all that the generation has that runs; the initramfs's, since no
+/// generation has to bring it.
+const PKGCTL: &str = "/run/initramfs/bin/pkgctl";
 
 /// A service with the name and the package it has.
 struct Enabled {
@@ -150,10 +151,12 @@ fn waits(services: &BTreeMap<String, Enabled>) -> Result<BTreeMap<&str, Vec<&str
 
 /// What every generation has to pass.
 fn builtin_checks() -> Result<Vec<CheckSpec>, String> {
-    let verify = Command::new(VERIFY).map_err(|e| e.to_string())?;
+    let wait = ROOT_S.to_string();
+    let verify = Command::new([PKGCTL, "--timeout", &wait, "verify", "--booted", "--quick"]);
+    let verify = verify.map_err(|e| e.to_string())?;
     Ok(vec![
         check_spec("pkgd", What::PkgdReady, PKGD_MS)?,
-        check_spec("root", What::Command(verify), ROOT_MS)?,
+        check_spec("root", What::Command(verify), ROOT_S * 1000)?,
         check_spec("console", What::ConsoleAnswered, CONSOLE_MS)?,
     ])
 }
@@ -249,5 +252,24 @@ fn plan(
             Err("two services are logins: one console has room for one".to_owned())
         }
         Err(error) => Err(format!("the boot plan: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use minos_proto::bootplan::What;
+
+    use super::builtin_checks;
+
+    /// On a busy machine with a large root pkgctl gave up after its usual 30 seconds, long before the check's time
+    /// was over, and a good generation was left behind.
+    #[test]
+    fn the_look_at_the_root_is_waited_for_as_long_as_the_check_has() {
+        let checks = builtin_checks().unwrap();
+        let root = checks.iter().find(|check| check.name == "root").unwrap();
+        let What::Command(command) = &root.what else { panic!("{root:?}") };
+        let words: Vec<&str> = command.words().collect();
+        let at = words.iter().position(|word| *word == "--timeout").unwrap();
+        assert_eq!(words[at + 1].parse::<u32>().unwrap() * 1000, root.deadline_ms);
     }
 }

@@ -153,6 +153,13 @@ pub const TABLE: &[Trigger] = &[
     },
 ];
 
+/// The files that triggers make at a path known beforehand. They are made of many packages' files, so no package has them.
+pub fn caches() -> impl Iterator<Item = String> {
+    let fixed = TABLE.iter().filter(|trigger| !trigger.each);
+    let names = fixed.flat_map(|trigger| trigger.writes.iter().map(|name| (trigger.folder, *name)));
+    names.filter(|(_, name)| !name.contains('*')).map(|(folder, name)| format!("{folder}/{name}"))
+}
+
 /// Where programs of triggers are looked for.
 const PLACES: [&str; 4] = ["usr/sbin", "usr/bin", "sbin", "bin"];
 

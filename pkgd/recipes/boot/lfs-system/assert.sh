@@ -1,0 +1,1 @@
+test -s /usr/share/doc/lfs-system/README
