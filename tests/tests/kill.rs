@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use minos_model::JobState;
+use minos_model::{JobState, TestLevel};
 use minos_proto::{BuildOptions, Reply, Request};
 use minos_tests::{Recipes, Root};
 
@@ -149,7 +149,7 @@ fn all_phases() -> Recipes {
 #[test]
 fn a_kill_at_each_boundary_costs_one_phase_and_changes_nothing() {
     let recipes = all_phases();
-    let check = BuildOptions { check: true, ..BuildOptions::default() };
+    let check = BuildOptions { tests: TestLevel::All, ..BuildOptions::default() };
     let quiet = Root::new(recipes.path());
     let mut daemon = quiet.start();
     let job = daemon.begin("demo/every", check.clone());

@@ -121,11 +121,15 @@ impl Asked<'_> {
     }
 }
 
+/// What `ldconfig` notes of the libraries it has seen, to be faster the next time; as much the system's as its cache.
+const AUX_CACHE: &str = "var/cache/ldconfig/aux-cache";
+
 /// The output without what belongs to the system and not to a package: many an install runs `ldconfig` on the root it
 /// is in. Two such packages could not be installed side by side, and one alone would forbid the trigger its work.
 fn without_caches(manifest: &Manifest, prefix: Option<&PackagePath>) -> Manifest {
     let prefix = prefix.map(|prefix| format!("{prefix}/")).unwrap_or_default();
-    let caches: Vec<_> = caches().map(|path| format!("{prefix}{path}").into_bytes()).collect();
+    let made = caches().chain([AUX_CACHE.to_owned()]);
+    let caches: Vec<_> = made.map(|path| format!("{prefix}{path}").into_bytes()).collect();
     let entries = manifest.entries().iter().filter(|entry| !caches.contains(&entry.path));
     Manifest::new(entries.cloned().collect())
 }
@@ -183,7 +187,7 @@ mod tests {
             manifest.entries().iter().map(text).collect()
         };
         let kept = ["etc/ld.so.conf", "usr/share/info/zlib.info", "lfs/etc/ld.so.cache"];
-        let made = ["etc/ld.so.cache", "usr/share/info/dir"];
+        let made = ["etc/ld.so.cache", "usr/share/info/dir", "var/cache/ldconfig/aux-cache"];
         let all = Manifest::new(kept.iter().chain(&made).map(|path| entry(path)).collect());
         let left = without_caches(&all, None);
         assert_eq!(
