@@ -10,6 +10,10 @@ pub(super) fn file(scanner: &mut Scanner, path: &PackagePath, bytes: &[u8]) {
     let Some(Shebang { program, command }) = shebang(bytes) else {
         return scanner.note(path, "its first line names no interpreter");
     };
+    let replaced = |word: &String| word.contains(char::REPLACEMENT_CHARACTER);
+    if replaced(&program) || command.as_ref().is_some_and(replaced) {
+        return scanner.note(path, "its first line is not text");
+    }
     let Some(program) = program.strip_prefix('/') else {
         return scanner.note(path, "its interpreter is not an absolute path");
     };
