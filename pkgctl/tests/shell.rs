@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use minos_model::JobState;
-use minos_proto::{Reply, Request};
+use minos_proto::{Reply, Request, VERSION};
 use support::Fake;
 use support::sample::{self, healthy};
 use support::terminal::{Person, wait};
@@ -42,7 +42,7 @@ fn keys_edit_the_line() {
     person.types("\x01x\x05y");
     person.sees_row("minos> xversiony");
     person.types("\x7f\x1b[H\x1b[3~\r");
-    person.sees("pkgctl 0.1.0, protocol 4");
+    person.sees(&format!("pkgctl 0.1.0, protocol {VERSION}"));
     person.sees_row("minos>");
     person.types("some words\x17\x15\x03");
     person.sees_row("minos>");
@@ -63,7 +63,7 @@ fn tab_completes_verbs_options_and_what_pkgd_knows() {
     person.types("\x15log gc\t--at\t");
     person.sees_row("minos> log gcc:pass1 --attempt");
     person.types("\x15re\t");
-    person.sees("reboot  recipe  remove  repo    retry");
+    person.sees("reboot  recipe  remove  repo    report  retry");
     person.sees_row("minos> re");
     person.types("\x15cancel \t");
     person.sees("7  8");
@@ -114,7 +114,7 @@ fn bad_input_never_ends_the_shell() {
     person.types("\r");
     person.sees("xxxx..");
     person.types("pkgctl version\r");
-    person.sees("pkgctl 0.1.0, protocol 4");
+    person.sees(&format!("pkgctl 0.1.0, protocol {VERSION}"));
     person.types("exit\r");
     assert_eq!(person.leaves(), Some(0));
 }

@@ -124,6 +124,7 @@ proptest! {
     #[test]
     fn any_list_is_read_or_refused(text in any::<String>()) {
         if let Ok(list) = Expected::parse(&text) {
+            proptest::prop_assert!(list.len() <= text.lines().count());
         }
     }
 }
