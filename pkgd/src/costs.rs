@@ -86,7 +86,7 @@ impl Costs {
         let rows = self.steps.iter().map(|cost| self.row(cost)).collect();
         Sheet::new("costs")
             .fact("target", self.target.clone())
-            .fact("steps", self.steps.len())
+            .fact("total_steps", self.steps.len())
             .fact("built", self.built())
             .fact("wall", millis(total.wall_ms))
             .fact("cpu", millis(total.cpu_ms()))
