@@ -356,7 +356,10 @@ fn the_generation_that_runs_is_looked_at_and_not_the_current_one() {
     change(&mut daemon, install(&["one"]));
     let check = plan(&root).checks[1].clone();
     let What::Command(command) = &check.what else { panic!("{check:?}") };
-    assert_eq!(command.words().skip(1).collect::<Vec<_>>(), ["verify", "--booted", "--quick"]);
+    assert_eq!(
+        command.words().skip(1).collect::<Vec<_>>(),
+        ["--timeout", "300", "verify", "--booted", "--quick"]
+    );
     change(&mut daemon, install(&["two"]));
     let request =
         |repair, booted| PackageRequest::Verify { names: Vec::new(), quick: true, repair, booted };
