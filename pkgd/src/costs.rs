@@ -9,6 +9,7 @@ use minos_store::OutputRow;
 
 use crate::engine::plan;
 use crate::service::{Service, state_error};
+use crate::summary::{bytes, clock};
 
 /// The step whose CPU time is the standard build unit of the LFS book.
 const UNIT_STEP: &str = "binutils:pass1";
@@ -135,7 +136,7 @@ impl Costs {
             self.steps.len(),
             clock(total.cpu_ms()),
             self.sbu(total.cpu_ms()).map_or(String::new(), |sbu| format!(", {sbu} SBU")),
-            mib(size >> 10),
+            bytes(size),
         );
         for cost in &self.steps {
             self.line(&mut page, cost, longest.max(1));
@@ -157,9 +158,9 @@ impl Costs {
             clock(metrics.wall_ms),
             clock(cpu),
             self.sbu(cpu).unwrap_or_default(),
-            mib(memory_kib(&metrics)),
-            mib(metrics.disk_kib),
-            cost.output.as_ref().map_or_else(|| "not built".to_owned(), |row| mib(row.size >> 10)),
+            bytes(memory_kib(&metrics) << 10),
+            bytes(metrics.disk_kib << 10),
+            cost.output.as_ref().map_or_else(|| "not built".to_owned(), |row| bytes(row.size)),
         );
     }
 }
@@ -179,19 +180,6 @@ fn memory_kib(metrics: &Metrics) -> u64 {
 
 fn millis(ms: u64) -> Field {
     Field::Duration(ms.saturating_mul(1000))
-}
-
-/// Minutes and seconds.
-fn clock(ms: u64) -> String {
-    format!("{}:{:02}", ms / 60_000, ms / 1000 % 60)
-}
-
-fn mib(kib: u64) -> String {
-    if kib == 0 {
-        String::new()
-    } else {
-        format!("{}.{} MiB", kib >> 10, ((kib & 1023) * 10) >> 10)
-    }
 }
 
 /// Names of steps and targets have no such characters; a page is no place to rely on that.
@@ -258,7 +246,10 @@ mod tests {
         costs.steps[2].step = "<b>&".to_owned();
         let page = costs.page();
         assert_eq!(page.matches("<rect class").count(), 3);
-        assert!(page.contains("width='320' height='12'/></svg><td>2:30<td>4:10<td>2.50"), "{page}");
+        assert!(
+            page.contains("width='320' height='12'/></svg><td>2m30s<td>4m10s<td>2.50"),
+            "{page}"
+        );
         assert!(page.contains("&lt;b&gt;&amp;") && !page.contains("<b>"), "{page}");
         assert!(page.contains("<td>not built</tr>"));
     }

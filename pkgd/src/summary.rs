@@ -80,7 +80,7 @@ fn word(state: &StepState) -> &'static str {
 }
 
 /// Milliseconds as a person reads them: `0.4s`, `12.0s`, `3m07s`, `1h02m`.
-fn clock(ms: u64) -> String {
+pub fn clock(ms: u64) -> String {
     match ms / 1000 {
         0..60 => format!("{}.{}s", ms / 1000, ms % 1000 / 100),
         s @ 60..3600 => format!("{}m{:02}s", s / 60, s % 60),
@@ -89,7 +89,7 @@ fn clock(ms: u64) -> String {
 }
 
 /// Bytes in the largest unit that leaves at least one digit.
-fn bytes(n: u64) -> String {
+pub fn bytes(n: u64) -> String {
     match n {
         0 => "-".to_owned(),
         1..1024 => format!("{n}B"),

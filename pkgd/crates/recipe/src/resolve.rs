@@ -195,21 +195,24 @@ impl Resolver<'_> {
             };
             if step == id {
                 let message = format!("{id} depends on itself");
-                self.say(
-                    Rule::SelfDependency,
-                    Some(dep),
-                    message,
-                    "remove it, or name another pass",
-                );
-            } else if build.contains(step) {
-                let message = format!("dependency '{step}' is listed twice");
-                self.say(Rule::DuplicateDependency, Some(dep), message, "remove one of the two");
+                let hint = "remove it, or name another pass";
+                self.say(Rule::SelfDependency, Some(dep), message, hint);
             } else {
-                build.push(step.clone());
+                self.take(dep, step, &mut build);
             }
         }
         build.sort();
         build
+    }
+
+    /// Adds a dependency that is no second one.
+    fn take<T>(&mut self, dep: &Spanned<T>, step: &StepId, list: &mut Vec<StepId>) {
+        if list.contains(step) {
+            let message = format!("dependency '{step}' is listed twice");
+            self.say(Rule::DuplicateDependency, Some(dep), message, "remove one of the two");
+        } else {
+            list.push(step.clone());
+        }
     }
 
     fn check_deps(&mut self, id: &StepId, deps: &[Spanned<StepId>]) -> Vec<StepId> {
@@ -220,11 +223,8 @@ impl Resolver<'_> {
                 let message = format!("the test suite of {id} depends on {id}");
                 let hint = "remove it: what is tested stands in the build tree";
                 self.say(Rule::SelfDependency, Some(dep), message, hint);
-            } else if build.contains(step) {
-                let message = format!("dependency '{step}' is listed twice");
-                self.say(Rule::DuplicateDependency, Some(dep), message, "remove one of the two");
             } else {
-                build.push(step.clone());
+                self.take(dep, step, &mut build);
             }
         }
         build.sort();
