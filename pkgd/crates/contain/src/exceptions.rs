@@ -8,9 +8,6 @@ pub(crate) const DEBUG: &str =
 /// What only people read.
 const MANUAL: &str = "a manual: read by people, not by programs";
 
-/// Of `assert(3)`.
-const ASSERTION: &str = "an assertion names the source file that it stands in, for a message";
-
 /// Names of paths.
 const NAMES: &[Kind] = &[Kind::SeedPath, Kind::WorkPath];
 
@@ -45,8 +42,12 @@ const EXCEPTIONS: &[Exception] = &[
         text: "lappend bases /lib/x86_64-linux-gnu",
         reason: "Tcl's list of where systems of any kind have their C library",
     },
-    Exception { path: "usr/bin/zstd", kinds: &[Kind::WorkPath], text: ".c", reason: ASSERTION },
-    Exception { path: "usr/lib/libzstd.", kinds: &[Kind::WorkPath], text: ".c", reason: ASSERTION },
+    Exception {
+        path: "usr/lib/python3.13/site-packages/mesonbuild/",
+        kinds: &[Kind::SeedPath],
+        text: "/lib/x86_64-linux-gnu",
+        reason: "a comment of Meson's source code speaks of Debian",
+    },
 ];
 
 /// The reason why this is no leak, if there is one.

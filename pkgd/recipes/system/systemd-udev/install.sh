@@ -18,5 +18,6 @@ install -m755 $helpers "$dest/usr/lib/udev"
 install -m644 ../network/99-default.link "$dest/usr/lib/udev/network"
 cd ..
 # The book makes the database on the running system; it is made of nothing but the files above.
-LD_LIBRARY_PATH=dest/usr/lib dest/usr/bin/udev-hwdb update --usr --root="$dest"
+# It names those files in it, so it is made where they will be.
 cp -a --remove-destination dest/. /
+udev-hwdb update --usr
