@@ -40,6 +40,32 @@ impl Then {
     }
 }
 
+/// Which test suites of the packages pkgd runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suites {
+    /// None.
+    None,
+    /// Those of the recipes that call them critical.
+    Critical,
+    /// All.
+    All,
+}
+
+impl Suites {
+    /// The word on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Critical => "critical",
+            Self::All => "all",
+        }
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        [Self::None, Self::Critical, Self::All].into_iter().find(|t| t.as_str() == word)
+    }
+}
+
 /// How much of init's log is shown on the console. The ring and the port always get everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
@@ -92,6 +118,8 @@ pub struct Options {
     pub log: LogLevel,
     /// `minos.jobs=N`: how many jobs pkgd may run at once.
     pub jobs: Option<u16>,
+    /// `minos.tests=none|critical|all`: test suites of the packages that are run.
+    pub tests: Option<Suites>,
     /// `minos.restart_limit=N`: rapid failures before init gives up; 0 = never. A test aid.
     pub restart_limit: Option<u8>,
     /// What could not be used.
@@ -112,6 +140,7 @@ impl Default for Options {
             watchdog: WATCHDOG_SECONDS,
             log: LogLevel::Normal,
             jobs: None,
+            tests: None,
             restart_limit: None,
             warnings: Vec::new(),
             more_warnings: 0,
@@ -159,6 +188,7 @@ impl Options {
             "watchdog",
             "log",
             "jobs",
+            "tests",
             "restart_limit",
         ];
         if !known.contains(&key) {
@@ -179,6 +209,9 @@ impl Options {
             "watchdog" => self.watchdog = number(value, 0, 3600, "not seconds from 0 to 3600")?,
             "log" => self.log = LogLevel::parse(value).ok_or("not one of quiet, normal, debug")?,
             "jobs" => self.jobs = Some(number(value, 1, 1024, "not a number from 1 to 1024")?),
+            "tests" => {
+                self.tests = Some(Suites::parse(value).ok_or("not one of none, critical, all")?);
+            }
             // Only restart_limit is left of the known ones.
             _ => {
                 let n = number(value, 0, 255, "not a number from 0 to 255")?;
@@ -266,14 +299,14 @@ impl<'a> Iterator for Words<'a> {
 mod tests {
     use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 
-    use super::{LogLevel, Options, Then, WARNINGS, Words};
+    use super::{LogLevel, Options, Suites, Then, WARNINGS, Words};
 
     #[test]
     fn every_key_is_read() {
         let o = Options::parse(
             "console=ttyS0 quiet minos.build=base/zlib minos.then=poweroff minos.console=/dev/ttyS1 \
              minos.state=my-disk minos.rescue minos.watchdog=60 minos.log=debug minos.jobs=4 \
-             minos.restart_limit=3 minos.generation=7 panic=-1\n",
+             minos.tests=critical minos.restart_limit=3 minos.generation=7 panic=-1\n",
         );
         assert_eq!(o.build.as_deref(), Some("base/zlib"));
         assert_eq!(o.then, Some(Then::PowerOff));
@@ -282,8 +315,8 @@ mod tests {
         assert!(o.rescue);
         assert_eq!(o.generation, Some(7));
         assert_eq!(
-            (o.watchdog, o.log, o.jobs, o.restart_limit),
-            (60, LogLevel::Debug, Some(4), Some(3))
+            (o.watchdog, o.log, o.jobs, o.tests, o.restart_limit),
+            (60, LogLevel::Debug, Some(4), Some(Suites::Critical), Some(3))
         );
         assert!(o.warnings.is_empty(), "{:?}", o.warnings);
     }
@@ -303,6 +336,7 @@ mod tests {
             "minos.watchdog=99999",
             "minos.log=loud",
             "minos.jobs=0",
+            "minos.tests=some",
             "minos.build=",
             "minos.build",
             "minos.build=--force",

@@ -107,6 +107,7 @@ pub fn push_told(
         ("--build", options.build.as_deref()),
         ("--then", options.then.map(crate::cmdline::Then::as_str)),
         ("--jobs", Some(number.as_str()).filter(|n| !n.is_empty())),
+        ("--tests", options.tests.map(crate::cmdline::Suites::as_str)),
         ("--last-boot", last_boot),
     ];
     let mut told = pairs.iter().filter_map(|(key, value)| value.map(|v| (key, v)));
@@ -343,7 +344,7 @@ mod tests {
 
     #[test]
     fn pkgd_is_told_what_the_command_line_says() {
-        let options = Options::parse("minos.build=base/zlib minos.then=poweroff minos.jobs=3");
+        let options = Options::parse("minos.build=base/zlib minos.then=poweroff minos.jobs=3 minos.tests=all");
         let argv =
             pkgd_arguments("/bin/pkgd", "", &options, Some(("/dev/vport1p1", "boot 1 ended")));
         let argv: Vec<_> = argv.as_ref().unwrap().iter().collect();
@@ -351,7 +352,7 @@ mod tests {
             argv.join("|"),
             "/bin/pkgd|--root|/state|--seed|/seed|--sources|/sources|--recipes|\
              /usr/share/minos/recipes.idx|--socket|/run/pkgd.sock|--appliance|\
-             --control|/dev/vport1p1|--build|base/zlib|--then|poweroff|--jobs|3|--last-boot|boot 1 ended"
+             --control|/dev/vport1p1|--build|base/zlib|--then|poweroff|--jobs|3|--tests|all|--last-boot|boot 1 ended"
         );
         let bare = pkgd_arguments("/x", "/place", &Options::default(), None).unwrap();
         assert_eq!(
@@ -364,7 +365,7 @@ mod tests {
     #[test]
     fn the_longest_arguments_fit() {
         let long = |n| "x".repeat(n);
-        let line = format!("minos.build={} minos.then=poweroff minos.jobs=1024", long(VALUE));
+        let line = format!("minos.build={} minos.then=poweroff minos.jobs=1024 minos.tests=critical", long(VALUE));
         let options = Options::parse(&line);
         assert!(options.build.is_some());
         let (path, sentence) = (long(PATH), long(SENTENCE));

@@ -16,13 +16,14 @@ fn bad_arguments_are_refused_in_words() {
     let photo = photos.path().join("photo");
     std::fs::write(&photo, "dear").expect("a file");
     let photos = photos.path().to_str().expect("text");
-    let refused: [(&[&str], &str); 13] = [
+    let refused: [(&[&str], &str); 14] = [
         (&["--frehs"], "unknown option '--frehs'"),
         (&["--target"], "--target needs a value"),
         (&["--target", "--yes"], "'--yes' is no target"),
         (&["--target", "demo/zlib init=/bin/sh"], "is no target"),
         (&["--jobs", "many"], "give a number from 1"),
         (&["--jobs", "0"], "give a number from 1"),
+        (&["--tests", "some"], "give none, critical or all"),
         (&["--accel", "hvf"], "give auto, kvm or tcg"),
         (&["--state", "x"], "add --host"),
         (&["--host", "--stay"], "leave out --host"),

@@ -71,10 +71,9 @@ impl Engine {
                     Some(job) => format!("retry job {job}: build {target}"),
                     None => format!("build {target}"),
                 };
-                let answer = self
-                    .audited(Some(&peer), &what)
-                    .and_then(|()| self.build(&target, &options).map(|job| Reply::Started { job }));
-                let _ = reply.send(answer);
+                let asked = entry(Some(&peer), &what);
+                let answer = self.build(&target, &options, asked);
+                let _ = reply.send(answer.map(|job| Reply::Started { job }));
             }
             Command::Cancel { job, peer, reply } => {
                 let answer = self
@@ -95,15 +94,10 @@ impl Engine {
 
     /// Writes down who asked for what; `None` stands for pkgd itself.
     fn audited(&self, peer: Option<&Peer>, what: &str) -> Result<(), ErrorReport> {
-        let by = |peer: &Peer| minos_store::Peer {
-            uid: peer.uid,
-            pid: u32::try_from(peer.pid).unwrap_or(0),
-        };
-        let client = peer.map(|peer| &*peer.client).filter(|client| !client.is_empty());
-        let entry = AuditEntry {
-            peer: peer.map(by),
-            what: client.map_or(what.to_owned(), |client| format!("{what} ({client})")),
-        };
+        self.write_audit(entry(peer, what))
+    }
+
+    fn write_audit(&self, entry: AuditEntry) -> Result<(), ErrorReport> {
         let now = self.service.now_ms();
         let written = self.service.store.write(|w| w.audit(entry, now));
         written.map(|_| ()).map_err(|e| state_error(&e))
@@ -124,12 +118,22 @@ impl Engine {
         Ok(Reply::Done)
     }
 
-    /// Makes the job. One whose steps are all cached is done in the same commit: nothing to run.
-    fn build(&mut self, target: &str, options: &BuildOptions) -> Result<u64, ErrorReport> {
-        if let Some(refusal) = self.service.refusal() {
-            return Err(refusal);
-        }
-        let resolved = plan::resolve(&self.service, target, options)?;
+    /// Makes the job. That it was asked for is in the same commit, or in one of its own when nothing came of it.
+    /// A job whose steps are all cached is done in that commit too: nothing to run.
+    fn build(
+        &mut self,
+        target: &str,
+        options: &BuildOptions,
+        asked: AuditEntry,
+    ) -> Result<u64, ErrorReport> {
+        let refused = self.service.refusal().map_or(Ok(()), Err);
+        let resolved = match refused.and_then(|()| plan::resolve(&self.service, target, options)) {
+            Ok(resolved) => resolved,
+            Err(refusal) => {
+                self.write_audit(asked)?;
+                return Err(refusal);
+            }
+        };
         let bytes = postcard::to_allocvec(options).map_err(|e| {
             ErrorReport::new(ErrorKind::Internal, format!("options cannot be stored: {e}"), "")
         })?;
@@ -137,6 +141,7 @@ impl Engine {
         let all_cached = resolved.all_cached() && !options.compare;
         let order = resolved.order();
         let job = self.service.store.write(|w| {
+            w.audit(asked, now)?;
             let job = w.create_job(target, bytes, &order, now)?;
             record::note(w, job, &EventBody::JobQueued { target: target.to_owned() }, now)?;
             if all_cached {
@@ -216,6 +221,19 @@ impl Engine {
         {
             run.finished(job, state);
         }
+    }
+}
+
+/// A line of the audit trail: who asked for what; `None` stands for pkgd itself.
+fn entry(peer: Option<&Peer>, what: &str) -> AuditEntry {
+    let by = |peer: &Peer| minos_store::Peer {
+        uid: peer.uid,
+        pid: u32::try_from(peer.pid).unwrap_or(0),
+    };
+    let client = peer.map(|peer| &*peer.client).filter(|client| !client.is_empty());
+    AuditEntry {
+        peer: peer.map(by),
+        what: client.map_or(what.to_owned(), |client| format!("{what} ({client})")),
     }
 }
 

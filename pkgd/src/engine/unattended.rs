@@ -94,8 +94,7 @@ impl Engine {
         if let Some(row) = same.first() {
             return Ok(row.id);
         }
-        self.audited(None, &format!("unattended build {target}"))?;
-        self.build(target, options)
+        self.build(target, options, super::entry(None, &format!("unattended build {target}")))
     }
 }
 
