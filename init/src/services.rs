@@ -344,7 +344,9 @@ mod tests {
 
     #[test]
     fn pkgd_is_told_what_the_command_line_says() {
-        let options = Options::parse("minos.build=base/zlib minos.then=poweroff minos.jobs=3 minos.tests=all");
+        let options = Options::parse(
+            "minos.build=base/zlib minos.then=poweroff minos.jobs=3 minos.tests=all",
+        );
         let argv =
             pkgd_arguments("/bin/pkgd", "", &options, Some(("/dev/vport1p1", "boot 1 ended")));
         let argv: Vec<_> = argv.as_ref().unwrap().iter().collect();
@@ -365,7 +367,10 @@ mod tests {
     #[test]
     fn the_longest_arguments_fit() {
         let long = |n| "x".repeat(n);
-        let line = format!("minos.build={} minos.then=poweroff minos.jobs=1024 minos.tests=critical", long(VALUE));
+        let line = format!(
+            "minos.build={} minos.then=poweroff minos.jobs=1024 minos.tests=critical",
+            long(VALUE)
+        );
         let options = Options::parse(&line);
         assert!(options.build.is_some());
         let (path, sentence) = (long(PATH), long(SENTENCE));

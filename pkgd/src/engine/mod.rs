@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-use minos_model::{Digest, JobState};
+use minos_model::{Digest, JobState, StepId};
 use minos_proto::{BuildOptions, ErrorKind, ErrorReport, EventBody, Reply};
 use minos_store::{AuditEntry, StoreError, Write};
 
@@ -139,19 +139,13 @@ impl Engine {
         })?;
         let now = self.service.now_ms();
         let all_cached = resolved.all_cached() && !options.compare;
-        let order = resolved.order();
         let job = self.service.store.write(|w| {
             w.audit(asked, now)?;
-            let job = w.create_job(target, bytes, &order, now)?;
-            record::note(w, job, &EventBody::JobQueued { target: target.to_owned() }, now)?;
             if all_cached {
-                for (step, key) in resolved.keys() {
-                    let output = w.set_cached(job, step, key)?.digest;
-                    let body = EventBody::StepCached { step: step.clone(), output };
-                    record::note(w, job, &body, now)?;
-                }
-                finish(w, job, JobState::Done, now)?;
+                return cached_job(w, target, bytes, &resolved, now);
             }
+            let job = w.create_job(target, bytes, &resolved.order(), now)?;
+            record::note(w, job, &EventBody::JobQueued { target: target.to_owned() }, now)?;
             Ok(job)
         });
         let job = job.map_err(|e| state_error(&e))?;
@@ -235,6 +229,25 @@ fn entry(peer: Option<&Peer>, what: &str) -> AuditEntry {
         peer: peer.map(by),
         what: client.map_or(what.to_owned(), |client| format!("{what} ({client})")),
     }
+}
+
+/// Makes a job that has nothing to do, in the commit under way.
+fn cached_job(
+    w: &mut Write<'_>,
+    target: &str,
+    options: Vec<u8>,
+    resolved: &plan::Resolved,
+    now_ms: u64,
+) -> Result<u64, StoreError> {
+    let steps: Vec<(StepId, Digest)> =
+        resolved.keys().map(|(step, key)| (step.clone(), *key)).collect();
+    let (job, outputs) = w.create_cached_job(target, options, &steps, now_ms)?;
+    let mut told = vec![EventBody::JobQueued { target: target.to_owned() }];
+    let cached = steps.into_iter().zip(outputs);
+    told.extend(cached.map(|((step, _), row)| EventBody::StepCached { step, output: row.digest }));
+    told.push(EventBody::JobFinished { state: JobState::Done });
+    record::note_all(w, job, &told, now_ms)?;
+    Ok(job)
 }
 
 /// Makes a job final, in the commit under way.

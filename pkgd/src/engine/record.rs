@@ -16,10 +16,24 @@ const DEFAULT_EVENTS: u32 = 100;
 /// # Errors
 /// The state cannot be written.
 pub fn note(w: &mut Write<'_>, job: u64, body: &EventBody, now_ms: u64) -> Result<(), StoreError> {
-    let bytes = postcard::to_allocvec(body).map_err(|e| StoreError::Invalid {
+    note_all(w, job, core::slice::from_ref(body), now_ms)
+}
+
+/// Adds events to the commit under way.
+///
+/// # Errors
+/// The state cannot be written.
+pub fn note_all(
+    w: &mut Write<'_>,
+    job: u64,
+    bodies: &[EventBody],
+    now_ms: u64,
+) -> Result<(), StoreError> {
+    let bytes: Result<Vec<Vec<u8>>, _> = bodies.iter().map(postcard::to_allocvec).collect();
+    let bytes = bytes.map_err(|e| StoreError::Invalid {
         what: format!("an event of job {job} cannot be stored: {e}"),
     })?;
-    w.event(job, bytes, now_ms).map(|_| ())
+    w.events(job, bytes, now_ms).map(|_| ())
 }
 
 /// The newest `limit` events of `job`, or of all, oldest of them first; 0 takes 100.

@@ -193,7 +193,7 @@ impl Store {
         }
         let mut journal = self.journal()?;
         write.set_applied(journal.next())?;
-        let durable = write.is_durable() || !journal.append(write.changes())?;
+        let durable = write.is_durable() || !journal.append(&write.take_changes())?;
         self.finish(write.into_txn(), durable)?;
         if durable {
             journal.restart();

@@ -22,28 +22,53 @@ impl Write<'_> {
     ) -> Result<u64, StoreError> {
         let id = self.last_number(JOBS)? + 1;
         for (index, step) in (0..).zip(steps) {
-            let key = step_key(id, step);
-            if self.get(STEPS, &key)?.is_some() {
-                let what = format!("step '{step}' is twice in the plan of '{target}'");
-                return Err(StoreError::Invalid { what });
-            }
-            self.put(STEPS, &key, &new_step(id, index, step))?;
+            self.put_new_step(target, new_step(id, index, step))?;
         }
-        let job = JobRow {
-            id,
-            target: target.to_owned(),
-            options,
-            state: JobState::Queued,
-            created_ms: now_ms,
-            finished_ms: None,
-            steps: u32::try_from(steps.len()).unwrap_or(u32::MAX),
-            built: 0,
-            cached: 0,
-            failed: 0,
-            resumed: 0,
-        };
-        self.put(JOBS, &number(id), &job)?;
+        self.put(JOBS, &number(id), &new_job(id, target, options, steps.len(), now_ms))?;
         Ok(id)
+    }
+
+    /// Makes a job that is done: every step was found in the cache under its key. As
+    /// [`Write::create_job`], [`Write::set_cached`] and [`Write::set_job_state`] would make it, at a fraction of their cost:
+    /// this is what a build with nothing to do consists of. Returns its number, and each step's output.
+    pub fn create_cached_job(
+        &mut self,
+        target: &str,
+        options: Vec<u8>,
+        steps: &[(StepId, Digest)],
+        now_ms: u64,
+    ) -> Result<(u64, Vec<OutputRow>), StoreError> {
+        let id = self.last_number(JOBS)? + 1;
+        let mut outputs = Vec::with_capacity(steps.len());
+        for (index, (step, key)) in (0..).zip(steps) {
+            let output = self.cached_output(key)?;
+            let mut row = new_step(id, index, step);
+            row.state = StepState::Cached;
+            row.key = Some(*key);
+            set_output(&mut row, &output);
+            self.put_new_step(target, row)?;
+            outputs.push(output);
+        }
+        let mut job = new_job(id, target, options, steps.len(), now_ms);
+        job.state = JobState::Done;
+        job.finished_ms = Some(now_ms);
+        job.cached = job.steps;
+        self.put(JOBS, &number(id), &job)?;
+        Ok((id, outputs))
+    }
+
+    fn put_new_step(&mut self, target: &str, row: StepRow) -> Result<(), StoreError> {
+        let key = step_key(row.job, &row.step);
+        if self.get(STEPS, &key)?.is_some() {
+            let what = format!("step '{}' is twice in the plan of '{target}'", row.step);
+            return Err(StoreError::Invalid { what });
+        }
+        self.put(STEPS, &key, &row)
+    }
+
+    fn cached_output(&self, key: &Digest) -> Result<OutputRow, StoreError> {
+        let not_found = || StoreError::NotFound { what: format!("output for task key {key}") };
+        cached(self, key)?.ok_or_else(not_found)
     }
 
     /// Sets where a job stands. A final state stays: to go on, make a new job.
@@ -132,8 +157,7 @@ impl Write<'_> {
                 format!("step '{step}' of job {job} runs, it cannot be taken from the cache");
             return Err(StoreError::Invalid { what });
         }
-        let not_found = || StoreError::NotFound { what: format!("output for task key {key}") };
-        let output = cached(self, key)?.ok_or_else(not_found)?;
+        let output = self.cached_output(key)?;
         self.edit_step(job, step, |row| {
             row.state = StepState::Cached;
             row.key = Some(*key);
@@ -195,6 +219,22 @@ pub(crate) fn set_output(row: &mut StepRow, output: &OutputRow) {
     row.size = output.size;
     row.files = output.files;
     row.weak = output.weak;
+}
+
+fn new_job(id: u64, target: &str, options: Vec<u8>, steps: usize, now_ms: u64) -> JobRow {
+    JobRow {
+        id,
+        target: target.to_owned(),
+        options,
+        state: JobState::Queued,
+        created_ms: now_ms,
+        finished_ms: None,
+        steps: u32::try_from(steps).unwrap_or(u32::MAX),
+        built: 0,
+        cached: 0,
+        failed: 0,
+        resumed: 0,
+    }
 }
 
 fn new_step(job: u64, index: u32, step: &StepId) -> StepRow {

@@ -1,5 +1,6 @@
 //! The write under way: what every change is made of.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use redb::{ReadableTableMetadata as _, WriteTransaction};
@@ -17,7 +18,8 @@ use crate::table::{self, Definition, EVENTS, META, Table, number, seal};
 pub struct Write<'a> {
     store: &'a Store,
     txn: WriteTransaction,
-    changes: Vec<Change>,
+    /// By table and key what is there in the end: a row put twice is one row of the journal.
+    changes: BTreeMap<(u8, Vec<u8>), Option<Vec<u8>>>,
     durable: bool,
 }
 
@@ -51,7 +53,7 @@ impl Source for Write<'_> {
 
 impl<'a> Write<'a> {
     pub(crate) fn new(store: &'a Store, txn: WriteTransaction) -> Self {
-        Self { store, txn, changes: Vec::new(), durable: false }
+        Self { store, txn, changes: BTreeMap::new(), durable: false }
     }
 
     pub(crate) fn into_txn(self) -> WriteTransaction {
@@ -80,8 +82,10 @@ impl<'a> Write<'a> {
         self.changes.is_empty() && !self.durable
     }
 
-    pub(crate) fn changes(&self) -> &[Change] {
-        &self.changes
+    /// What the commit changes; afterwards nothing.
+    pub(crate) fn take_changes(&mut self) -> Vec<Change> {
+        let changes = core::mem::take(&mut self.changes).into_iter();
+        changes.map(|((table, key), value)| Change { table, key, value }).collect()
     }
 
     /// Notes the commit's number in the database. Not a change of its own: replaying sets it anew.
@@ -110,7 +114,7 @@ impl<'a> Write<'a> {
         value: Option<Vec<u8>>,
     ) -> Result<(), StoreError> {
         self.apply(table.definition(), key, value.as_deref())?;
-        self.changes.push(Change { table: table.index, key: key.to_vec(), value });
+        self.changes.insert((table.index, key.to_vec()), value);
         Ok(())
     }
 
@@ -139,13 +143,29 @@ impl<'a> Write<'a> {
         done.map_err(|e| error(e.into()))
     }
 
-    /// Adds an event to the ring and returns its number. `body` is the caller's own encoding.
+    /// Adds an event to the ring and returns its number; see [`Write::events`].
     ///
     /// # Errors
     /// The database cannot be written.
     pub fn event(&mut self, job: u64, body: Vec<u8>, now_ms: u64) -> Result<u64, StoreError> {
-        let seq = self.last_number(EVENTS)? + 1;
-        self.put(EVENTS, &number(seq), &EventRow { seq, job, at_ms: now_ms, body })?;
+        self.events(job, [body], now_ms)
+    }
+
+    /// Adds events to the ring and returns the number of the last. The bodies are the caller's own encoding.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn events(
+        &mut self,
+        job: u64,
+        bodies: impl IntoIterator<Item = Vec<u8>>,
+        now_ms: u64,
+    ) -> Result<u64, StoreError> {
+        let mut seq = self.last_number(EVENTS)?;
+        for body in bodies {
+            seq += 1;
+            self.put(EVENTS, &number(seq), &EventRow { seq, job, at_ms: now_ms, body })?;
+        }
         let count = {
             let rows = self.open(EVENTS)?;
             rows.len().map_err(|e| StoreError::redb("read", &self.path(), e))?

@@ -210,6 +210,54 @@ fn same_bytes_under_another_key_are_one_output() {
     assert_eq!((row.state, row.weak), (StepState::Cached, true));
 }
 
+/// What is made at once is what is made piece by piece; what a step lacks or has twice refuses it all.
+#[test]
+fn a_job_with_nothing_to_do_is_made_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let first = job(&store, &["a", "b"]);
+    let output = build(&store, first, "a", 1).unwrap();
+    let taken = [(step("a"), key("a"))];
+
+    let (at_once, rows) =
+        store.write(|w| w.create_cached_job("target", vec![1, 2], &taken, 100)).unwrap();
+    assert_eq!(rows.iter().map(|row| row.digest).collect::<Vec<_>>(), [output]);
+    let by_pieces = job(&store, &["a"]);
+    store.write(|w| w.set_cached(by_pieces, &step("a"), &key("a")).map(drop)).unwrap();
+    store.write(|w| w.set_job_state(by_pieces, JobState::Done, 100)).unwrap();
+    let read = store.read().unwrap();
+    let parts = |id| {
+        let steps = read.steps(id).unwrap();
+        let mut job = read.job(id).unwrap().unwrap();
+        job.id = 0;
+        (job, steps.into_iter().map(|mut row| (row.job = 0, row).1).collect::<Vec<_>>())
+    };
+    assert_eq!(parts(at_once), parts(by_pieces));
+    assert_eq!(read.check().unwrap().contradictions, Vec::<String>::new());
+    drop(read);
+
+    for refused in [vec![(step("b"), key("b"))], vec![taken[0].clone(), taken[0].clone()]] {
+        store.write(|w| w.create_cached_job("t", Vec::new(), &refused, 100)).unwrap_err();
+    }
+    assert_eq!(store.read().unwrap().jobs(9).unwrap().len(), 3);
+}
+
+#[test]
+fn events_of_one_commit_are_in_their_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let store =
+        Store::open(dir.path(), 1, Options { events_kept: 3, ..Options::default() }).unwrap();
+    store.write(|w| w.event(1, vec![0], 5)).unwrap();
+    let last = store.write(|w| w.events(1, (1..=4u8).map(|n| vec![n]), 5)).unwrap();
+    assert_eq!(last, 5);
+    drop(store);
+    // Through the journal, in which a row that was put and removed again is only removed.
+    let store =
+        Store::open(dir.path(), 1, Options { events_kept: 3, ..Options::default() }).unwrap();
+    let rows = store.read().unwrap().events_since(0, 99).unwrap();
+    assert_eq!(rows.iter().map(|e| e.body[0]).collect::<Vec<_>>(), [2, 3, 4]);
+}
+
 #[test]
 fn irreproducible_step_is_told() {
     let dir = tempfile::tempdir().unwrap();
