@@ -58,6 +58,14 @@ fn recipes() -> Recipes {
     let mut recipes = Recipes::new();
     recipes.step("big", &[], &[("build", "head -c 2G /dev/zero > big\n")]);
     recipes.step("good", &[], &[]);
+    // All of it before pkgd looks at the disk again.
+    let at_once =
+        "for n in $(seq 20); do fallocate -l 20M $n || break; done\nhead -c 2G /dev/zero > big\n";
+    recipes.step("sudden", &[], &[("build", at_once)]);
+    let half = [("build", "head -c 120M /dev/zero > big\n")];
+    recipes.step("first", &[], &half);
+    recipes.step("second", &["first"], &half);
+    recipes.step("third", &["second"], &half);
     recipes
 }
 
@@ -79,6 +87,31 @@ fn a_step_that_fills_the_disk_is_stopped_and_leaves_it_usable() {
     let outcome = daemon.build("demo/big");
     assert_eq!(outcome.failure("big").class, FailureClass::DiskFull, "{}", outcome.failure("big"));
     assert_eq!(daemon.build("demo/good").state, JobState::Done);
+}
+
+/// It was left as it was until the step was built again, and no other could be: seen where a disk was filled
+/// faster than pkgd looked.
+#[test]
+fn what_fills_the_disk_at_once_goes_before_anything_else_is_built() {
+    let disk = Disk::new(300);
+    let recipes = recipes();
+    let root = Root::at(&disk.path().join("state"), recipes.path());
+    let mut daemon = root.start();
+    let outcome = daemon.build("demo/sudden");
+    let failure = outcome.failure("sudden");
+    assert_eq!(failure.class, FailureClass::DiskFull, "{failure}");
+    let after = daemon.build("demo/good");
+    assert_eq!(after.state, JobState::Done, "{after:?}");
+}
+
+/// Their build trees were kept until the job was over.
+#[test]
+fn steps_of_a_job_follow_each_other_on_a_disk_for_one() {
+    let disk = Disk::new(300);
+    let recipes = recipes();
+    let root = Root::at(&disk.path().join("state"), recipes.path());
+    let outcome = root.start().build("demo/third");
+    assert_eq!(outcome.state, JobState::Done, "{outcome:?}");
 }
 
 #[test]

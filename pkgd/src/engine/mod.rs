@@ -27,7 +27,7 @@ use minos_store::{AuditEntry, StoreError, Write};
 use crate::service::{Peer, Service, state_error};
 pub use command::Command;
 use job::RunningJob;
-use worker::Report;
+use worker::{News, Report};
 
 /// How often watchers are told where the job stands.
 const PROGRESS: Duration = Duration::from_secs(1);
@@ -198,11 +198,15 @@ impl Engine {
 
     fn report(&mut self, report: Report) {
         let Some(job) = &mut self.running else { return };
+        let finished = matches!(report.news, News::Finished { .. });
         job.handle(&self.service, report);
-        if let Some(state) = job.advance(&self.service) {
-            let id = job.id;
+        let (id, end) = (job.id, job.advance(&self.service));
+        if let Some(state) = end {
             self.running = None;
             self.over(id, state);
+        }
+        // Not at the job's end alone: the build trees of a hundred steps do not fit on every disk.
+        if finished {
             self.empty_trash();
         }
     }

@@ -55,12 +55,8 @@ impl Engine {
     }
 }
 
-/// Deletes what waits in the trash. Several may do it at once: what another one took is no error.
+/// Deletes what waits in the trash.
 pub(super) fn empty_trash(store: &Store) {
-    let remove = |path: &Path| match remove(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done,
-    };
     if let Err(e) = store.empty_trash(remove) {
         eprintln!("pkgd: {e}");
     }

@@ -16,7 +16,7 @@ use minos_proto::Clobbers;
 use minos_sandbox::tree;
 use minos_store::{LogWriter, StoreError};
 
-use super::Command;
+use super::{Command, recover};
 use crate::observed;
 use crate::service::Service;
 use crate::sources::Shelf;
@@ -335,5 +335,9 @@ impl Observer for Listener<'_> {
 
     fn discard(&mut self, tree: &Path) -> io::Result<()> {
         self.service.store.layout().discard(tree).map_err(io::Error::other)
+    }
+
+    fn reclaim(&mut self) {
+        recover::empty_trash(&self.service.store);
     }
 }

@@ -77,6 +77,8 @@ pub trait Observer {
     /// # Errors
     /// The system's error; the phase that needs the place empty cannot start.
     fn discard(&mut self, tree: &Path) -> io::Result<()>;
+    /// The disk is nearly full: whatever was discarded and is still there is to be gone when this returns.
+    fn reclaim(&mut self) {}
 }
 
 /// Runs `task` and captures what it made.
@@ -102,7 +104,7 @@ pub fn run(task: &Task, observer: &mut dyn Observer) -> Result<Captured, Failure
         let phase = *phase;
         let mut step =
             PhaseRun { task, layers: &layers, root: &root, pipe, phase, observer, log_bytes };
-        let metrics = step.run(None)?;
+        let metrics = step.run(None).map_err(|failure| step.make_room(failure))?;
         log_bytes = step.log_bytes;
         // No phase sees the build tree of install.
         if task.variation.splits() && phase != Phase::Install {
@@ -276,6 +278,17 @@ impl PhaseRun<'_> {
             _ => failure,
         };
         failure.map_or(Ok(metrics), Err)
+    }
+
+    /// What filled the disk goes at once: nobody can go on from it, and until it is gone nothing else can be built.
+    /// The phases before it stay.
+    fn make_room(&mut self, failure: Failure) -> Failure {
+        if failure.class == FailureClass::DiskFull {
+            // Where it cannot go, the failure is the same.
+            let _ = self.observer.discard(&self.layers.build(self.phase).dir);
+            self.observer.reclaim();
+        }
+        failure
     }
 
     /// What is left of `failure` when the results of the suite are known.
@@ -461,6 +474,11 @@ impl Host for Boxed<'_> {
         if self.task.cancel.requested() {
             return Some(Stop::Cancelled);
         }
+        if !low_on_space(self.task) {
+            return None;
+        }
+        // The trees of steps before may be about to be deleted.
+        self.observer.reclaim();
         low_on_space(self.task).then_some(Stop::DiskFull)
     }
 

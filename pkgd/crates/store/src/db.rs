@@ -45,6 +45,8 @@ pub struct Store {
     pub(crate) db: Database,
     journal: Mutex<Journal>,
     latch: Mutex<Option<String>>,
+    /// Held by whoever empties the trash.
+    pub(crate) sweeper: Mutex<()>,
     _lock: Lock,
 }
 
@@ -113,7 +115,8 @@ impl Store {
             .create_with_backend(guard)
             .map_err(|e| StoreError::redb("open", &path, e))?;
         let journal = Mutex::new(journal);
-        let store = Self { layout, options, db, journal, latch: Mutex::new(None), _lock: lock };
+        let (latch, sweeper) = (Mutex::new(None), Mutex::new(()));
+        let store = Self { layout, options, db, journal, latch, sweeper, _lock: lock };
         schema::access(&store)?;
         store.recover()?;
         schema::prepare(&store, schema, now_ms)?;

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 
 use minos_model::Digest;
 
@@ -98,7 +99,8 @@ impl Store {
     }
 
     /// Deletes what is in the trash with `remove`, and returns the number of entries deleted. Slow
-    /// for large trees, needs no lock: run it beside the builds.
+    /// for large trees: run it beside the builds. One thread at a time; the next one waits, so that what was in the
+    /// trash when it was called is gone when it returns.
     ///
     /// `remove` deletes a file or a whole tree. It is the caller's, since a step may leave a tree made
     /// to harm who deletes it (thousands of levels deep, for one): `std::fs::remove_dir_all`, which
@@ -110,6 +112,8 @@ impl Store {
         &self,
         mut remove: impl FnMut(&Path) -> io::Result<()>,
     ) -> Result<usize, StoreError> {
+        // What a thread left that died is deleted by the next.
+        let _sweeping = self.sweeper.lock().unwrap_or_else(PoisonError::into_inner);
         let mut result = Ok(0);
         for path in entries(&self.layout.trash())? {
             match (remove(&path), &mut result) {
