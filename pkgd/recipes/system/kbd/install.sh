@@ -1,2 +1,3 @@
-make DESTDIR="$PWD/dest" install
+# It compresses here: without the times of the files.
+make COMPRESS_PROG="gzip -n" DESTDIR="$PWD/dest" install
 cp -a --remove-destination dest/. /
