@@ -239,11 +239,6 @@ impl Service {
         retry_of: Option<u64>,
         peer: &Peer,
     ) -> Result<Reply, ErrorReport> {
-        if let Some(refusal) = self.refusal() {
-            return Err(refusal);
-        }
-        // Planned here once, so that a wrong target is refused before anything is queued.
-        plan::resolve(self, &target, &options)?;
         let peer = peer.clone();
         self.ask(|reply| Command::Build { target, options, retry_of, peer, reply })
     }
