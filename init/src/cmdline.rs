@@ -5,6 +5,7 @@
 //! that does not boot because of a typing error helps nobody.
 
 use heapless::{String, Vec};
+use minos_proto::TestLevel;
 
 /// The longest value taken, in bytes.
 pub const VALUE: usize = 96;
@@ -37,32 +38,6 @@ impl Then {
 
     fn parse(word: &str) -> Option<Self> {
         [Self::PowerOff, Self::Reboot, Self::Stay].into_iter().find(|t| t.as_str() == word)
-    }
-}
-
-/// Which test suites of the packages pkgd runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Suites {
-    /// None.
-    None,
-    /// Those of the recipes that call them critical.
-    Critical,
-    /// All.
-    All,
-}
-
-impl Suites {
-    /// The word on the command line.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Critical => "critical",
-            Self::All => "all",
-        }
-    }
-
-    fn parse(word: &str) -> Option<Self> {
-        [Self::None, Self::Critical, Self::All].into_iter().find(|t| t.as_str() == word)
     }
 }
 
@@ -119,7 +94,7 @@ pub struct Options {
     /// `minos.jobs=N`: how many jobs pkgd may run at once.
     pub jobs: Option<u16>,
     /// `minos.tests=none|critical|all`: test suites of the packages that are run.
-    pub tests: Option<Suites>,
+    pub tests: Option<TestLevel>,
     /// `minos.restart_limit=N`: rapid failures before init gives up; 0 = never. A test aid.
     pub restart_limit: Option<u8>,
     /// What could not be used.
@@ -210,7 +185,7 @@ impl Options {
             "log" => self.log = LogLevel::parse(value).ok_or("not one of quiet, normal, debug")?,
             "jobs" => self.jobs = Some(number(value, 1, 1024, "not a number from 1 to 1024")?),
             "tests" => {
-                self.tests = Some(Suites::parse(value).ok_or("not one of none, critical, all")?);
+                self.tests = Some(value.parse().map_err(|_| "not one of none, critical, all")?);
             }
             // Only restart_limit is left of the known ones.
             _ => {
@@ -299,7 +274,7 @@ impl<'a> Iterator for Words<'a> {
 mod tests {
     use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 
-    use super::{LogLevel, Options, Suites, Then, WARNINGS, Words};
+    use super::{LogLevel, Options, TestLevel, Then, WARNINGS, Words};
 
     #[test]
     fn every_key_is_read() {
@@ -316,7 +291,7 @@ mod tests {
         assert_eq!(o.generation, Some(7));
         assert_eq!(
             (o.watchdog, o.log, o.jobs, o.tests, o.restart_limit),
-            (60, LogLevel::Debug, Some(4), Some(Suites::Critical), Some(3))
+            (60, LogLevel::Debug, Some(4), Some(TestLevel::Critical), Some(3))
         );
         assert!(o.warnings.is_empty(), "{:?}", o.warnings);
     }

@@ -107,7 +107,7 @@ pub fn push_told(
         ("--build", options.build.as_deref()),
         ("--then", options.then.map(crate::cmdline::Then::as_str)),
         ("--jobs", Some(number.as_str()).filter(|n| !n.is_empty())),
-        ("--tests", options.tests.map(crate::cmdline::Suites::as_str)),
+        ("--tests", options.tests.map(minos_proto::TestLevel::as_str)),
         ("--last-boot", last_boot),
     ];
     let mut told = pairs.iter().filter_map(|(key, value)| value.map(|v| (key, v)));

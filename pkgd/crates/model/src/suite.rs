@@ -19,6 +19,15 @@ pub enum TestLevel {
 }
 
 impl TestLevel {
+    /// The word that people write.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::All => "all",
+            Self::Critical => "critical",
+        }
+    }
+
     /// Whether a suite is run that is `critical` or not.
     pub const fn runs(self, critical: bool) -> bool {
         match self {
@@ -43,12 +52,8 @@ impl FromStr for TestLevel {
     type Err = TestLevelError;
 
     fn from_str(text: &str) -> Result<Self, TestLevelError> {
-        match text {
-            "none" => Ok(Self::None),
-            "critical" => Ok(Self::Critical),
-            "all" => Ok(Self::All),
-            _ => Err(TestLevelError),
-        }
+        let levels = [Self::None, Self::Critical, Self::All];
+        levels.into_iter().find(|level| level.as_str() == text).ok_or(TestLevelError)
     }
 }
 

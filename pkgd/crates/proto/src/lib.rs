@@ -26,6 +26,7 @@ pub use bootplan::BootPlan;
 pub use control::{ErrorKind, ErrorReport, Hello, Role, Welcome};
 pub use event::{Clobbers, Event, EventBody, Recorded, RunningStep, Verdict};
 pub use frame::{Frame, FrameError, Tag};
+pub use minos_model::TestLevel;
 pub use packages::{
     DatabaseTask, ImageWish, KeyChange, Listing, PackageRequest, Progress, Proposal,
     RepositoryChange, Wish,
