@@ -55,6 +55,8 @@ pub struct Collector {
     counts: [u64; Status::ALL.len()],
     /// Results since the last line that told a number of tests.
     told: u64,
+    /// The test that was named last without a result.
+    begun: Option<String>,
     failures: BTreeMap<(String, Status), bool>,
     unexpected: u64,
     listed: u64,
@@ -79,6 +81,7 @@ impl Collector {
             skip: false,
             counts: [0; Status::ALL.len()],
             told: 0,
+            begun: None,
             failures: BTreeMap::new(),
             unexpected: 0,
             listed: 0,
@@ -115,7 +118,16 @@ impl Collector {
 
     fn look(&mut self, line: &str) {
         match read(line) {
-            Some(Told::Result(status, name)) => self.result(status, clipped(name)),
+            Some(Told::Result(status, name)) => {
+                self.begun = None;
+                self.result(status, clipped(name));
+            }
+            Some(Told::Begun(name)) => self.begun = Some(clipped(name)),
+            Some(Told::Ended(status)) => {
+                if let Some(name) = self.begun.take() {
+                    self.result(status, name);
+                }
+            }
             Some(Told::Ran(tests)) => {
                 self.counts[Status::Pass as usize] +=
                     tests.saturating_sub(mem::take(&mut self.told));

@@ -9,6 +9,7 @@
 //! | `3/20 name  OK  0.04s` | meson |
 //! | `0:00:07 [ 3/20] name passed` | Python's regrtest |
 //! | `Ran 12 tests in 0.3s` | Python's unittest, which names only what did not pass |
+//! | `name ..... ` with a program's own words, `ok     (3 passed)` lines later | make's `run_make_tests`, if a test says something |
 //!
 //! Any other line tells nothing.
 
@@ -21,6 +22,10 @@ pub(crate) enum Told<'a> {
     Result(Status, &'a str),
     /// How many tests ran, those included that were told since the last such line.
     Ran(u64),
+    /// A test was named; what came of it may stand at the head of a later line.
+    Begun(&'a str),
+    /// What came of the test that was named last.
+    Ended(Status),
 }
 
 /// What `line`, without its end, tells.
@@ -34,7 +39,25 @@ pub(crate) fn read(line: &str) -> Option<Told<'_>> {
         .or_else(|| regrtest(line));
     match found {
         Some((status, name)) if !name.trim().is_empty() => Some(Told::Result(status, name.trim())),
-        _ => ran(line),
+        _ => ran(line).or_else(|| begun(line)).or_else(|| ended(line)),
+    }
+}
+
+/// So many dots are a column that is filled, not an ellipsis.
+const LEADER: &str = ".....";
+
+fn begun(line: &str) -> Option<Told<'_>> {
+    let (name, rest) = line.split_once(' ')?;
+    (rest.starts_with(LEADER) && !name.is_empty()).then_some(Told::Begun(name))
+}
+
+fn ended(line: &str) -> Option<Told<'_>> {
+    let (word, rest) = line.split_once(" (").unwrap_or((line, ""));
+    let counted = rest.strip_suffix(" passed)").is_some_and(|n| fraction(n) || number(n));
+    match word.trim_end() {
+        "ok" if counted => Some(Told::Ended(Status::Pass)),
+        "FAILED" if counted => Some(Told::Ended(Status::Fail)),
+        _ => None,
     }
 }
 
@@ -144,8 +167,11 @@ fn meson(line: &str) -> Option<(Status, &str)> {
 
 /// `3/20`
 fn fraction(text: &str) -> bool {
-    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     text.split_once('/').is_some_and(|(a, b)| number(a) && number(b))
+}
+
+fn number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 fn regrtest(line: &str) -> Option<(Status, &str)> {
@@ -252,6 +278,17 @@ mod tests {
         assert_eq!(told(summary), Some((Status::Fail, "t/y.t")));
         assert_eq!(told("t/todo.t (Wstat: 0 Tests: 3 Failed: 0)"), None);
         assert_eq!(told("t/z.t (Wstat: 0 Tests: 3 Failed: 10)"), Some((Status::Fail, "t/z.t")));
+    }
+
+    #[test]
+    fn a_result_that_stands_on_a_later_line() {
+        let begun = "features/temp_stdin ........... Error running /build/src/make";
+        assert_eq!(read(begun), Some(Told::Begun("features/temp_stdin")));
+        assert_eq!(read("FAILED (7/8 passed)"), Some(Told::Ended(Status::Fail)));
+        assert_eq!(read("ok     (3 passed)"), Some(Told::Ended(Status::Pass)));
+        for line in ["FAILED (errors=1)", "FAILED", "wait ... a moment", "ok (all passed)"] {
+            assert_eq!(read(line), None, "{line}");
+        }
     }
 
     #[test]

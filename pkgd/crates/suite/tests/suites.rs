@@ -83,6 +83,18 @@ fn unittest_names_only_what_did_not_pass() {
     assert_eq!((report.tested.passed, report.tested.failed), (14, 1));
 }
 
+/// As make 4.4's own suite did in a box: one of its two failing tests was not counted.
+#[test]
+fn a_test_that_says_something_before_its_result_counts() {
+    let text = "a/x ..................... ok     (3 passed)\n\
+        a/y ..................... Error running make (expected 512; got 0)\n\
+        /build/src/y:124: make -f-\nFAILED (7/8 passed)\n\
+        a/z ..................... N/A\nFAILED (1/2 passed)\nFAILED (1/2 passed)\n";
+    let report = read(text.as_bytes(), "", None);
+    assert_eq!(names(&report), ["a/y", "a/z"], "a result that belongs to no test is passed over");
+    assert_eq!(report.tested.to_string(), "1 passed, 2 failed");
+}
+
 #[test]
 fn names_and_lists_have_a_bound() {
     let mut text = String::new();

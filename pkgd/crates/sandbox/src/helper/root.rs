@@ -3,7 +3,7 @@
 
 use super::layers::{Layer, Plan, Views};
 use crate::error::{Context, Failure, Stage};
-use crate::spec::{Bind, Spec};
+use crate::spec::{Bind, Network, Spec};
 use crate::sys::mount::{
     FsContext, NODEV, NOEXEC, NOSUID, RDONLY, attach, clone_of, clone_tree, make_writable,
     set_attributes,
@@ -13,7 +13,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::{Mode, SFlag, fstat, mkdirat};
 use nix::unistd::{chdir, fchdir, mkdir, pivot_root, symlinkat, write};
 use std::ffi::OsStr;
-use std::fs::{DirBuilder, File};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
@@ -34,6 +34,8 @@ const LINKS: [(&str, &str); 5] = [
 ];
 /// Directories that the box has in any case.
 pub const POINTS: [&str; 6] = ["/build", "/tmp", "/run", "/dev", "/proc", "/sys"];
+/// Names of the loopback interface, for boxes that have it as their network: suites connect to `localhost`.
+const HOSTS: &str = "/etc/hosts";
 /// Where the build happens.
 const BUILD: &str = "/build";
 /// Bound for the number of files in a tmpfs: inodes are memory that its size limit does not count.
@@ -142,6 +144,9 @@ fn root_overlay(spec: &Spec, plan: &Plan, binds: &[Point]) -> Result<OwnedFd, Fa
     let outside = binds.iter().filter(|(target, _)| !POINTS.iter().any(|p| target.starts_with(p)));
     let points = dirs.map(|dir| (dir, true)).chain(outside.copied());
     mount_points(&skeleton, Path::new("/"), points).on(Stage::Root, &skeleton)?;
+    if spec.network == Network::Loopback {
+        name_loopback(&skeleton).on(Stage::Root, HOSTS)?;
+    }
     let upper = spec.upper.as_ref().map(|_| staged("upper", 1));
     let root = overlay(Stage::Root, &plan.root, &skeleton, upper.as_deref())?;
     let point = staged("root", 0);
@@ -156,8 +161,9 @@ fn root_overlay(spec: &Spec, plan: &Plan, binds: &[Point]) -> Result<OwnedFd, Fa
 fn shortcuts(spec: &Spec, plan: &Plan, root: BorrowedFd) -> Result<(), Failure> {
     let layers: Vec<PathBuf> = plan.root.iter().map(Layer::staged).collect();
     let taken = spec.writable.iter().chain(spec.binds.iter().map(|bind| &bind.target));
-    let taken: Vec<&Path> =
-        taken.map(PathBuf::as_path).chain(POINTS.iter().map(Path::new)).collect();
+    let hosts = (spec.network == Network::Loopback).then_some(&HOSTS);
+    let own = POINTS.iter().chain(hosts).map(Path::new);
+    let taken: Vec<&Path> = taken.map(PathBuf::as_path).chain(own).collect();
     for base in layers.iter().rev().take(spec.plain) {
         for entry in base.read_dir().on(Stage::Layers, base)? {
             let entry = entry.on(Stage::Layers, base)?;
@@ -187,6 +193,15 @@ fn mount_build(spec: &Spec, plan: &Plan, binds: &[Point], root: BorrowedFd) -> R
     let upper = staged("upper", 0);
     let build = overlay(Stage::Build, &plan.build, &skeleton, Some(&upper))?;
     place(root, Path::new(BUILD), build.as_fd()).on(Stage::Build, BUILD)
+}
+
+/// Puts [`HOSTS`] into the lowest layer: any other that has the file has its own.
+fn name_loopback(skeleton: &Path) -> io::Result<()> {
+    let path = skeleton.join(HOSTS.trim_start_matches('/'));
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o755);
+    path.parent().map_or(Ok(()), |parent| builder.create(parent))?;
+    fs::write(path, "127.0.0.1 localhost\n::1 localhost\n")
 }
 
 /// Makes empty directories and files that only serve as mount points. In an overlay they are the lowest
@@ -227,7 +242,9 @@ fn overlay(
 }
 
 /// `volatile` spares the sync of the whole upper file system that overlayfs does when it is unmounted;
-/// the store syncs once before it commits.
+/// the store syncs once before it commits. `xino` has `readdir` and `stat` give one number for a directory:
+/// the layers are on two file systems (the skeleton's is a tmpfs), and gawk's suite, or a shell that looks up
+/// where it is, compares them.
 fn configure(
     fs: &FsContext,
     layers: &[Layer],
@@ -236,6 +253,7 @@ fn configure(
 ) -> io::Result<()> {
     fs.set("source", "overlay")?;
     fs.flag("userxattr")?;
+    fs.set("xino", "on")?;
     for layer in layers {
         fs.set("lowerdir+", layer.staged())?;
     }

@@ -13,6 +13,7 @@ pub const TESTS: &[Test] = &[
     ("what_one_plain_layer_has_alone_goes_around_the_overlay", shortcuts),
     ("a_squashfs_image_is_a_layer", squashfs),
     ("a_phase_builds_on_the_ones_before", phases),
+    ("a_directory_has_one_number", one_number),
     ("layers_with_odd_names_work", odd_names),
     ("a_bind_over_a_link_is_refused", bind_over_link),
     ("an_impossible_box_is_refused", impossible),
@@ -132,6 +133,20 @@ fn phases() {
     rig.shell("rm -rf *; echo x > a; exit 1");
     assert_eq!(before, snapshot(&done[0]));
     assert_eq!(rig.shell("ls").expect_success(), "a\nb\nd\n");
+}
+
+/// The layers lie on more than one file system. Where the two numbers differed, gawk's suite failed, and a shell
+/// did not find out where it was.
+fn one_number() {
+    let mut rig = Rig::new();
+    fs::create_dir_all(rig.layer().join("both/seed")).unwrap();
+    let over = rig.dir().join("over");
+    fs::create_dir_all(over.join("both/over")).unwrap();
+    rig.spec.layers.insert(0, over);
+    rig.shell("mkdir -p a/b c").expect_success();
+    rig.spec.build.layers = vec![rig.spec.build.upper.tree()];
+    let text = rig.shell("mkdir new a/new; attack numbers . a / /both").expect_success();
+    assert_eq!(text, "");
 }
 
 /// Colons, commas and backslashes separated layers in the mount options of old.

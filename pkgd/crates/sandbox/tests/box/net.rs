@@ -12,6 +12,7 @@ use std::path::Path;
 pub const TESTS: &[Test] = &[
     ("a_build_reaches_nobody", no_network),
     ("a_test_suite_talks_only_to_itself", loopback),
+    ("only_a_test_suite_knows_localhost", localhost),
     ("on_the_host_network_abstract_sockets_are_out_of_reach", host_network),
     ("a_descriptor_cannot_be_passed_to_a_process_outside", pass_out),
     ("a_socket_of_the_box_cannot_be_reached_from_outside", reach_in),
@@ -75,6 +76,19 @@ fn loopback() {
     rig.attack("loopback");
     listeners.heard_nothing();
     assert!(listeners.tcp.accept().is_err());
+}
+
+/// Tcl's and gawk's suites connect to `localhost`; without the name, the former waited for ever.
+fn localhost() {
+    let mut rig = Rig::new();
+    std::fs::create_dir(rig.layer().join("etc")).unwrap();
+    std::fs::write(rig.layer().join("etc/other"), "").unwrap();
+    assert!(rig.shell("cat /etc/hosts").text.contains("No such file"));
+    rig.spec.network = Network::Loopback;
+    let text = rig.shell("ls /etc; cat /etc/hosts").expect_success();
+    assert_eq!(text, "hosts\nother\n127.0.0.1 localhost\n::1 localhost\n");
+    std::fs::write(rig.layer().join("etc/hosts"), "10.0.0.1 own\n").unwrap();
+    assert_eq!(rig.shell("cat /etc/hosts").expect_success(), "10.0.0.1 own\n");
 }
 
 /// Here no network namespace helps, only Landlock's scope (CVE-2024-27297, CVE-2025-46416).

@@ -8,7 +8,7 @@ use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::{self, IoSlice, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirEntryExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
@@ -22,6 +22,7 @@ pub fn run(name: &str, arguments: &[&str]) -> ExitCode {
         ("eat", []) => eat(),
         ("spin", []) => spin(),
         ("daemon", []) => daemon(),
+        ("numbers", dirs) => dirs.iter().try_for_each(|dir| numbers(dir)),
         ("euid", []) => writeln!(io::stdout(), "{}", Uid::effective()),
         ("become", [uid, name, program, rest @ ..]) => become_other(uid, name, program, rest),
         ("set-ids", [dir]) => set_ids(dir),
@@ -44,6 +45,20 @@ pub fn run(name: &str, arguments: &[&str]) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Directories whose inode number in the listing is another one than their own.
+fn numbers(dir: &str) -> io::Result<()> {
+    let here = fs::metadata(dir)?.dev();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let own = entry.metadata()?;
+        // The number of a mount point in the listing is that of what it covers.
+        if own.is_dir() && own.dev() == here && own.ino() != entry.ino() {
+            println!("{}: {} and {}", entry.path().display(), entry.ino(), own.ino());
+        }
+    }
+    Ok(())
 }
 
 fn number(text: &str) -> io::Result<usize> {
