@@ -204,3 +204,20 @@ fn a_cancelled_job_stops_at_once_and_can_be_retried() {
     assert_eq!(outcome.state, JobState::Cancelled);
     assert!(daemon.call(&minos_proto::Request::Cancel { job }).is_err(), "it is over");
 }
+
+/// `pkgctl cancel` said that the job was cancelled while its box was still being ended; pkgd, stopped within that
+/// moment, took the job up again at its next start.
+#[test]
+fn a_job_that_is_said_to_be_cancelled_stays_so() {
+    let mut recipes = Recipes::new();
+    recipes.step("slow", &[], &[("build", "sleep 1000\n")]);
+    let root = Root::new(recipes.path());
+    for count in 1..=5 {
+        let mut daemon = root.start();
+        let job = daemon.begin("demo/slow", BuildOptions::default());
+        daemon.wait_for_attempt("slow", count);
+        daemon.call(&minos_proto::Request::Cancel { job }).expect("cancel is accepted");
+        daemon.kill();
+        assert_eq!(root.start().wait(job).state, JobState::Cancelled);
+    }
+}

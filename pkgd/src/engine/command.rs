@@ -9,7 +9,7 @@ use super::worker::Report;
 use crate::service::Peer;
 
 /// Where the answer to a request goes.
-type Answer = SyncSender<Result<Reply, ErrorReport>>;
+pub type Answer = SyncSender<Result<Reply, ErrorReport>>;
 
 /// What a connection may ask of the engine.
 pub enum Command {
@@ -26,7 +26,7 @@ pub enum Command {
         /// Where the answer goes.
         reply: Answer,
     },
-    /// Stop a job.
+    /// Stop a job; answered when that is written down.
     Cancel {
         /// The job.
         job: u64,

@@ -76,10 +76,13 @@ impl Engine {
                 let _ = reply.send(answer.map(|job| Reply::Started { job }));
             }
             Command::Cancel { job, peer, reply } => {
-                let answer = self
-                    .audited(Some(&peer), &format!("cancel job {job}"))
-                    .and_then(|()| self.cancel(job));
-                let _ = reply.send(answer);
+                let asked = self.audited(Some(&peer), &format!("cancel job {job}"));
+                match (asked, self.running.as_mut().filter(|running| running.id == job)) {
+                    (Ok(()), Some(running)) => running.cancel(reply),
+                    (asked, _) => {
+                        let _ = reply.send(asked.and_then(|()| self.cancel(job)));
+                    }
+                }
             }
             Command::Forget { outputs, peer, reply } => {
                 let _ = reply.send(self.forget(&outputs, &peer));
@@ -157,11 +160,8 @@ impl Engine {
         Ok(job)
     }
 
+    /// Cancels a job that waits.
     fn cancel(&mut self, job: u64) -> Result<Reply, ErrorReport> {
-        if let Some(running) = self.running.as_mut().filter(|running| running.id == job) {
-            running.cancel();
-            return Ok(Reply::Done);
-        }
         if let Some(place) = self.queue.iter().position(|id| *id == job) {
             let now = self.service.now_ms();
             let written = self.service.store.write(|w| finish(w, job, JobState::Cancelled, now));
@@ -202,8 +202,11 @@ impl Engine {
         job.handle(&self.service, report);
         let (id, end) = (job.id, job.advance(&self.service));
         if let Some(state) = end {
-            self.running = None;
+            let waiting = self.running.take().map(RunningJob::cancelled_for).unwrap_or_default();
             self.over(id, state);
+            for reply in waiting {
+                let _ = reply.send(cancelled(id, state));
+            }
         }
         // Not at the job's end alone: the build trees of a hundred steps do not fit on every disk.
         if finished {
@@ -220,6 +223,15 @@ impl Engine {
             run.finished(job, state);
         }
     }
+}
+
+/// The answer to who cancelled a job that ended so.
+fn cancelled(job: u64, end: JobState) -> Result<Reply, ErrorReport> {
+    if end == JobState::Cancelled {
+        return Ok(Reply::Done);
+    }
+    let what = format!("that job {job} is cancelled could not be written down");
+    Err(ErrorReport::new(ErrorKind::State, what, "'pkgctl status' tells why"))
 }
 
 /// A line of the audit trail: who asked for what; `None` stands for pkgd itself.

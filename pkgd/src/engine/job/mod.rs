@@ -18,6 +18,7 @@ use minos_recipe::Recipe;
 use minos_store::{LogWriter, StoreError};
 
 use super::Command;
+use super::command::Answer;
 use super::plan::{self, Resolved};
 use super::worker;
 use super::{record, repair};
@@ -67,7 +68,8 @@ pub struct RunningJob {
     outputs: Vec<Option<Digest>>,
     lanes: BTreeMap<usize, Lane>,
     outbox: Sender<Command>,
-    cancelled: bool,
+    /// Who asked that it be cancelled, and is told when it is.
+    cancelled: Vec<Answer>,
     failed: bool,
     /// The state cannot be written: nothing more is started.
     broken: bool,
@@ -111,7 +113,7 @@ impl RunningJob {
             weights,
             lanes: BTreeMap::new(),
             outbox: outbox.clone(),
-            cancelled: false,
+            cancelled: Vec::new(),
             failed: false,
             broken: false,
             last_progress: Instant::now(),
@@ -134,7 +136,7 @@ impl RunningJob {
     }
 
     fn stopping(&self) -> bool {
-        self.cancelled || self.broken || (self.failed && !self.options.keep_going)
+        !self.cancelled.is_empty() || self.broken || (self.failed && !self.options.keep_going)
     }
 
     /// The state did not take what there was to say of a step: it is lost, nothing more is started, and what
@@ -273,14 +275,20 @@ impl RunningJob {
         self.have(service, at)
     }
 
-    /// Stops every running step; [`Self::advance`] ends the job when they are gone.
-    pub fn cancel(&mut self) {
-        self.cancelled = true;
+    /// Stops every running step; [`Self::advance`] ends the job when they are gone. Only then `reply` is due: a
+    /// pkgd that ends before takes the job up again, so nobody may have been told that it is cancelled.
+    pub fn cancel(&mut self, reply: Answer) {
+        self.cancelled.push(reply);
         self.lanes.values().for_each(|lane| lane.cancel.request());
     }
 
+    /// Who asked that it be cancelled.
+    pub fn cancelled_for(self) -> Vec<Answer> {
+        self.cancelled
+    }
+
     fn end(&mut self, service: &Service) -> JobState {
-        let state = match (self.cancelled, self.failed) {
+        let state = match (!self.cancelled.is_empty(), self.failed) {
             (true, _) => JobState::Cancelled,
             (false, true) => JobState::Failed,
             (false, false) => JobState::Done,
