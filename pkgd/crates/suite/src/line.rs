@@ -65,7 +65,16 @@ fn posix(line: &str) -> Option<(Status, &str)> {
     let (word, name) = line.split_once(':')?;
     // The words of a summary (`PASS:12` of some) have no blank.
     let name = name.strip_prefix([' ', '\t'])?;
+    if autotest_summary(name) {
+        return None;
+    }
     Some((Status::of(word)?, name))
+}
+
+/// `ERROR: 221 tests were run,` is the head of Autotest's summary, where something failed.
+fn autotest_summary(text: &str) -> bool {
+    let counted = text.split_once(" tests were run").or_else(|| text.split_once(" test was run"));
+    counted.is_some_and(|(count, _)| number(count))
 }
 
 fn tap(line: &str) -> Option<(Status, &str)> {
@@ -246,6 +255,8 @@ mod tests {
             "checking for x... ok",
             "1/2 of it is OK",
             "Ran out of memory",
+            "ERROR: 221 tests were run,",
+            "ERROR: 1 test was run, one failed",
         ];
         for line in lines {
             assert_eq!(read(line), None, "{line}");

@@ -1,0 +1,14 @@
+# As the book does, by somebody who is not root, on a terminal. The suite says "run-NAME", and what differs from
+# what should have come out behind it.
+chown -R 1000:1000 .
+export LC_ALL=C.UTF-8
+perl -e '$( = 1000; $) = "1000 1000"; $< = $> = 1000; exec @ARGV; die "$!"' \
+    expect -c 'set timeout -1; spawn make tests; expect eof; lassign [wait] _ _ _ value; exit $value' \
+    > ../check.log 2>&1 || failed=$?
+tail -n 100 ../check.log
+tr -d '\r' < ../check.log | awk '
+    function tell() { if (name != "") print (bad ? "FAIL: " : "PASS: ") name }
+    /^run-/ { tell(); name = substr($1, 5); bad = 0 }
+    /^[0-9]+(,[0-9]+)?[acd][0-9]+(,[0-9]+)?$/ { bad = 1 }
+    END { tell() }' > "$TEST_RESULTS"
+test -z "$failed"
