@@ -1,1 +1,1 @@
-make check
+make check TESTSUITEFLAGS="-j$(nproc)"
