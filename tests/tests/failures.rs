@@ -221,3 +221,21 @@ fn a_job_that_is_said_to_be_cancelled_stays_so() {
         assert_eq!(root.start().wait(job).state, JobState::Cancelled);
     }
 }
+
+/// The list of one recipe's expected failures had been removed, and `lfs/all` was 113 steps instead of 114.
+#[test]
+fn a_group_is_not_built_without_a_recipe_that_cannot_be_read() {
+    let mut recipes = Recipes::new();
+    recipes.step("good", &[], &[]);
+    recipes.step_with("bad", &[], &[], "[check]\nexpected = \"expected-failures.txt\"\n");
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    let build = |target: &str| minos_proto::Request::Build {
+        target: target.to_owned(),
+        options: BuildOptions::default(),
+    };
+    let error = daemon.call(&build("demo/all")).unwrap_err().to_string();
+    assert!(error.contains("demo/bad/recipe.toml"), "{error}");
+    assert!(error.contains("'demo/all' may be without it"), "{error}");
+    assert_eq!(daemon.build("demo/good").state, JobState::Done);
+}

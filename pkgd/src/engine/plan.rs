@@ -1,7 +1,7 @@
 //! From a target to a plan with task keys, and the report of it.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -65,6 +65,7 @@ pub fn resolve(
         broken(service, target).map_or_else(|| plan_error(&e), recipe_error)
     })?;
     usable(service, &plan)?;
+    complete(service, target, &plan)?;
     for step in &options.rebuild {
         if plan.position(step).is_none() {
             let what = format!("'{step}' is to be rebuilt but is no step of '{target}'");
@@ -139,6 +140,29 @@ fn usable(service: &Service, plan: &Plan) -> Result<(), ErrorReport> {
         }
     }
     Ok(())
+}
+
+/// A recipe that cannot be read is in no group, and the group would be built without it and called done. So none is
+/// built while such a recipe lies beside those of its members.
+fn complete(service: &Service, target: &str, plan: &Plan) -> Result<(), ErrorReport> {
+    let mut unread = service.lints.iter().filter(|lint| lint.level() == Level::Error).peekable();
+    let name = target.split('@').next().unwrap_or(target);
+    if unread.peek().is_none() || !service.recipes.groups().contains_key(name) {
+        return Ok(());
+    }
+    let parent = |folder: &str| folder.rsplit_once('/').map_or("", |(parent, _)| parent).to_owned();
+    let steps = plan.steps().iter().filter_map(|step| service.recipes.get(&step.id));
+    let near: BTreeSet<String> = steps.map(|recipe| parent(&recipe.folder)).collect();
+    let read: BTreeSet<&str> = service.recipes.iter().map(|recipe| &*recipe.folder).collect();
+    let missing = unread.find(|lint| {
+        let folder = lint.file.rsplit_once('/').map_or("", |(folder, _)| folder);
+        near.contains(&parent(folder)) && !read.contains(folder)
+    });
+    missing.map_or(Ok(()), |lint| {
+        let report = recipe_error(lint);
+        let what = format!("{}; '{target}' may be without it", report.what);
+        Err(ErrorReport { what, ..report })
+    })
 }
 
 fn recipe_error(lint: &Lint) -> ErrorReport {
