@@ -3,16 +3,15 @@ mkdir native
 cd native
 ../configure AWK=gawk
 cd ..
-# The book's switches.
-./configure --prefix=/usr                \
-            --host="$LFS_TGT"            \
-            --build="$(./config.guess)"  \
-            --mandir=/usr/share/man      \
-            --with-manpage-format=normal \
-            --with-shared                \
-            --without-normal             \
-            --with-cxx-shared            \
-            --without-debug              \
-            --without-ada                \
-            --disable-stripping          \
+# The book's switches, but for the manuals: they have other names where the seed is a Debian.
+./configure --prefix=/usr               \
+            --host="$LFS_TGT"           \
+            --build="$(./config.guess)" \
+            --without-manpages          \
+            --with-shared               \
+            --without-normal            \
+            --with-cxx-shared           \
+            --without-debug             \
+            --without-ada               \
+            --disable-stripping         \
             AWK=gawk
