@@ -5,3 +5,4 @@ cd "$(mktemp -d)"
 truncate -s 8M disk
 echo 'label: gpt' | sfdisk disk
 sfdisk -d disk | grep -F 'label: gpt'
+test -x /usr/sbin/sulogin
