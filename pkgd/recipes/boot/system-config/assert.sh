@@ -8,3 +8,7 @@ done
 for word in halt poweroff reboot; do
     sh -n "/usr/sbin/$word"
 done
+sh -n /usr/sbin/shutdown
+for words in "" "-r" "-r 23:00"; do
+    if /usr/sbin/shutdown $words; then exit 1; fi
+done

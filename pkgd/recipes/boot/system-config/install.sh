@@ -90,6 +90,25 @@ cd ../usr/sbin
 for word in poweroff:USR2 halt:USR1 reboot:TERM; do
     printf '#!/bin/sh\nkill -s %s 1\n' "${word#*:}" > "${word%:*}"
 done
-chmod 755 halt poweroff reboot
+cat > shutdown <<'SHUTDOWN'
+#!/bin/sh
+# shutdown [-h|-P|-H|-r] now: off, off, halt, reboot. There is nobody who would wait for another time.
+act=poweroff
+while getopts hHPr option; do
+    case $option in
+        h | P) act=poweroff ;;
+        H) act=halt ;;
+        r) act=reboot ;;
+        *) exit 2 ;;
+    esac
+done
+shift $((OPTIND - 1))
+if [ "${1:-}" != now ]; then
+    echo "shutdown: only 'now' is known: shutdown [-h|-P|-H|-r] now" >&2
+    exit 2
+fi
+exec "/usr/sbin/$act"
+SHUTDOWN
+chmod 755 halt poweroff reboot shutdown
 cd ../../..
 cp -a --remove-destination dest/. /
