@@ -1,7 +1,8 @@
 mkdir build
 cd build
-# The book's switches and one more: --enable-deterministic-archives. Debian's ar leaves time and
-# owner out of archives by default, this ar would not, and it is the one that makes libgcc.a and libc.a.
+# The book's switches and two more. --enable-deterministic-archives: Debian's ar leaves time and owner out of
+# archives by default, this ar would not, and it is the one that makes libgcc.a and libc.a. --without-zstd: what
+# this assembler can do is built into gcc, and must not depend on whether the seed has zstd.
 ../configure --prefix="$LFS/tools"             \
              --with-sysroot="$LFS"             \
              --target="$LFS_TGT"               \
@@ -10,4 +11,5 @@ cd build
              --disable-werror                  \
              --enable-new-dtags                \
              --enable-default-hash-style=gnu   \
-             --enable-deterministic-archives
+             --enable-deterministic-archives   \
+             --without-zstd
