@@ -4,11 +4,12 @@ chown -R 1000:1000 .
 export LC_ALL=C.UTF-8
 perl -e '$( = 1000; $) = "1000 1000"; $< = $> = 1000; exec @ARGV; die "$!"' \
     expect -c 'set timeout -1; spawn make tests; expect eof; lassign [wait] _ _ _ value; exit $value' \
-    > ../check.log 2>&1 || failed=$?
-tail -n 100 ../check.log
-tr -d '\r' < ../check.log | awk '
+    > ../terminal.log 2>&1 || failed=$?
+tr -d '\r' < ../terminal.log > ../check.log
+cat ../check.log
+awk '
     function tell() { if (name != "") print (bad ? "FAIL: " : "PASS: ") name }
     /^run-/ { tell(); name = substr($1, 5); bad = 0 }
     /^[0-9]+(,[0-9]+)?[acd][0-9]+(,[0-9]+)?$/ { bad = 1 }
-    END { tell() }' > "$TEST_RESULTS"
+    END { tell() }' ../check.log > "$TEST_RESULTS"
 test -z "$failed"
