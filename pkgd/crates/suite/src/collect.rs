@@ -57,6 +57,8 @@ pub struct Collector {
     told: u64,
     /// The test that was named last without a result.
     begun: Option<String>,
+    /// The newest result, as long as the next line may show that it was a heading, and how long its line was.
+    held: Option<(Status, String, usize)>,
     failures: BTreeMap<(String, Status), bool>,
     unexpected: u64,
     listed: u64,
@@ -82,6 +84,7 @@ impl Collector {
             counts: [0; Status::ALL.len()],
             told: 0,
             begun: None,
+            held: None,
             failures: BTreeMap::new(),
             unexpected: 0,
             listed: 0,
@@ -117,10 +120,15 @@ impl Collector {
     }
 
     fn look(&mut self, line: &str) {
+        if let Some((status, name, length)) = self.held.take()
+            && !underlines(line, length)
+        {
+            self.result(status, name);
+        }
         match read(line) {
             Some(Told::Result(status, name)) => {
                 self.begun = None;
-                self.result(status, clipped(name));
+                self.held = Some((status, clipped(name), line.len()));
             }
             Some(Told::Begun(name)) => self.begun = Some(clipped(name)),
             Some(Told::Ended(status)) => {
@@ -174,6 +182,9 @@ impl Collector {
         if !self.line.is_empty() {
             self.end_line();
         }
+        if let Some((status, name, _)) = self.held.take() {
+            self.result(status, name);
+        }
         let failures = mem::take(&mut self.failures);
         let failures = failures.into_keys().map(|(name, status)| self.failing(name, status));
         let failures: Vec<Failing> = failures.collect();
@@ -219,6 +230,11 @@ impl Collector {
         let new = self.before.is_some() && !self.earlier.contains_key(&name);
         Failing { name, status, reason, new }
     }
+}
+
+/// Automake's `test-suite.log` repeats a result as a heading, without the ending of the test's name: underlined.
+fn underlines(line: &str, length: usize) -> bool {
+    line.len() == length && line.bytes().all(|b| b == b'=')
 }
 
 /// The line as text, without the sequences that colour it on a terminal.

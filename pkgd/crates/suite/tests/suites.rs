@@ -95,6 +95,16 @@ fn a_test_that_says_something_before_its_result_counts() {
     assert_eq!(report.tested.to_string(), "1 passed, 2 failed");
 }
 
+/// Coreutils prints the log of its failing tests, in which each has a heading without `.sh`: told twice, counted twice.
+#[test]
+fn a_heading_in_the_log_of_a_suite_is_no_result() {
+    let text = "FAIL: tests/id/uid.sh\nFAIL: tests/id/uid\n==================\n\
+        FAIL: x\n=======\n====\nFAIL tests/id/uid.sh (exit status: 1)\nPASS: last";
+    let report = read(text.as_bytes(), "", None);
+    assert_eq!(names(&report), ["tests/id/uid.sh"]);
+    assert_eq!(report.tested.to_string(), "1 passed, 1 failed");
+}
+
 #[test]
 fn names_and_lists_have_a_bound() {
     let mut text = String::new();
