@@ -9,7 +9,7 @@ use nix::fcntl::AT_FDCWD;
 use nix::sys::fanotify::{EventFFlags, Fanotify, InitFlags, MarkFlags, MaskFlags};
 use nix::unistd::Pid;
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
@@ -19,6 +19,9 @@ const MOST: usize = 200_000;
 pub struct Witness {
     group: Fanotify,
     opened: BTreeSet<String>,
+    /// Keeps the mounts where they are when the box is dead: a file of one that has come off has its name from there
+    /// on alone, `/busybox` for `/bin/busybox`.
+    _mounts: File,
 }
 
 impl Witness {
@@ -33,6 +36,8 @@ impl Witness {
         let group = Fanotify::init(flags, EventFFlags::O_RDONLY | EventFFlags::O_CLOEXEC)
             .map_err(|e| Failure::new(Stage::Witness, format!("fanotify: {e}")))?;
         let proc = PathBuf::from(format!("/proc/{first}"));
+        let namespace = proc.join("ns/mnt");
+        let mounts = File::open(&namespace).on(Stage::Witness, &namespace)?;
         let table = proc.join("mountinfo");
         let table = fs::read_to_string(&table).on(Stage::Witness, &table)?;
         let points = table.lines().filter_map(|line| line.split(' ').nth(4));
@@ -46,7 +51,7 @@ impl Witness {
             );
             marked.on(Stage::Witness, &path)?;
         }
-        Ok(Self { group, opened: BTreeSet::new() })
+        Ok(Self { group, opened: BTreeSet::new(), _mounts: mounts })
     }
 
     /// Takes what has been told so far. An event that cannot be read is one file less, never a failed step.
