@@ -34,4 +34,4 @@ pub use variation::{Variation, vary};
 
 /// Raised with every change here or in the sandbox that can change what a step produces: it is part
 /// of the task key, so that outputs made under other rules are not taken for equal.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
