@@ -145,24 +145,26 @@ fn usable(service: &Service, plan: &Plan) -> Result<(), ErrorReport> {
 /// A recipe that cannot be read is in no group, and the group would be built without it and called done. So none is
 /// built while such a recipe lies beside those of its members.
 fn complete(service: &Service, target: &str, plan: &Plan) -> Result<(), ErrorReport> {
-    let mut unread = service.lints.iter().filter(|lint| lint.level() == Level::Error).peekable();
+    let read: BTreeSet<&str> = service.recipes.iter().map(|recipe| &*recipe.folder).collect();
+    let errors = service.lints.iter().filter(|lint| lint.level() == Level::Error);
+    let mut unread = errors.filter(|lint| !read.contains(parent(&lint.file))).peekable();
     let name = target.split('@').next().unwrap_or(target);
     if unread.peek().is_none() || !service.recipes.groups().contains_key(name) {
         return Ok(());
     }
-    let parent = |folder: &str| folder.rsplit_once('/').map_or("", |(parent, _)| parent).to_owned();
     let steps = plan.steps().iter().filter_map(|step| service.recipes.get(&step.id));
-    let near: BTreeSet<String> = steps.map(|recipe| parent(&recipe.folder)).collect();
-    let read: BTreeSet<&str> = service.recipes.iter().map(|recipe| &*recipe.folder).collect();
-    let missing = unread.find(|lint| {
-        let folder = lint.file.rsplit_once('/').map_or("", |(folder, _)| folder);
-        near.contains(&parent(folder)) && !read.contains(folder)
-    });
+    let near: BTreeSet<&str> = steps.map(|recipe| parent(&recipe.folder)).collect();
+    let missing = unread.find(|lint| near.contains(parent(parent(&lint.file))));
     missing.map_or(Ok(()), |lint| {
         let report = recipe_error(lint);
         let what = format!("{}; '{target}' may be without it", report.what);
         Err(ErrorReport { what, ..report })
     })
+}
+
+/// The folder of a file or folder below the recipes' folder; that itself is empty.
+fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(parent, _)| parent)
 }
 
 fn recipe_error(lint: &Lint) -> ErrorReport {
@@ -175,7 +177,7 @@ fn recipe_error(lint: &Lint) -> ErrorReport {
 fn broken<'a>(service: &'a Service, target: &str) -> Option<&'a Lint> {
     let name = target.split('@').next().unwrap_or(target).replace(':', "-");
     let named = |lint: &&Lint| {
-        let folder = lint.file.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let folder = parent(&lint.file);
         folder == name || folder.rsplit_once('/').is_some_and(|(_, last)| last == name)
     };
     service.lints.iter().filter(named).find(|lint| lint.level() == Level::Error)

@@ -34,8 +34,8 @@ const LINKS: [(&str, &str); 5] = [
 ];
 /// Directories that the box has in any case.
 pub const POINTS: [&str; 6] = ["/build", "/tmp", "/run", "/dev", "/proc", "/sys"];
-/// Names of the loopback interface, for boxes that have it as their network: suites connect to `localhost`.
-const HOSTS: &str = "/etc/hosts";
+/// What `/etc/hosts` says where the lowest layer brings it ([`hosts`]).
+const LOCALHOST: &str = "127.0.0.1 localhost\n::1 localhost\n";
 /// Where the build happens.
 const BUILD: &str = "/build";
 /// Bound for the number of files in a tmpfs: inodes are memory that its size limit does not count.
@@ -108,6 +108,12 @@ fn new_tmpfs(mode: &str, size: u64) -> io::Result<FsContext> {
     Ok(fs)
 }
 
+/// The file of names that the lowest layer brings, for a box that has loopback as its network: suites connect to
+/// `localhost`. Any other layer that has the file has its own.
+fn hosts(spec: &Spec) -> Option<&'static Path> {
+    (spec.network == Network::Loopback).then_some(Path::new("/etc/hosts"))
+}
+
 /// A mount point to be made: path in the box, and whether it is a directory.
 type Point<'a> = (&'a Path, bool);
 
@@ -143,9 +149,11 @@ fn root_overlay(spec: &Spec, plan: &Plan, binds: &[Point]) -> Result<OwnedFd, Fa
     let dirs = POINTS.iter().map(Path::new).chain(spec.writable.iter().map(PathBuf::as_path));
     let outside = binds.iter().filter(|(target, _)| !POINTS.iter().any(|p| target.starts_with(p)));
     let points = dirs.map(|dir| (dir, true)).chain(outside.copied());
+    let points = points.chain(hosts(spec).map(|file| (file, false)));
     mount_points(&skeleton, Path::new("/"), points).on(Stage::Root, &skeleton)?;
-    if spec.network == Network::Loopback {
-        name_loopback(&skeleton).on(Stage::Root, HOSTS)?;
+    if let Some(file) = hosts(spec) {
+        let path = skeleton.join(file.strip_prefix("/").unwrap_or(file));
+        fs::write(&path, LOCALHOST).on(Stage::Root, &path)?;
     }
     let upper = spec.upper.as_ref().map(|_| staged("upper", 1));
     let root = overlay(Stage::Root, &plan.root, &skeleton, upper.as_deref())?;
@@ -161,8 +169,7 @@ fn root_overlay(spec: &Spec, plan: &Plan, binds: &[Point]) -> Result<OwnedFd, Fa
 fn shortcuts(spec: &Spec, plan: &Plan, root: BorrowedFd) -> Result<(), Failure> {
     let layers: Vec<PathBuf> = plan.root.iter().map(Layer::staged).collect();
     let taken = spec.writable.iter().chain(spec.binds.iter().map(|bind| &bind.target));
-    let hosts = (spec.network == Network::Loopback).then_some(&HOSTS);
-    let own = POINTS.iter().chain(hosts).map(Path::new);
+    let own = POINTS.iter().map(Path::new).chain(hosts(spec));
     let taken: Vec<&Path> = taken.map(PathBuf::as_path).chain(own).collect();
     for base in layers.iter().rev().take(spec.plain) {
         for entry in base.read_dir().on(Stage::Layers, base)? {
@@ -193,15 +200,6 @@ fn mount_build(spec: &Spec, plan: &Plan, binds: &[Point], root: BorrowedFd) -> R
     let upper = staged("upper", 0);
     let build = overlay(Stage::Build, &plan.build, &skeleton, Some(&upper))?;
     place(root, Path::new(BUILD), build.as_fd()).on(Stage::Build, BUILD)
-}
-
-/// Puts [`HOSTS`] into the lowest layer: any other that has the file has its own.
-fn name_loopback(skeleton: &Path) -> io::Result<()> {
-    let path = skeleton.join(HOSTS.trim_start_matches('/'));
-    let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(0o755);
-    path.parent().map_or(Ok(()), |parent| builder.create(parent))?;
-    fs::write(path, "127.0.0.1 localhost\n::1 localhost\n")
 }
 
 /// Makes empty directories and files that only serve as mount points. In an overlay they are the lowest
