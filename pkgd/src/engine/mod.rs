@@ -9,7 +9,6 @@ mod job;
 pub mod plan;
 pub mod record;
 mod recover;
-mod rekey;
 mod repair;
 mod unattended;
 pub mod unwritten;

@@ -10,7 +10,7 @@ use minos_model::JobState;
 use minos_sandbox::tree;
 use minos_store::{LogReader, Store, StoreError};
 
-use super::{Engine, rekey, repair};
+use super::{Engine, repair};
 
 impl Engine {
     /// Puts the state in order after whatever ended the last pkgd: attempts without an end were
@@ -22,7 +22,6 @@ impl Engine {
         let store = &self.service.store;
         let now = self.service.now_ms();
         let layout = store.layout().clone();
-        rekey::without_check(store)?;
         store.write(|w| {
             w.interrupt_attempts(
                 |row| {
@@ -37,8 +36,7 @@ impl Engine {
         for digest in &report.rows_without_bytes {
             repair::forget(&self.service, digest, "its files are gone")?;
         }
-        let mut unfinished = store.read()?.unfinished_jobs()?;
-        unfinished.sort_by_key(|row| row.id);
+        let unfinished = store.read()?.unfinished_jobs()?;
         store.write(|w| {
             let begun = unfinished.iter().filter(|row| row.state == JobState::Running);
             begun.map(|row| row.id).try_for_each(|id| w.bump_resumed(id))

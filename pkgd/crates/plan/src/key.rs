@@ -190,14 +190,6 @@ impl KeyParts {
         hash.finish()
     }
 
-    /// The parts of a key of a time in which the script of the test suite was one: without it. `None` where there
-    /// is nothing to take out.
-    pub fn without_check(&self) -> Option<Self> {
-        let mut parts = self.clone();
-        parts.scripts.retain(|(phase, _)| *phase != Phase::Check);
-        (parts.scripts.len() < self.scripts.len()).then_some(parts)
-    }
-
     /// What differs from `old`; empty exactly when the keys are equal.
     pub fn changes(&self, old: &Self) -> Vec<Change> {
         let mut out = Vec::new();

@@ -221,7 +221,9 @@ impl<'a> Snapshot<'a> {
 
     /// Jobs that are queued or running, oldest first: what a daemon takes up again when it starts.
     pub fn unfinished_jobs(&self) -> Result<Vec<JobRow>, StoreError> {
-        unfinished(self)
+        let mut jobs: Vec<JobRow> = self.rows(JOBS, ALL, false, usize::MAX).map(values)?;
+        jobs.retain(|job| matches!(job.state, JobState::Queued | JobState::Running));
+        Ok(jobs)
     }
 
     /// The steps of a job, in the plan's order.
@@ -361,12 +363,6 @@ pub(crate) fn keyed<R>(
         key.try_into().map(Digest::from_bytes).map_err(damaged)
     };
     rows.into_iter().map(|(key, row)| Ok((digest(key)?, row))).collect()
-}
-
-pub(crate) fn unfinished(source: &impl Source) -> Result<Vec<JobRow>, StoreError> {
-    let mut jobs = values(source.rows(JOBS, ALL, false, usize::MAX)?);
-    jobs.retain(|job| matches!(job.state, JobState::Queued | JobState::Running));
-    Ok(jobs)
 }
 
 pub(crate) fn open_attempts(source: &impl Source) -> Result<Vec<AttemptRow>, StoreError> {

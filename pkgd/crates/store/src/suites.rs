@@ -5,9 +5,9 @@ use core::ops::Bound;
 use minos_model::{Digest, StepId, Tested};
 
 use crate::error::StoreError;
-use crate::rows::{CacheRow, HistoryRow, SuiteRow};
+use crate::rows::SuiteRow;
 use crate::snapshot::{ALL, Snapshot, Source as _, after_prefix, values};
-use crate::table::{CACHE, HISTORY, STEPS, SUITES, number, step_attempt_key, step_key};
+use crate::table::{SUITES, number, step_attempt_key};
 use crate::write::Write;
 
 /// A suite that was run; see [`Write::commit_suite`].
@@ -50,31 +50,6 @@ impl Write<'_> {
         let kept = self.store().options.samples_kept.max(1);
         let old = rows.len().saturating_sub(kept);
         rows.iter().take(old).try_for_each(|(key, _)| self.remove(SUITES, key))
-    }
-
-    /// Has what is claimed of the task key `old` claimed of `new`, which stands for the same work: in the cache, in
-    /// the history, and in the steps of jobs that go on. Nothing happens when `old` has no claim.
-    ///
-    /// # Errors
-    /// The database cannot be read or written.
-    pub fn rekey(&mut self, old: &Digest, new: &Digest, parts: Vec<u8>) -> Result<(), StoreError> {
-        let Some(claim) = self.get(CACHE, old.as_bytes())? else { return Ok(()) };
-        self.remove(CACHE, old.as_bytes())?;
-        if self.get(CACHE, new.as_bytes())?.is_none() {
-            self.put(CACHE, new.as_bytes(), &CacheRow { parts, ..claim.clone() })?;
-        }
-        let name = claim.step.to_string();
-        if let Some(row) = self.get(HISTORY, name.as_bytes())?.filter(|row| row.last_key == *old) {
-            self.put(HISTORY, name.as_bytes(), &HistoryRow { last_key: *new, ..row })?;
-        }
-        for job in crate::snapshot::unfinished(self)? {
-            let place = step_key(job.id, &claim.step);
-            if let Some(mut row) = self.get(STEPS, &place)?.filter(|row| row.key == Some(*old)) {
-                row.key = Some(*new);
-                self.put(STEPS, &place, &row)?;
-            }
-        }
-        Ok(())
     }
 }
 

@@ -455,25 +455,3 @@ fn what_came_of_a_suite_is_kept_with_its_attempt() {
     assert_eq!(read.suites_of(&step("m4"), 1).unwrap()[0].key, key("m4"));
     assert_eq!(read.check().unwrap().contradictions, Vec::<String>::new());
 }
-
-/// When the test suites left the task key, what was built with one in it stayed built.
-#[test]
-fn a_claim_goes_over_to_another_key() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir);
-    let past = job(&store, &["m4"]);
-    let output = build(&store, past, "m4", 1000).unwrap();
-    store.write(|w| w.set_job_state(past, JobState::Done, 2000)).unwrap();
-    let present = job(&store, &["m4"]);
-    store.write(|w| w.set_cached(present, &step("m4"), &key("m4")).map(drop)).unwrap();
-    store.write(|w| w.rekey(&key("m4"), &key("new"), vec![9])).unwrap();
-    store.write(|w| w.rekey(&key("unknown"), &key("m4"), vec![9])).unwrap();
-    let read = store.read().unwrap();
-    assert_eq!(read.cached(&key("m4")).unwrap(), None);
-    assert_eq!(read.cached(&key("new")).unwrap().unwrap().digest, output);
-    let (last, row) = read.last_key_parts(&step("m4")).unwrap().unwrap();
-    assert_eq!((last, row.parts), (key("new"), vec![9]));
-    let of = |job| read.step(job, &step("m4")).unwrap().unwrap().key;
-    assert_eq!((of(past), of(present)), (Some(key("m4")), Some(key("new"))), "history stays");
-    assert_eq!(read.check().unwrap().contradictions, Vec::<String>::new());
-}
