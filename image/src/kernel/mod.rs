@@ -113,6 +113,30 @@ pub fn check(layout: &Layout, config: &Path) -> Result<usize> {
 mod tests {
     use super::*;
 
+    /// A comment or the order of symbols is no reason to build for twenty minutes.
+    #[test]
+    fn source_symbols_and_compiler_are_the_key() {
+        let wanted = |text: &str| {
+            let mut wanted = Wanted::default();
+            wanted.add(Path::new("a.config"), text).unwrap();
+            wanted
+        };
+        let config = wanted("CONFIG_A=y\nCONFIG_B=n\n");
+        let base = key("aa", &config, "gcc 14\nld 2.44\n");
+        assert_eq!(
+            base,
+            key("aa", &wanted("# why\nCONFIG_B=n\n\nCONFIG_A=y\n"), "gcc 14\nld 2.44\n")
+        );
+        for other in [
+            key("ab", &config, "gcc 14\nld 2.44\n"),
+            key("aa", &wanted("CONFIG_A=y\n"), "gcc 14\nld 2.44\n"),
+            key("aa", &wanted("CONFIG_A=y\nCONFIG_B=y\n"), "gcc 14\nld 2.44\n"),
+            key("aa", &config, "gcc 14\nld 2.45\n"),
+        ] {
+            assert_ne!(base, other);
+        }
+    }
+
     /// The recipe of the kernel carries the symbols in its script, since a recipe's scripts are all a build sees.
     #[test]
     fn the_recipe_asks_for_the_same_symbols() {
