@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use minos_model::{Metrics, Stage};
+use minos_model::{Digest, Metrics, Stage, StepId};
 use minos_proto::sheet::Field;
 use minos_proto::{BuildOptions, ErrorReport, Sheet};
-use minos_store::OutputRow;
+use minos_store::{HistoryRow, OutputRow, Snapshot, StoreError};
 
 use crate::engine::plan;
 use crate::service::{Service, state_error};
@@ -28,6 +28,24 @@ impl Cost {
     }
 }
 
+/// The output of `key`, if it is there, with what its newest build cost.
+fn built(
+    snapshot: &Snapshot<'_>,
+    step: &StepId,
+    key: &Digest,
+) -> Result<Option<OutputRow>, StoreError> {
+    let Some(output) = snapshot.cached(key)? else { return Ok(None) };
+    let metrics = newest(snapshot.history(step)?, key).unwrap_or(output.metrics);
+    Ok(Some(OutputRow { metrics, ..output }))
+}
+
+/// What the newest build of a step cost, if that was under `key`. An output itself only knows what it cost first, which
+/// may have been under another version of the recipe, that came to the same bytes.
+fn newest(history: Option<HistoryRow>, key: &Digest) -> Option<Metrics> {
+    let history = history.filter(|row| row.last_key == *key)?;
+    history.samples.last().map(|sample| sample.metrics)
+}
+
 /// All steps of a target, in order.
 pub struct Costs {
     target: String,
@@ -47,7 +65,7 @@ impl Costs {
         for step in resolved.plan.steps() {
             let key = keys.iter().find(|(id, _)| **id == step.id).map(|(_, key)| *key);
             let output = match key {
-                Some(key) => snapshot.cached(key).map_err(|e| state_error(&e))?,
+                Some(key) => built(&snapshot, &step.id, key).map_err(|e| state_error(&e))?,
                 None => None,
             };
             steps.push(Cost { step: step.id.to_string(), stage: step.stage, output });
@@ -189,10 +207,10 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cost, Costs, UNIT_STEP};
+    use super::{Cost, Costs, UNIT_STEP, newest};
     use minos_model::{Digest, Metrics, Stage};
     use minos_proto::sheet::Field;
-    use minos_store::OutputRow;
+    use minos_store::{HistoryRow, OutputRow, Sample};
 
     fn cost(step: &str, cpu_s: u64) -> Cost {
         let metrics = Metrics {
@@ -231,6 +249,24 @@ mod tests {
         assert_eq!(rows[1][5], Field::Bytes(10 << 20));
         assert!(rows[2][1..].iter().all(|field| *field == Field::None));
         assert!(rows.iter().all(|row| row.len() == sheet.grids[0].columns.len()));
+    }
+
+    /// The same bytes came out months later, and the table told what they had cost the first time.
+    #[test]
+    fn the_newest_build_of_the_key_counts() {
+        let sample = |wall_ms| Sample {
+            at_ms: wall_ms,
+            metrics: Metrics { wall_ms, ..Metrics::default() },
+            size: 0,
+            phases: Vec::new(),
+        };
+        let (key, other) = (Digest::of(b"key"), Digest::of(b"other"));
+        let history = |samples| Some(HistoryRow { last_key: key, samples });
+        let wall = |history, key| newest(history, key).map(|metrics| metrics.wall_ms);
+        assert_eq!(wall(history(vec![sample(1), sample(2)]), &key), Some(2));
+        assert_eq!(wall(history(vec![sample(1)]), &other), None);
+        assert_eq!(wall(history(Vec::new()), &key), None);
+        assert_eq!(wall(None, &key), None);
     }
 
     #[test]
