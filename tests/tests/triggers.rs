@@ -3,6 +3,8 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,7 +12,9 @@ use minos_model::JobState;
 use minos_proto::{ErrorReport, PackageRequest, Wish};
 use minos_qemu::control::{Client, Timeouts};
 use minos_tests::packages::{ask, change, install, installed, propose, verify};
-use minos_tests::{Daemon, Recipes, Root};
+use minos_tests::{Daemon, Recipes, Root, artefacts};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// Copies what the seed has, so that it becomes a part of the package.
 const AGAIN: &str = "again() { cp -a \"$1\" \"$1.new\"; mv -T \"$1.new\" \"$1\"; }\n";
@@ -223,16 +227,11 @@ fn a_pkgd_killed_during_a_trigger_leaves_the_system_as_it_was() {
     let (_recipes, root, mut daemon) =
         packed(&[("fake", &impostor("echo x > /etc/ld.so.cache\nread line < /dev/ptmx\n"))]);
     let plan = propose(&mut daemon, install(&["fake"])).expect("an answer").plan.expect("a plan");
-    let running = root.path().join("scratch/triggers");
+    let pid = Pid::from_raw(i32::try_from(daemon.pid()).expect("a pid"));
     thread::scope(|scope| {
-        let pid = i32::try_from(daemon.pid()).expect("a pid");
-        scope.spawn(move || {
-            let start = Instant::now();
-            while !running.exists() && start.elapsed() < Duration::from_secs(60) {
-                thread::sleep(Duration::from_millis(10));
-            }
-            let pid = nix::unistd::Pid::from_raw(pid);
-            nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("killed");
+        scope.spawn(|| {
+            wait_for_trigger(&root);
+            kill(pid, Signal::SIGKILL).expect("killed");
         });
         let request = PackageRequest::Apply { plan: plan.to_string() };
         let asked = daemon.call(&minos_proto::Request::Package(request));
@@ -244,4 +243,44 @@ fn a_pkgd_killed_during_a_trigger_leaves_the_system_as_it_was() {
     assert!(!root.path().join("current").exists());
     let roots = fs::read_dir(root.path().join("roots")).map_or(0, Iterator::count);
     assert_eq!(roots, 0, "the root that was put together is swept");
+}
+
+/// pkgctl installs `package` and is sent `signal` while a trigger runs.
+fn interrupted(root: &Root, package: &str, signal: Signal) -> ExitStatus {
+    let mut command = Command::new(artefacts::binary("pkgctl"));
+    command.arg("--root").arg(root.path()).args(["install", "--yes", package]);
+    let mut pkgctl = command.spawn().expect("pkgctl runs");
+    wait_for_trigger(root);
+    kill(Pid::from_raw(i32::try_from(pkgctl.id()).expect("a pid")), signal).expect("sent");
+    pkgctl.wait().expect("an end")
+}
+
+/// What was begun and never ended, or ended and was recorded nowhere, is what other package managers leave to somebody
+/// who presses Ctrl-C or whose console hangs up.
+#[test]
+fn a_change_goes_on_when_pkgctl_goes_away() {
+    let slow = "n=0\nwhile [ $n -lt 3000000 ]; do n=$((n+1)); done\n";
+    let (_recipes, root, mut daemon) = packed(&[("fake", &impostor(slow)), ("other", OTHER)]);
+    let ctrl_c = interrupted(&root, "fake", Signal::SIGINT);
+    assert_eq!(ctrl_c.code(), Some(130), "{ctrl_c}");
+    until(|| installed(&mut daemon) == ["fake 1.0-1"]);
+    let hang_up = interrupted(&root, "other", Signal::SIGHUP);
+    assert_eq!(hang_up.signal(), Some(1), "{hang_up}");
+    until(|| installed(&mut daemon) == ["fake 1.0-1", "other 1.0-1"]);
+    assert!(!verify(&mut daemon, false).alarm);
+    assert!(!root.path().join("scratch/triggers").exists(), "nothing is left behind");
+}
+
+fn wait_for_trigger(root: &Root) {
+    let running = root.path().join("scratch/triggers");
+    until(|| running.exists());
+}
+
+/// Waits for it, a minute at most.
+fn until(mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(60), "it never came");
+        thread::sleep(Duration::from_millis(10));
+    }
 }
