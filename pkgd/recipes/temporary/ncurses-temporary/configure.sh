@@ -3,17 +3,17 @@ mkdir native
 cd native
 ../configure AWK=gawk
 cd ..
-# The book's switches, but for the manuals, which have other names where the seed is a Debian, and the tic: that the
-# book gives as TIC_PATH when it installs this version does not heed, and takes the seed's.
+# The book's switches, but for the manuals, which have other names where the seed is a Debian, and the tic: this version
+# does not heed the TIC_PATH that the book gives when it installs, nor --with-tic-path, and would take the seed's.
 ./configure --prefix=/usr               \
             --host="$LFS_TGT"           \
             --build="$(./config.guess)" \
             --without-manpages          \
-            --with-tic-path="$PWD/native/progs/tic" \
             --with-shared               \
             --without-normal            \
             --with-cxx-shared           \
             --without-debug             \
             --without-ada               \
             --disable-stripping         \
+            TIC="$PWD/native/progs/tic" \
             AWK=gawk
