@@ -8,6 +8,7 @@
 //! | `  3: name      ok` | [Autotest](https://www.gnu.org/software/autoconf/manual/autoconf-2.72/html_node/testsuite-Scripts.html) |
 //! | `3/20 name  OK  0.04s` | meson |
 //! | `0:00:07 [ 3/20] name passed` | Python's regrtest |
+//! | `  sfdisk: resize: [01] grow  ... SKIPPED (why)` | util-linux |
 //! | `Ran 12 tests in 0.3s` | Python's unittest, which names only what did not pass |
 //! | `name ..... ` with a program's own words, `ok     (3 passed)` lines later | make's `run_make_tests`, if a test says something |
 //!
@@ -35,6 +36,7 @@ pub(crate) fn read(line: &str) -> Option<Told<'_>> {
         .or_else(|| tap(line))
         .or_else(|| harness(line))
         .or_else(|| autotest(line))
+        .or_else(|| util_linux(line))
         .or_else(|| meson(line))
         .or_else(|| regrtest(line));
     match found {
@@ -146,6 +148,23 @@ fn autotest(line: &str) -> Option<(Status, &str)> {
         (" ok", Status::Pass),
     ];
     words.iter().find_map(|(word, status)| Some((*status, rest.strip_suffix(word)?)))
+}
+
+fn util_linux(line: &str) -> Option<(Status, &str)> {
+    let (name, said) = line.split_once(" ... ")?;
+    // What follows such a word are the numbers of sub-tests, which were all told before.
+    if !name.contains(": ") || said.contains("sub-test") {
+        return None;
+    }
+    let word = said.split_once(" (").map_or(said, |(word, _)| word);
+    let status = match word {
+        "OK" => Status::Pass,
+        "FAILED" => Status::Fail,
+        "SKIPPED" => Status::Skip,
+        "KNOWN FAILED" => Status::Xfail,
+        _ => return None,
+    };
+    Some((status, name))
 }
 
 fn meson(line: &str) -> Option<(Status, &str)> {
@@ -310,6 +329,25 @@ mod tests {
         assert_eq!(told(" 9: a b    skipped (x.at:1)"), Some((Status::Skip, "a b")));
         assert_eq!(told("10: a   expected failure (x.at:1)"), Some((Status::Xfail, "a")));
         assert_eq!(told("x.c:10: it is ok"), None);
+    }
+
+    #[test]
+    fn util_linux() {
+        let failed = "  lsblk: lsblk: [01] lvm-basic          ... FAILED (lsblk/lsblk-lvm-basic)";
+        assert_eq!(told(failed), Some((Status::Fail, "lsblk: lsblk: [01] lvm-basic")));
+        assert_eq!(told("  uuid: oids      ... OK"), Some((Status::Pass, "uuid: oids")));
+        let skipped = "  su: environ   ... SKIPPED (no root permissions)";
+        assert_eq!(told(skipped), Some((Status::Skip, "su: environ")));
+        let known = "  ul: basic: [02] x   ... KNOWN FAILED (ul/basic-x)";
+        assert_eq!(told(known), Some((Status::Xfail, "ul: basic: [02] x")));
+        for line in [
+            "  lsblk: lsblk          ... FAILED (14 from 14 sub-tests)",
+            "  utmp: last            ... OK (all 1 sub-tests PASSED)",
+            "configure: checking for it ... yes",
+            "done ... OK",
+        ] {
+            assert_eq!(read(line), None, "{line}");
+        }
     }
 
     #[test]
