@@ -77,8 +77,8 @@ pub struct Args {
     #[argh(option, default = "300")]
     pub idle: u64,
 
-    /// seconds a trigger may take before it is killed and the change taken back; by default 60
-    #[argh(option, default = "60")]
+    /// seconds a trigger may take before it is killed and the change taken back; by default 1800
+    #[argh(option, default = "1800")]
     pub trigger_seconds: u64,
 
     /// how strong the sandbox must be: full (default), or weak to build on a kernel without the

@@ -64,13 +64,13 @@ fn impostor_of(program: &str, script: &str) -> String {
 
 /// Installs a package with this ldconfig, which must not work out. What pkgd says.
 fn refused(script: &str) -> ErrorReport {
-    refused_with(&[], script)
+    refused_with(&["--trigger-seconds", "60"], script)
 }
 
 /// As [`refused`], with more arguments for pkgd.
 fn refused_with(arguments: &[&str], script: &str) -> ErrorReport {
     let (_recipes, root, mut daemon) = packed_with(arguments, &[("fake", &impostor(script))]);
-    // The time-out of a trigger is a minute where nobody says otherwise.
+    // Longer than a trigger may take.
     let patience = Timeouts { reply: Duration::from_secs(150), ..Timeouts::default() };
     let mut client = Client::connect(daemon.socket(), "test", patience).expect("connected");
     let plan = propose(&mut client, install(&["fake"])).expect("an answer").plan.expect("a plan");

@@ -1,6 +1,7 @@
 //! What a trigger left in the upper layer of its box.
 
-use std::ffi::OsStr;
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Read as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
@@ -28,7 +29,7 @@ const OVERLAY: &[u8] = b"user.overlay.";
 /// Something that `call` may not write, or that no generation can hold; I/O. In words.
 pub fn gather(call: &Call, lower: &Dir, upper: &Dir) -> Result<Vec<Made>, String> {
     let mut walk = Walk { call, lower, made: Vec::new(), bytes: 0 };
-    walk.folder(upper, &[], 0)?;
+    walk.folder(upper, &[], 0, false)?;
     Ok(walk.made)
 }
 
@@ -41,7 +42,8 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn folder(&mut self, dir: &Dir, at: &[u8], depth: usize) -> Result<(), String> {
+    /// What is in a folder. One that was `replaced` has in it nothing of the one that the root has.
+    fn folder(&mut self, dir: &Dir, at: &[u8], depth: usize, replaced: bool) -> Result<(), String> {
         for entry in dir.entries().map_err(|e| on(at, &e))? {
             if depth > MAX_DEPTH || self.made.len() >= MAX_MADE {
                 return Err("it made more files, or deeper folders, than a trigger may".to_owned());
@@ -49,9 +51,10 @@ impl Walk<'_> {
             let path = join(at, entry.name.as_bytes());
             let stat = dir.stat(&entry.name).map_err(|e| on(&path, &e))?;
             if stat.kind == Kind::Dir {
-                self.directory(dir, &entry.name, &stat, path, depth)?;
+                self.directory(dir, (&entry.name, &stat), path, depth, replaced)?;
             } else if self.call.may_write(&path) {
                 self.count(&stat)?;
+                self.gone(&path, &BTreeSet::new(), depth)?;
                 let node = node(dir, &entry.name, &stat).map_err(|e| on(&path, &e))?;
                 self.made.push(Made { path, node });
             } else {
@@ -70,29 +73,57 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// A folder: one that the root has too is there because of what is in it.
+    /// A folder: one that the root has too is there because of what is in it, or because it was removed and made anew.
     fn directory(
         &mut self,
         dir: &Dir,
-        name: &OsStr,
-        stat: &Stat,
+        (name, stat): (&OsStr, &Stat),
         path: Vec<u8>,
         depth: usize,
+        replaced: bool,
     ) -> Result<(), String> {
         let below = dir.open_dir(name).map_err(|e| on(&path, &e))?;
         let known = self.lower.has_dir(OsStr::from_bytes(&path)).map_err(|e| on(&path, &e))?;
         let (may, leads) = (self.call.may_write(&path), self.call.leads_to(&path));
-        if known && is_opaque(dir, name).map_err(|e| on(&path, &e))? {
+        let replaced = known && (replaced || is_opaque(dir, name).map_err(|e| on(&path, &e))?);
+        if replaced && !may {
             return Err(format!("it replaced the folder /{}", path.escape_ascii()));
         }
         let place = self.made.len();
-        self.folder(&below, &path, depth + 1)?;
+        if replaced {
+            let names = below.entries().map_err(|e| on(&path, &e))?.into_iter();
+            self.gone(&path, &names.map(|entry| entry.name).collect(), depth)?;
+        }
+        self.folder(&below, &path, depth + 1, replaced)?;
         let filled = self.made.len() > place;
-        if !known && (may || (leads && filled)) {
+        if replaced || (!known && (may || (leads && filled))) {
             let attributes = attributes(dir, name, stat).map_err(|e| on(&path, &e))?;
             self.made.insert(place, Made { path, node: MadeNode::Directory(attributes) });
         } else if !known && !leads {
             return Err(outside(&path));
+        }
+        Ok(())
+    }
+
+    /// Tells of all that the root has in the folder `path`, if it has one there, and that `left` does not name: what is
+    /// in a folder goes before the folder, since a generation has a row for each.
+    fn gone(&mut self, path: &[u8], left: &BTreeSet<OsString>, depth: usize) -> Result<(), String> {
+        let error = |e: io::Error| on(path, &e);
+        let folder = OsStr::from_bytes(path);
+        if !self.lower.has_dir(folder).map_err(error)? {
+            return Ok(());
+        }
+        for entry in self.lower.open_dir(folder).and_then(|dir| dir.entries()).map_err(error)? {
+            if depth > MAX_DEPTH || self.made.len() >= MAX_MADE {
+                return Err(
+                    "it removed more files, or deeper folders, than a trigger may".to_owned()
+                );
+            }
+            if !left.contains(&entry.name) {
+                let path = join(path, entry.name.as_bytes());
+                self.gone(&path, &BTreeSet::new(), depth + 1)?;
+                self.made.push(Made { path, node: MadeNode::Removed });
+            }
         }
         Ok(())
     }
@@ -162,14 +193,17 @@ mod tests {
         let (lower, upper) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         fs::create_dir(lower.path().join("etc")).unwrap();
         make(upper.path());
-        let call = Call {
+        let open = |dir: &tempfile::TempDir| Dir::open(dir.path()).unwrap();
+        gather(&call(), &open(&lower), &open(&upper))
+    }
+
+    fn call() -> Call {
+        Call {
             name: "fc-cache",
             orders: Vec::new(),
             folder: "var/cache/fonts".to_owned(),
             writes: &["*"],
-        };
-        let open = |dir: &tempfile::TempDir| Dir::open(dir.path()).unwrap();
-        gather(&call, &open(&lower), &open(&upper))
+        }
     }
 
     /// Makes the folder in which it may write.
@@ -200,6 +234,49 @@ mod tests {
             mknod(&mark, SFlag::S_IFCHR, Mode::empty(), 0).expect("run this as root");
         });
         assert_eq!(made.unwrap().pop().unwrap().node, MadeNode::Removed);
+    }
+
+    /// mandb makes folders for formatted pages. They were in the root when it ran anew, and the change was refused.
+    #[test]
+    fn a_folder_made_anew_has_nothing_of_the_one_before() {
+        let (lower, upper) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for path in ["cat1/deep/old", "cat1/kept/old", "cat2/old", "cat3/old"] {
+            let path = lower.path().join("var/cache/fonts").join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let folder = folder(upper.path());
+        fs::create_dir_all(folder.join("cat1/kept")).unwrap();
+        fs::write(folder.join("cat1/kept/new"), "").unwrap();
+        fs::write(folder.join("cat2"), "now a file").unwrap();
+        mknod(&folder.join("cat3"), SFlag::S_IFCHR, Mode::empty(), 0).expect("run this as root");
+        let open = |dir: &tempfile::TempDir| Dir::open(dir.path()).unwrap();
+        open(&upper)
+            .open_dir("var/cache/fonts")
+            .and_then(|dir| dir.set_xattr("cat1".as_ref(), "user.overlay.opaque".as_ref(), b"y"))
+            .unwrap();
+        let made = gather(&call(), &open(&lower), &open(&upper)).unwrap();
+        let mut told: Vec<String> = Vec::new();
+        for Made { path, node } in &made {
+            let path = str::from_utf8(path).unwrap().strip_prefix("var/cache/fonts/").unwrap();
+            let sign = if *node == MadeNode::Removed { '-' } else { '+' };
+            told.push(format!("{sign}{path}"));
+        }
+        let at = |what: &str| told.iter().position(|said| said == what).expect(what);
+        assert!(
+            at("-cat1/deep/old") < at("-cat1/deep") && at("+cat1") < at("+cat1/kept/new"),
+            "{told:?}"
+        );
+        assert!(at("-cat2/old") < at("+cat2") && at("-cat3/old") < at("-cat3"), "{told:?}");
+        assert!(at("-cat1/kept/old") > at("+cat1/kept"), "{told:?}");
+        assert_eq!(told.len(), 10, "{told:?}");
+        // What it may not write it may not make anew either.
+        open(&upper)
+            .open_dir("var")
+            .and_then(|dir| dir.set_xattr("cache".as_ref(), "user.overlay.opaque".as_ref(), b"y"))
+            .unwrap();
+        let error = gather(&call(), &open(&lower), &open(&upper)).unwrap_err();
+        assert!(error.contains("replaced the folder /var/cache"), "{error}");
     }
 
     #[test]
