@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use minos_model::JobState;
 use minos_proto::{ErrorReport, PackageRequest, Wish};
 use minos_qemu::control::{Client, Timeouts};
+use minos_tests::daemon::PATIENCE;
 use minos_tests::packages::{ask, change, install, installed, propose, verify};
 use minos_tests::{Daemon, Recipes, Root, artefacts};
 use nix::sys::signal::{Signal, kill};
@@ -276,11 +277,11 @@ fn wait_for_trigger(root: &Root) {
     until(|| running.exists());
 }
 
-/// Waits for it, a minute at most.
+/// Waits for it, as long as for anything.
 fn until(mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(60), "it never came");
+        assert!(start.elapsed() < PATIENCE, "it never came");
         thread::sleep(Duration::from_millis(10));
     }
 }
