@@ -70,7 +70,7 @@ fn what_was_built_becomes_a_disk_and_does_so_again() {
         let path = top.join("pkgd/recipes/temporary/base/recipe.toml");
         let text = fs::read_to_string(&path).expect("the recipe");
         write(&path, &text.replace("version = \"1\"", &format!("version = \"{version}\"")));
-        script(top, &["tests/lib/host-build", "bin", state_text, "lfs/all", "out/seed"]);
+        script(top, &["tests/lib/host-build", "bin", state_text, "lfs/all", "out/seed", "2"]);
         script(top, &["tests/lib/lfs-disk", "bin", state_text, "out/lfs.img"]);
         let current = state.join("current");
         assert_eq!(fs::read_to_string(current.join("etc/own")).expect("a file"), "mine\n");

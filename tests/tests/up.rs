@@ -16,13 +16,16 @@ fn bad_arguments_are_refused_in_words() {
     let photo = photos.path().join("photo");
     std::fs::write(&photo, "dear").expect("a file");
     let photos = photos.path().to_str().expect("text");
-    let refused: [(&[&str], &str); 14] = [
+    let refused: [(&[&str], &str); 17] = [
         (&["--frehs"], "unknown option '--frehs'"),
         (&["--target"], "--target needs a value"),
         (&["--target", "--yes"], "'--yes' is no target"),
         (&["--target", "demo/zlib init=/bin/sh"], "is no target"),
         (&["--jobs", "many"], "give a number from 1"),
         (&["--jobs", "0"], "give a number from 1"),
+        (&["--host", "--lanes", "0"], "give a number from 1"),
+        (&["--host", "--lanes", "100"], "give a number from 1"),
+        (&["--lanes", "2"], "add --host"),
         (&["--tests", "some"], "give none, critical or all"),
         (&["--accel", "hvf"], "give auto, kvm or tcg"),
         (&["--state", "x"], "add --host"),
