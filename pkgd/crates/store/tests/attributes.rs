@@ -7,31 +7,11 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use common::packages::{CLOCK, Item, Marks, Shelf, Spec, install, picture, spec};
+use common::place::Place;
 use minos_model::Digest;
-use minos_store::fs::RealFs;
-use minos_store::{
-    Depth, Fault, Options, Problem, Store, SysrootMode, System, SystemError, SystemOptions,
-};
-
-struct Place {
-    dir: tempfile::TempDir,
-    store: Store,
-    fs: RealFs,
-}
+use minos_store::{Depth, Fault, Problem, SysrootMode, System, SystemError};
 
 impl Place {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path(), 5, Options::default()).unwrap();
-        let fs = RealFs::new(dir.path()).unwrap();
-        Self { dir, store, fs }
-    }
-
-    fn system(&self) -> System<'_> {
-        let options = SystemOptions { reserve_bytes: 0, ..SystemOptions::default() };
-        System::new(&self.store, &self.fs, options).unwrap()
-    }
-
     fn path(&self, path: &str) -> PathBuf {
         self.dir.path().join("current").join(path)
     }

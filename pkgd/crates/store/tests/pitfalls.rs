@@ -10,32 +10,15 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::packages::{CLOCK, Item, Shelf, Spec, install, picture, spec};
+use common::place::Place;
 use minos_model::Digest;
-use minos_store::fs::{Attributes, RealFs};
+use minos_store::fs::Attributes;
 use minos_store::{
-    ContentSource, Depth, Made, MadeNode, NoTriggers, Options, Problem, Request, Sink, Staged,
-    Store, System, SystemError, SystemOptions, Triggers,
+    ContentSource, Depth, Made, MadeNode, NoTriggers, Problem, Request, Sink, Staged, SystemError,
+    Triggers,
 };
 
-struct Place {
-    dir: tempfile::TempDir,
-    store: Store,
-    fs: RealFs,
-}
-
 impl Place {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path(), 5, Options::default()).unwrap();
-        let fs = RealFs::new(dir.path()).unwrap();
-        Self { dir, store, fs }
-    }
-
-    fn system(&self) -> System<'_> {
-        let options = SystemOptions { reserve_bytes: 0, ..SystemOptions::default() };
-        System::new(&self.store, &self.fs, options).unwrap()
-    }
-
     fn path(&self, path: &str) -> PathBuf {
         self.dir.path().join(path)
     }

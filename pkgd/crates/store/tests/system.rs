@@ -6,31 +6,14 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use common::packages::{CLOCK, Item, Shelf, Spec, install, picture, spec};
-use minos_store::fs::{Attributes, RealFs};
+use common::place::Place;
+use minos_store::fs::Attributes;
 use minos_store::{
-    ConfigOutcome, Depth, Fault, Made, MadeNode, NoTriggers, Options, Problem, Request, Retention,
-    Settled, Staged, Store, System, SystemError, SystemOptions, Triggers,
+    ConfigOutcome, Depth, Fault, Made, MadeNode, NoTriggers, Problem, Request, Retention, Settled,
+    Staged, System, SystemError, SystemOptions, Triggers,
 };
 
-struct Place {
-    dir: tempfile::TempDir,
-    store: Store,
-    fs: RealFs,
-}
-
 impl Place {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path(), 5, Options::default()).unwrap();
-        let fs = RealFs::new(dir.path()).unwrap();
-        Self { dir, store, fs }
-    }
-
-    fn system(&self) -> System<'_> {
-        let options = SystemOptions { reserve_bytes: 0, ..SystemOptions::default() };
-        System::new(&self.store, &self.fs, options).unwrap()
-    }
-
     fn path(&self, path: &str) -> std::path::PathBuf {
         self.dir.path().join("current").join(path)
     }

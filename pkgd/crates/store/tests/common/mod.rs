@@ -6,6 +6,7 @@
 pub mod disk;
 pub mod memory;
 pub mod packages;
+pub mod place;
 pub mod script;
 
 use std::fs;
