@@ -67,6 +67,25 @@ fn the_report_of_a_cached_target_has_the_figures_of_its_build() {
     assert_eq!(row[3], Field::None, "without binutils there is no unit");
 }
 
+/// A unit of the book was half an hour too long for a whole build on a machine that nothing had been built on: it was
+/// looked up when the job began, and never again.
+#[test]
+fn the_time_left_follows_what_the_steps_took() {
+    let mut recipes = Recipes::new();
+    let needs = |sbu| format!("[needs]\nsbu = {sbu}\ndisk_mb = 1\nram_mb = 1\n");
+    recipes.step_with("first", &[], &[("build", "sleep 0.5\n")], &needs("1.0"));
+    recipes.step_with("second", &["first"], &[("build", "sleep 4\n")], &needs("100.0"));
+    let root = Root::new(recipes.path());
+    let daemon = root.start();
+    let events = pkgctl(&root, &["build", "demo/second", "--json"]);
+    drop(daemon);
+    let left = |line| serde_json::from_str::<serde_json::Value>(line).expect("json");
+    let left = |line| left(line).pointer("/data/left_ms").and_then(serde_json::Value::as_u64);
+    let last = events.lines().filter_map(left).next_back().expect("a time");
+    // A hundred times as long as the first one; by the book's figures alone it would be four hours.
+    assert!((1..3_600_000).contains(&last), "{last}");
+}
+
 /// When each job of a step began and ended, in nanoseconds, as the jobs wrote it down.
 fn spans(root: &Root, outcome: &Outcome, step: &str) -> Vec<(i128, i128)> {
     let found = outcome.steps.iter().find(|s| s.step.to_string() == step);

@@ -228,7 +228,8 @@ pub fn report(
     let Resolved { plan, outlook } = &resolved;
     let snapshot = service.store.read().map_err(|e| state_error(&e))?;
     let cached = |at: usize| matches!(outlook.get(at), Some(Outlook::Cached { .. }));
-    let weights = Weights::new(plan, &estimates(&snapshot, plan), cached);
+    let left = |at, ms| if cached(at) { 0 } else { ms };
+    let weights = Weights::new(plan, &estimates(&snapshot, plan), left);
     let steps = plan.steps().iter().enumerate().map(|(at, step)| PlanStep {
         step: step.id.clone(),
         version: step.version.clone(),

@@ -29,7 +29,7 @@ fn main() -> Result<()> {
     let wanted = ids(&large);
     report("plan-order-10000-us", best(|| Plan::new(&large, &wanted).is_ok().into()), "20000");
     let plan = Arc::new(Plan::new(&large, &wanted)?);
-    let weights = Weights::new(&plan, &Estimates::new(BTreeMap::new(), 1000), |_| false);
+    let weights = Weights::new(&plan, &Estimates::new(BTreeMap::new(), 1000), |_, ms| ms);
     report("plan-queue-10000-us", best(|| drain(&plan, &weights)), "null");
     Ok(())
 }

@@ -60,9 +60,10 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Of the steps of `plan`; those that `skip` names by position (cached ones) take no time.
-    pub fn new(plan: &Plan, estimates: &Estimates, skip: impl Fn(usize) -> bool) -> Self {
-        let time = |(at, step)| if skip(at) { 0 } else { estimates.expected_ms(step) };
+    /// Of the steps of `plan`. `left` says how much of what a step takes is still to come, from its position and those
+    /// milliseconds: nothing of a cached one.
+    pub fn new(plan: &Plan, estimates: &Estimates, left: impl Fn(usize, u64) -> u64) -> Self {
+        let time = |(at, step)| left(at, estimates.expected_ms(step));
         let expected: Vec<u64> = plan.steps().iter().enumerate().map(time).collect();
         let mut remaining = expected.clone();
         for (at, step) in plan.steps().iter().enumerate().rev() {
@@ -81,6 +82,11 @@ impl Weights {
     /// Milliseconds of the longest path that starts with this step.
     pub fn remaining_ms(&self, at: usize) -> u64 {
         self.remaining.get(at).copied().unwrap_or(0)
+    }
+
+    /// Milliseconds of the longest path behind this step.
+    pub fn after_ms(&self, at: usize) -> u64 {
+        self.remaining_ms(at).saturating_sub(self.expected_ms(at))
     }
 
     /// The critical path: positions, first to last. Of equally long ones, the first by position.

@@ -121,6 +121,11 @@ impl Queue {
         self.open == 0
     }
 
+    /// This step runs, or will yet.
+    pub fn is_open(&self, at: usize) -> bool {
+        matches!(self.states.get(at), Some(State::Waiting(_) | State::Running))
+    }
+
     /// Steps that are neither done, failed nor dropped.
     pub fn open(&self) -> usize {
         self.open

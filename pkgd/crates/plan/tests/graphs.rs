@@ -34,7 +34,7 @@ fn all(set: &RecipeSet) -> Vec<StepId> {
 }
 
 fn weights(plan: &Plan) -> Weights {
-    Weights::new(plan, &Estimates::new(Default::default(), 1000), |_| false)
+    Weights::new(plan, &Estimates::new(Default::default(), 1000), |_, ms| ms)
 }
 
 proptest! {
@@ -276,7 +276,7 @@ fn times_come_from_history_then_from_the_book() {
         recipe("c", 3, 50, &["b"]),
         recipe("skeleton", 4, 0, &[]),
     ]);
-    let plan = Plan::new(&set, &all(&set)).unwrap();
+    let plan = Arc::new(Plan::new(&set, &all(&set)).unwrap());
     let times = |estimates: &Estimates| -> Vec<u64> {
         plan.steps().iter().map(|step| estimates.expected_ms(step)).collect()
     };
@@ -285,8 +285,11 @@ fn times_come_from_history_then_from_the_book() {
     let known = Estimates::new(history, 900).calibrated(&plan);
     assert_eq!(known.sbu_ms(), 1500, "6000 ms over 4 units; skeleton has none");
     assert_eq!(times(&known), [2000, 4000, 750, 7]);
-    let weights = Weights::new(&plan, &known, |at| at == 1);
+    let weights = Weights::new(&plan, &known, |at, ms| if at == 1 { 0 } else { ms });
     assert_eq!((weights.expected_ms(1), weights.critical_ms()), (0, 2750), "b is cached");
+    assert_eq!(weights.after_ms(0), 750, "c");
+    let weights = Weights::new(&plan, &known, |at, ms| if at == 0 { 0 } else { ms / 2 });
+    assert_eq!((weights.wall_ms(&plan, 1), weights.wall_ms(&plan, 2)), (2378, 2375));
 }
 
 /// `sed` of the final system needs little and so lies low in the graph, lower than a late temporary tool:

@@ -24,6 +24,7 @@ use super::worker;
 use super::{record, repair};
 use crate::service::{Service, state_error};
 use crate::{suites, views};
+use progress::Forecast;
 use second::Second;
 
 /// A step that runs.
@@ -61,7 +62,7 @@ pub struct RunningJob {
     pub id: u64,
     options: BuildOptions,
     plan: Arc<Plan>,
-    weights: Weights,
+    forecast: Forecast,
     queue: Queue,
     /// The jobs that steps on several lanes share.
     pool: Option<Pool>,
@@ -102,15 +103,18 @@ impl RunningJob {
         let cached = |at: usize| {
             matches!(outlook.get(at), Some(minos_plan::Outlook::Cached { .. })) && !options.compare
         };
-        let weights = Weights::new(&plan, &plan::estimates(&snapshot, &plan), cached);
+        let cached: Vec<bool> = (0..plan.steps().len()).map(cached).collect();
+        let lanes = usize::from(service.args.lanes.max(1));
+        let left = |at: usize, ms| if cached[at] { 0 } else { ms };
+        let weights = Weights::new(&plan, &plan::estimates(&snapshot, &plan), left);
         Ok(Self {
             id,
             pool: task::pool(service, &options),
             options,
             queue: Queue::new(Arc::clone(&plan), &weights),
             outputs: vec![None; plan.steps().len()],
+            forecast: Forecast::new(&plan, weights, lanes, cached),
             plan,
-            weights,
             lanes: BTreeMap::new(),
             outbox: outbox.clone(),
             cancelled: Vec::new(),
@@ -236,7 +240,7 @@ impl RunningJob {
             parts: plan::stored(&work.parts),
             cancel: Cancel::new(),
             started: Instant::now(),
-            expected_ms: self.weights.expected_ms(at),
+            expected_ms: self.forecast.weights.expected_ms(at),
             slot: self.free_slot(),
             phases,
             running: None,

@@ -109,6 +109,7 @@ impl RunningJob {
         log_bytes: u64,
     ) {
         let Some(lane) = self.lanes.remove(&at) else { return };
+        self.forecast.stale = true;
         if lane.second.is_some() {
             self.clear(service, at, &lane);
         }

@@ -1,10 +1,13 @@
 //! How far the job is, for those who watch.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use minos_plan::{Plan, Weights};
 use minos_proto::EventBody;
 
 use super::RunningJob;
+use crate::engine::plan;
 use crate::service::Service;
 
 impl RunningJob {
@@ -14,6 +17,9 @@ impl RunningJob {
             return;
         }
         self.last_progress = Instant::now();
+        if self.forecast.stale {
+            self.forecast(service);
+        }
         for (at, lane) in &self.lanes {
             let elapsed = millis(lane.started.elapsed());
             let left = lane.expected_ms.checked_sub(elapsed).filter(|_| lane.expected_ms > 0);
@@ -33,15 +39,46 @@ impl RunningJob {
         self.publish(service, body);
     }
 
-    /// What is still to do at the expected times, spread over the lanes.
-    fn left_ms(&self) -> Option<u64> {
-        let open = |at: &usize| self.outputs[*at].is_none() || self.lanes.contains_key(at);
-        let expected = |at: usize| match self.lanes.get(&at) {
-            Some(lane) => lane.expected_ms.saturating_sub(millis(lane.started.elapsed())),
-            None => self.weights.expected_ms(at),
+    /// Forecasts anew, from what the steps that have ended did take.
+    fn forecast(&mut self, service: &Service) {
+        // With a state that cannot be read the job ends soon; until then the forecast of before will do.
+        let Ok(snapshot) = service.store.read() else { return };
+        let (cached, lanes) = (std::mem::take(&mut self.forecast.cached), &self.lanes);
+        let left = |at: usize, ms: u64| match lanes.get(&at) {
+            Some(lane) => ms.saturating_sub(millis(lane.started.elapsed())),
+            None if self.queue.is_open(at) && !cached[at] => ms,
+            None => 0,
         };
-        let left: u64 = (0..self.outputs.len()).filter(open).map(expected).sum();
-        (left > 0).then(|| left / self.lanes.len().max(1) as u64)
+        let weights = Weights::new(&self.plan, &plan::estimates(&snapshot, &self.plan), left);
+        let lanes = usize::from(service.args.lanes.max(1));
+        self.forecast = Forecast::new(&self.plan, weights, lanes, cached);
+    }
+
+    /// What is left of the forecast. Where a step takes longer than was thought, no less than what comes behind it.
+    fn left_ms(&self) -> Option<u64> {
+        let forecast = self.forecast.left_ms.saturating_sub(millis(self.forecast.made.elapsed()));
+        let behind = self.lanes.keys().map(|at| self.forecast.weights.after_ms(*at)).max();
+        Some(forecast.max(behind.unwrap_or(0))).filter(|left| *left > 0)
+    }
+}
+
+/// When the job ends, as far as that can be told.
+pub(super) struct Forecast {
+    /// What the steps take that are still to do.
+    pub(super) weights: Weights,
+    /// A step has ended since.
+    pub(super) stale: bool,
+    /// Which steps were in the cache when the job began.
+    cached: Vec<bool>,
+    left_ms: u64,
+    made: Instant,
+}
+
+impl Forecast {
+    /// Plays the steps through on so many lanes.
+    pub(super) fn new(plan: &Arc<Plan>, weights: Weights, lanes: usize, cached: Vec<bool>) -> Self {
+        let left_ms = weights.wall_ms(plan, lanes);
+        Self { weights, stale: false, cached, left_ms, made: Instant::now() }
     }
 }
 
