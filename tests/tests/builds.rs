@@ -67,8 +67,7 @@ fn the_report_of_a_cached_target_has_the_figures_of_its_build() {
     assert_eq!(row[3], Field::None, "without binutils there is no unit");
 }
 
-/// A unit of the book was half an hour too long for a whole build on a machine that nothing had been built on: it was
-/// looked up when the job began, and never again.
+/// On a machine that had built nothing, a build of all of LFS went by an assumed length of the book's unit to its end.
 #[test]
 fn the_time_left_follows_what_the_steps_took() {
     let mut recipes = Recipes::new();
