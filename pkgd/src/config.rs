@@ -166,6 +166,11 @@ impl std::str::FromStr for Sandbox {
 }
 
 impl Args {
+    /// Steps that may run at once; nobody can ask for none.
+    pub fn lane_count(&self) -> usize {
+        usize::from(self.lanes.max(1))
+    }
+
     /// Refuses what contradicts itself.
     ///
     /// # Errors

@@ -242,7 +242,7 @@ pub fn report(
     Ok(PlanReport {
         target: target.to_owned(),
         steps: steps.collect(),
-        expected_ms: weights.wall_ms(plan, usize::from(service.args.lanes.max(1))),
+        expected_ms: weights.wall_ms(plan, service.args.lane_count()),
         critical_ms: weights.critical_ms(),
         took_us: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
     })

@@ -104,7 +104,6 @@ impl RunningJob {
             matches!(outlook.get(at), Some(minos_plan::Outlook::Cached { .. })) && !options.compare
         };
         let cached: Vec<bool> = (0..plan.steps().len()).map(cached).collect();
-        let lanes = usize::from(service.args.lanes.max(1));
         let left = |at: usize, ms| if cached[at] { 0 } else { ms };
         let weights = Weights::new(&plan, &plan::estimates(&snapshot, &plan), left);
         Ok(Self {
@@ -113,7 +112,7 @@ impl RunningJob {
             options,
             queue: Queue::new(Arc::clone(&plan), &weights),
             outputs: vec![None; plan.steps().len()],
-            forecast: Forecast::new(&plan, weights, lanes, cached),
+            forecast: Forecast::new(&plan, weights, service.args.lane_count(), cached),
             plan,
             lanes: BTreeMap::new(),
             outbox: outbox.clone(),
@@ -126,8 +125,7 @@ impl RunningJob {
 
     /// Starts what can start. Returns the final state when nothing runs and nothing can start.
     pub fn advance(&mut self, service: &Arc<Service>) -> Option<JobState> {
-        let lanes = usize::from(service.args.lanes.max(1));
-        while self.lanes.len() < lanes && !self.stopping() {
+        while self.lanes.len() < service.args.lane_count() && !self.stopping() {
             let Some(at) = self.queue.start() else { break };
             if let Err(e) = self.begin(service, at) {
                 self.lose(service, at, None, &e);

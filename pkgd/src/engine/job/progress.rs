@@ -50,8 +50,7 @@ impl RunningJob {
             None => 0,
         };
         let weights = Weights::new(&self.plan, &plan::estimates(&snapshot, &self.plan), left);
-        let lanes = usize::from(service.args.lanes.max(1));
-        self.forecast = Forecast::new(&self.plan, weights, lanes, cached);
+        self.forecast = Forecast::new(&self.plan, weights, service.args.lane_count(), cached);
     }
 
     /// What is left of the forecast. Where a step takes longer than was thought, no less than what comes behind it.
