@@ -15,6 +15,8 @@ use minos_tests::daemon::PATIENCE;
 use minos_tests::disk::Disk;
 use minos_tests::packages::{ask, change, column, install, installed, verify};
 use minos_tests::{Daemon, Recipes, Root};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// Where the state starts: behind the table and the smallest EFI system partition.
 const STATE: u64 = 65 << 20;
@@ -219,7 +221,8 @@ fn killed_while_it_writes(root: &Root, recipes: &Recipes, out: &Path, wish: Imag
         daemon.kill();
         assert!(asked.join().unwrap(), "nobody answers any more");
     });
-    run(&["kill", "-9", fs::read_to_string(&told).unwrap().trim()]);
+    let left = fs::read_to_string(&told).unwrap().trim().parse().unwrap();
+    kill(Pid::from_raw(left), Signal::SIGKILL).unwrap();
     fs::remove_dir_all(tools).unwrap();
 }
 
