@@ -66,6 +66,8 @@ pub struct World {
     /// Programs that behave in a way of their own.
     pub programs: BTreeMap<&'static str, Behaviour>,
     pub hangs: fn(&Job) -> bool,
+    /// The disk takes nothing.
+    pub no_writes: bool,
     /// How long a helper takes, in milliseconds.
     pub helper_ms: u64,
     pub mounted: Vec<String>,
@@ -132,6 +134,7 @@ impl Fake {
             shell: Behaviour::default(),
             programs: BTreeMap::new(),
             hangs: |_| false,
+            no_writes: false,
             helper_ms: 1,
             mounted: vec![],
             busy: BTreeSet::new(),
@@ -336,6 +339,9 @@ impl Sys for Fake {
     }
     fn write_durable(&mut self, path: &str, offset: u64, bytes: &[u8]) -> Result<()> {
         let mut w = self.call(&format!("write_durable {path} {offset}"))?;
+        if w.no_writes {
+            return Err(Errno::EIO);
+        }
         let file = w.files.entry(path.to_owned()).or_default();
         let end = offset as usize + bytes.len();
         file.resize(file.len().max(end), 0);

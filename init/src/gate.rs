@@ -32,9 +32,9 @@ pub struct Check {
     pub deadline_ms: Ms,
 }
 
-/// The check of the built-in plan, for a generation without a usable one: pkgd is ready.
+/// The check of the built-in plan, until the one of the generation is read: pkgd is ready.
 const BUILT_IN: Check = Check { look: Look::Good(Service::Pkgd), deadline_ms: READY_MS };
-/// How long a generation with the built-in plan has.
+/// How long the built-in plan gives it.
 const BUILT_IN_MS: Ms = READY_MS;
 
 /// How a service stands, for a check that looks at it.
@@ -100,7 +100,7 @@ impl Gate {
         gate
     }
 
-    /// The gate of a generation without a usable plan.
+    /// The gate of a generation whose plan is not read yet.
     pub fn built_in() -> Self {
         let checks = [BUILT_IN].into_iter().collect();
         Self { checks, limit_ms: BUILT_IN_MS, at: 0, since: 0, until: Ms::MAX, run: Run::No }

@@ -179,6 +179,8 @@ impl<S: Sys> Runtime<S> {
 
     /// It is not: a try that is not written down must not be used, or it would be used for ever.
     pub(crate) fn not_recorded(&mut self) {
+        let now = self.sys.now_ms();
+        self.book.failed(now);
         let Some(record) = self.book.record().filter(Record::is_trial) else { return };
         let (tried, record) = (record.generation, record.fallen_back());
         self.generation.number = record.generation;
@@ -201,9 +203,9 @@ impl<S: Sys> Runtime<S> {
     /// The helper has mounted the root, or not.
     pub(crate) fn root_mounted(&mut self, exit: Exit) -> Outcome {
         let fault = match exit {
-            Exit::Exited(0) => match roots::enter(&mut self.sys) {
-                Ok(()) => return self.entered(),
-                Err(e) => Fault::Failed(e),
+            Exit::Exited(0) => match self.enter_root() {
+                Ok(()) => return Outcome::Done,
+                Err(fault) => fault,
             },
             Exit::Exited(status) => Fault::from_status(status),
             Exit::Signaled { .. } => Fault::Failed(Errno::EINTR),
@@ -233,14 +235,24 @@ impl<S: Sys> Runtime<S> {
         }
     }
 
-    fn entered(&mut self) -> Outcome {
-        let number = self.generation.number;
+    /// A generation on trial without a usable plan is bad: what it was made for cannot even be started. One that
+    /// was proven, or chosen by hand, is there to be mended: with the built-in plan.
+    fn enter_root(&mut self) -> Result<(), Fault> {
         let on_trial = self.machine.is_on_trial();
-        self.adopt();
+        let plan = self.read_plan();
+        if let (true, Err(fault)) = (on_trial, &plan) {
+            return Err(*fault);
+        }
+        roots::enter(&mut self.sys)?;
+        match plan {
+            Ok(plan) => self.adopt(plan),
+            Err(_) => self.say(LogLevel::Quiet, format_args!("the built-in boot plan is used")),
+        }
+        let number = self.generation.number;
         let standing = if on_trial { Standing::Trial } else { Standing::Proven };
         self.say(LogLevel::Normal, format_args!("generation {number} {standing}"));
         self.tell(standing);
-        Outcome::Done
+        Ok(())
     }
 
     fn tell(&mut self, standing: Standing) {
@@ -253,15 +265,24 @@ impl<S: Sys> Runtime<S> {
         self.journal.event(at_ms, &BootEvent::Generation { at_ms, generation, standing });
     }
 
-    /// Takes the plan of the root that was entered.
-    fn adopt(&mut self) {
+    /// The plan of the root that is to be entered.
+    fn read_plan(&mut self) -> Result<BootPlan, Fault> {
         let mut bytes = [0; bootplan::MAX + 1];
-        let read = self.sys.read_file(&roots::plan_path(""), 0, &mut bytes);
-        let plan = match read.map(|n| BootPlan::decode(bytes.get(..n).unwrap_or_default())) {
-            Ok(Ok(plan)) => plan,
-            Ok(Err(e)) => return self.no_plan(format_args!("{e}")),
-            Err(e) => return self.no_plan(format_args!("{e}")),
-        };
+        let read = self.sys.read_file(&roots::plan_path(roots::NEW), 0, &mut bytes);
+        match read.map(|n| BootPlan::decode(bytes.get(..n).unwrap_or_default())) {
+            Ok(Ok(plan)) => Ok(plan),
+            Ok(Err(e)) => {
+                self.say(LogLevel::Quiet, format_args!("boot plan: {e}"));
+                Err(Fault::Lacks("boot.plan (damaged)"))
+            }
+            Err(e) => {
+                self.say(LogLevel::Quiet, format_args!("boot plan: {e}"));
+                Err(Fault::Lacks("boot.plan"))
+            }
+        }
+    }
+
+    fn adopt(&mut self, plan: BootPlan) {
         if let Err(e) = self.sys.set_hostname(&plan.hostname) {
             self.say(LogLevel::Quiet, format_args!("host name: {e}"));
         }
@@ -274,10 +295,6 @@ impl<S: Sys> Runtime<S> {
         // The services do not run yet: the heap may still be used. Most boots never have a plan.
         self.generation.plan = Some(Box::new(plan));
         self.pipes.resize_with(CHECK + 1, Pipes::default);
-    }
-
-    fn no_plan(&mut self, why: core::fmt::Arguments<'_>) {
-        self.say(LogLevel::Quiet, format_args!("boot plan: {why}: the built-in one is used"));
     }
 
     // ---- its checks ----------------------------------------------------------------------------
@@ -314,6 +331,13 @@ impl<S: Sys> Runtime<S> {
     pub(crate) fn record_begun(&mut self) {
         if self.generation.proof == Proof::Waits {
             self.generation.proof = Proof::Written;
+        }
+    }
+
+    /// It has not.
+    pub(crate) const fn record_lost(&mut self) {
+        if let Proof::Written = self.generation.proof {
+            self.generation.proof = Proof::Waits;
         }
     }
 

@@ -154,7 +154,9 @@ fn a_pkgd_of_the_plan_is_told_what_only_init_knows() {
 #[test]
 fn each_way_to_be_bad_is_named_and_leads_to_a_reboot() {
     type Make = fn(&Fake);
-    let cases: [(Make, Reason, &str); 9] = [
+    let cases: [(Make, Reason, &str); 11] = [
+        (damage_plan, Reason::LacksFile, "boot.plan (damaged)"),
+        (lose_plan, Reason::LacksFile, "boot.plan"),
         (|f| lack(f, "/usr/sbin/daemon"), Reason::CheckFailed, "daemon"),
         (|f| lack(f, "/newroot/var"), Reason::LacksFile, "/var"),
         (|f| lack(f, "/state/roots/7"), Reason::LacksFile, "/"),
@@ -270,21 +272,61 @@ fn a_try_that_cannot_be_written_down_is_not_used() {
     assert!(fake.world().files.contains_key(WISH));
 }
 
+fn damage_plan(fake: &Fake) {
+    let path = format!("/newroot/{}", bootplan::PATH);
+    fake.world().files.get_mut(&path).unwrap()[40] ^= 1;
+}
+
+fn lose_plan(fake: &Fake) {
+    fake.world().files.remove(&format!("/newroot/{}", bootplan::PATH));
+}
+
+/// It is there to be mended. One on trial is bad: a first version called it proven as soon as the pkgd of the
+/// initramfs was ready, and forgot the generation that worked.
 #[test]
-fn a_plan_that_is_damaged_or_missing_is_replaced_by_the_built_in_one() {
-    for damage in [true, false] {
+fn the_damaged_or_missing_plan_of_a_proven_generation_is_replaced_by_the_built_in_one() {
+    for spoil in [damage_plan, lose_plan] {
         let fake = machine();
-        let path = format!("/newroot/{}", bootplan::PATH);
-        if damage {
-            fake.world().files.get_mut(&path).unwrap()[40] ^= 1;
-        } else {
-            fake.world().files.remove(&path);
-        }
+        boot_through(&fake);
+        fake.world().cut_power();
+        fake.world().spawned.clear();
+        spoil(&fake);
         boot_through(&fake);
         assert_eq!(spawned(&fake), ["/run/initramfs/bin/pkgd", "/run/initramfs/bin/pkgctl"]);
-        assert!(fake.world().console_text().contains("the built-in one is used"));
-        assert!(record(&fake).unwrap().proven, "pkgd is ready");
+        assert!(fake.world().console_text().contains("the built-in boot plan is used"));
+        assert_eq!(standings(&fake).last(), Some(&(7, Standing::Proven)));
     }
+}
+
+/// The checks are passed, and then the disk does not take the word of it for a while. A first version tried once.
+#[test]
+fn a_proof_that_cannot_be_written_is_written_and_told_later() {
+    let fake = machine();
+    let mut runtime = start(&fake);
+    while standings(&fake).is_empty() {
+        run_for(&mut runtime, &fake, 10);
+    }
+    fake.world().no_writes = true;
+    run_for(&mut runtime, &fake, 10_000);
+    assert_eq!(standings(&fake), [(7, Standing::Trial)]);
+    assert!(!record(&fake).unwrap().proven);
+    let tried = |fake: &Fake| {
+        fake.world()
+            .log
+            .iter()
+            .filter(|l| l.starts_with("write_durable /state/boot/record"))
+            .count()
+    };
+    let before = tried(&fake);
+    assert!((4..8).contains(&before), "with pauses that grow: {before}");
+    assert!(
+        fake.world().console_text().contains("boot record not written: the helper exited with 5")
+    );
+    fake.world().no_writes = false;
+    run_for(&mut runtime, &fake, 10_000);
+    assert_eq!(standings(&fake), [(7, Standing::Trial), (7, Standing::Passed)]);
+    assert!(record(&fake).unwrap().proven);
+    assert_eq!(tried(&fake), before + 1);
 }
 
 #[test]

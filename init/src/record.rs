@@ -3,10 +3,13 @@
 use minos_proto::BootPhase;
 
 use crate::bootrec::{Culprit, Reason, Record, SLOT};
+use crate::event::Ms;
 use crate::kernel::Job;
 
 /// Where the record lives.
 pub const PATH: &str = "/state/boot/record";
+/// How long after a write that failed it is tried again: twice as long each time, up to the second.
+const AGAIN_MS: (Ms, Ms) = (1_000, 64_000);
 
 /// The record of this boot.
 #[derive(Debug, Default)]
@@ -14,6 +17,8 @@ pub struct Book {
     record: Option<Record>,
     dirty: bool,
     scribe: Option<u32>,
+    /// The pause after the last write, if that failed, and its end.
+    pause: Option<(Ms, Ms)>,
 }
 
 impl Book {
@@ -69,9 +74,24 @@ impl Book {
         Some(Job::WriteRecord { path: PATH, offset: record.offset(), bytes, then_remove: None })
     }
 
-    /// Whether a change waits and nobody is writing.
-    pub const fn is_due(&self) -> bool {
-        self.dirty && self.scribe.is_none()
+    /// When a change is to be written; `None`: nothing waits, or somebody is writing.
+    pub fn due(&self) -> Option<Ms> {
+        let waits = self.dirty && self.scribe.is_none();
+        waits.then(|| self.pause.map_or(0, |(_, end)| end))
+    }
+
+    /// What [`Book::job`] gave was written.
+    pub const fn written(&mut self) {
+        self.pause = None;
+    }
+
+    /// It was not: it waits again. Returns for how long.
+    pub fn failed(&mut self, now: Ms) -> Ms {
+        self.record = self.record.map(Record::unwritten);
+        self.dirty = true;
+        let pause = self.pause.map_or(AGAIN_MS.0, |(last, _)| (2 * last).min(AGAIN_MS.1));
+        self.pause = Some((pause, now.saturating_add(pause)));
+        pause
     }
 
     /// A helper writes.
@@ -115,16 +135,38 @@ mod tests {
         let mut book = Book::default();
         book.open(Record::next_boot(None, None));
         book.reached(BootPhase::Ready);
-        assert!(book.is_due());
+        assert!(book.due().is_some());
         assert!(book.job(1).is_some());
         book.scribe_started(9);
         book.reached(BootPhase::Ready);
         book.restarts(1);
-        assert!(!book.is_due(), "the helper still writes");
+        assert_eq!(book.due(), None, "the helper still writes");
         assert!(!book.scribe_ended(8) && book.scribe_ended(9));
-        assert!(book.is_due());
+        assert_eq!(book.due(), Some(0));
         assert!(book.job(2).is_some());
         book.restarts(1);
-        assert!(!book.is_due(), "nothing changed");
+        assert_eq!(book.due(), None, "nothing changed");
+    }
+
+    /// A first version forgot a write that failed, and made the next one over the slot that was whole.
+    #[test]
+    fn a_write_that_failed_is_made_again_in_the_same_slot() {
+        let mut book = Book::default();
+        book.open(Record::next_boot(None, None));
+        let slot = |book: &mut Book| match book.job(0) {
+            Some(Job::WriteRecord { offset, .. }) => offset,
+            other => panic!("{other:?}"),
+        };
+        let first = slot(&mut book);
+        for (pause, due) in [(1_000, 1_100), (2_000, 2_100), (4_000, 4_100)] {
+            assert_eq!(book.failed(100), pause);
+            assert_eq!(book.due(), Some(due));
+            assert_eq!(slot(&mut book), first);
+        }
+        book.written();
+        book.restarts(1);
+        assert_eq!(book.due(), Some(0));
+        assert_ne!(slot(&mut book), first);
+        assert_eq!((0..9).map(|_| book.failed(0)).last(), Some(64_000));
     }
 }

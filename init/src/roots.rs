@@ -50,7 +50,7 @@ const LACKS: u8 = 200;
 /// Why a root cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It lacks this directory; `/`: there is no root.
+    /// It lacks this directory, or the boot plan; `/`: there is no root.
     Lacks(&'static str),
     /// A call failed.
     Failed(Errno),

@@ -212,6 +212,10 @@ impl<S: Sys> Runtime<S> {
         let limits = [
             Some(SLEEP_MS),
             self.hurry.then_some(0),
+            self.book
+                .due()
+                .filter(|_| self.machine.keeps_record())
+                .map(|due| due.saturating_sub(now)),
             self.wake.is_none().then_some(BLIND_SLEEP_MS),
             self.journal.wants_retry().then_some(RETRY_MS),
             self.dog.as_ref().map(Watchdog::longest_sleep_ms),

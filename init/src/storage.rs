@@ -181,7 +181,8 @@ impl<S: Sys> Runtime<S> {
 
     /// Writes a changed record in the background.
     pub(crate) fn save_record(&mut self) {
-        if !self.book.is_due() || !self.machine.keeps_record() {
+        let is_due = self.book.due().is_some_and(|due| due <= self.sys.now_ms());
+        if !is_due || !self.machine.keeps_record() {
             return;
         }
         let now = self.sys.wall_s();
@@ -192,15 +193,28 @@ impl<S: Sys> Runtime<S> {
                 self.book.scribe_started(pid);
                 self.record_begun();
             }
-            Err(e) => self.say(LogLevel::Quiet, format_args!("boot record not written: {e}")),
+            Err(e) => self.record_failed(format_args!("{e}")),
         }
+    }
+
+    /// A proof that is not on disk is none: power cuts would use up the tries of a good generation.
+    fn record_failed(&mut self, why: core::fmt::Arguments<'_>) {
+        let now = self.sys.now_ms();
+        let pause = self.book.failed(now) / 1_000;
+        self.record_lost();
+        self.say(
+            LogLevel::Quiet,
+            format_args!("boot record not written: {why}; again in {pause} s"),
+        );
     }
 
     pub(crate) fn scribe_ended(&mut self, exit: Exit) {
         match exit {
-            Exit::Exited(0) => self.record_written(),
-            _ => self
-                .say(LogLevel::Quiet, format_args!("boot record not written: the helper {exit}")),
+            Exit::Exited(0) => {
+                self.book.written();
+                self.record_written();
+            }
+            _ => self.record_failed(format_args!("the helper {exit}")),
         }
     }
 

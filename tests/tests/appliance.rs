@@ -15,6 +15,7 @@ use minos_qemu::volatile::Survivors;
 use minos_qemu::watch::Order;
 use minos_tests::appliance::Appliance;
 use minos_tests::disk::head;
+use minos_tests::trials::{last_boot, standings};
 use minos_tests::{Recipes, Root};
 
 /// Power cuts in one test, as often as the promise says.
@@ -36,8 +37,7 @@ fn smoke_boots_builds_a_real_package_and_powers_off() {
     again.must_succeed();
     let Ending::Verdict(verdict) = &again.report.ending else { unreachable!() };
     assert_eq!((verdict.built, verdict.cached), (0, 1));
-    let told = again.events.iter().any(|e| matches!(e, BootEvent::LastBoot { .. }));
-    assert!(told, "the boot says why the last one ended: {:?}", again.events);
+    assert_eq!(last_boot(&again), "boot 1 ended by power-off, as asked");
 }
 
 /// Steps that take about a second each under emulation and notice a phase run over its own leavings.
@@ -206,7 +206,13 @@ fn a_boot_record_with_a_flipped_bit_in_either_slot_is_noticed_and_not_obeyed() {
         });
         let run = appliance.run_through();
         run.must_succeed();
-        assert!(run.says("boot record"), "slot {slot}: the damage is told: {}", run.console);
+        let damaged = "one slot of the boot record is damaged: the other is used";
+        assert!(run.says(damaged), "slot {slot}: the damage is told: {}", run.console);
+        // The bit is one of the number of a generation.
+        assert_eq!(standings(&run), [], "slot {slot}: {}", run.console);
+        let boots: u64 =
+            last_boot(&run)["boot ".len()..].split(' ').next().unwrap().parse().unwrap();
+        assert!((1..=3).contains(&boots), "{}", last_boot(&run));
     }
 }
 
@@ -243,7 +249,11 @@ fn a_power_cut_in_a_phase_is_told_and_the_build_goes_on() {
     assert!(matches!(run.report.ending, Ending::PowerCut), "{}", run.report.ending);
     let again = appliance.run_through();
     again.must_succeed();
-    assert!(again.events.iter().any(|e| matches!(e, BootEvent::LastBoot { .. })));
+    let told = last_boot(&again);
+    assert!(
+        told.starts_with("boot 1 was cut off (power cut, watchdog or kernel crash) after phase"),
+        "{told}"
+    );
 }
 
 /// A CPU with hardly more than the baseline, then one with all that the emulator has. What is built must not depend on

@@ -4,13 +4,16 @@
 use std::fs;
 
 use minos_proto::bootplan::{self, Command, Kind, What};
+use minos_proto::bootrec::Record;
 use minos_proto::{BootEvent, BootPhase, Standing};
 use minos_qemu::observe::Observation;
 use minos_qemu::watch::Order;
 use minos_tests::Recipes;
 use minos_tests::appliance::Appliance;
 use minos_tests::generation::{check, make, plan, service, shell, wish};
-use minos_tests::trials::{Bad, last_boot, record, standings, told, try_all, until, with};
+use minos_tests::trials::{
+    Bad, last_boot, record, standings, told, try_all, until, with, write_record,
+};
 
 /// Everything that is promised about the root, seen from inside.
 const INSIDE: &str = "set -ex
@@ -79,7 +82,7 @@ fn a_good_generation_is_proven_and_stays_so_through_power_cuts() {
 }
 
 /// Something is not there.
-const LACKING: [Bad; 3] = [
+const LACKING: [Bad; 5] = [
     (
         6,
         |state| {
@@ -99,6 +102,24 @@ const LACKING: [Bad; 3] = [
             make(state, 8, &lacks);
         },
         "failed its check: network, 20",
+    ),
+    (
+        9,
+        |state| {
+            let path = make(state, 9, &plan()).join(bootplan::PATH);
+            let mut bytes = fs::read(&path).expect("the plan");
+            bytes[20] ^= 0x04;
+            fs::write(&path, bytes).expect("the plan");
+        },
+        "failed, its root lacks a file: boot.plan (damaged), 20",
+    ),
+    (
+        10,
+        |state| {
+            let path = make(state, 10, &plan()).join(bootplan::PATH);
+            fs::remove_file(path).expect("the plan");
+        },
+        "failed, its root lacks a file: boot.plan, 20",
     ),
 ];
 
@@ -141,23 +162,11 @@ const BROKEN: [Bad; 4] = [
     ),
 ];
 
-/// A damaged plan is not obeyed either: the built-in one asks for pkgd alone, which is there.
 #[test]
 fn generations_that_lack_something_are_left_behind_and_the_next_boot_says_why() {
     let appliance = Appliance::new();
     let before = try_all(&appliance, &LACKING);
-    appliance.look("rw", |state| {
-        let root = make(state, 9, &plan());
-        let path = root.join(bootplan::PATH);
-        let mut bytes = fs::read(&path).expect("the plan");
-        bytes[20] ^= 0x04;
-        fs::write(&path, bytes).expect("the plan");
-        wish(state, 9, 1);
-    });
-    let run = until(&appliance, Standing::Passed);
-    told(&run, before);
-    assert!(run.says("boot plan: its checksum does not match: the built-in one is used"));
-    assert_eq!(standings(&run), [(9, Standing::Trial), (9, Standing::Passed)], "{}", run.console);
+    falls_back(&appliance, before);
 }
 
 /// After the last one nothing is wished for: the fallback boots, here the initramfs itself.
@@ -165,6 +174,11 @@ fn generations_that_lack_something_are_left_behind_and_the_next_boot_says_why() 
 fn generations_that_do_not_work_are_left_behind_for_the_fallback() {
     let appliance = Appliance::new();
     let before = try_all(&appliance, &BROKEN);
+    falls_back(&appliance, before);
+}
+
+/// Nothing is wished for any more: the initramfs itself comes up, and says why.
+fn falls_back(appliance: &Appliance, before: (u64, &str)) {
     let run = appliance.run(&mut |seen| match seen {
         Observation::Boot(BootEvent::Phase { phase: BootPhase::Ready, .. }) => Order::Kill,
         _ => Order::Continue,
@@ -172,4 +186,38 @@ fn generations_that_do_not_work_are_left_behind_for_the_fallback() {
     told(&run, before);
     assert!(last_boot(&run).ends_with("; now generation 0"), "{}", last_boot(&run));
     assert_eq!(standings(&run), []);
+}
+
+/// As pkgd asks for it: three tries, by itself, and then back to the generation that was proven before.
+#[test]
+fn a_bad_generation_is_left_after_its_tries_for_the_one_that_was_proven() {
+    let appliance = Appliance::new().rebooting();
+    appliance.look("rw", |state| {
+        make(state, 5, &plan());
+        make(state, 6, &with(check("broken", What::Command(shell("exit 1")), 60_000)));
+        write_record(state, &Record { generation: 5, fallback: 5, ..Record::fresh() });
+        wish(state, 6, 3);
+    });
+    let run = appliance.run(&mut |seen| match seen {
+        Observation::Boot(BootEvent::Generation { standing: Standing::Proven, .. }) => Order::Kill,
+        _ => Order::Continue,
+    });
+    let trial = [(6, Standing::Trial), (6, Standing::Failed)];
+    let mut wanted = trial.repeat(3);
+    wanted.push((5, Standing::Proven));
+    assert_eq!(standings(&run), wanted, "{}", run.console);
+    let told: Vec<String> = run
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            BootEvent::LastBoot { text } => Some(text.to_string()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told.len(), 4, "{told:?}");
+    assert!(told[3].starts_with("boot 3 of generation 6 failed its check: broken, 20"), "{told:?}");
+    assert!(told[3].ends_with(" UTC; now generation 5"), "{told:?}");
+    let left = record(&appliance);
+    assert_eq!((left.generation, left.fallback, left.proven), (5, 5, true));
+    assert_eq!(left.failure.map(|f| f.generation), Some(6));
 }

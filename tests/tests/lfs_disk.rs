@@ -52,10 +52,15 @@ fn tree(top: &Path) {
 }
 
 fn script(top: &Path, words: &[&str]) {
+    let (status, said) = run(top, words);
+    assert_eq!(status, Some(0), "{words:?}: {said}");
+}
+
+fn run(top: &Path, words: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new("bash");
     let ran = command.args(words).current_dir(top).output().expect("bash");
     let said = [&ran.stdout, &ran.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-    assert!(ran.status.success(), "{words:?}: {}", said.join("\n"));
+    (ran.status.code(), said.join("\n"))
 }
 
 /// Twice: what is there already is made anew, and what was packed in a newer version since is taken.
@@ -80,4 +85,8 @@ fn what_was_built_becomes_a_disk_and_does_so_again() {
         assert_eq!(fs::read_link(&current).expect("a link"), Path::new("roots").join(version));
     }
     assert!(top.join("out/lfs.img").exists());
+    // All of this one was built with the seed: no disk is made of such a system.
+    let (status, said) = run(top, &["tests/lib/lfs-contained", "bin", state_text]);
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains("all of 'lfs/system' is built on the seed"), "{said}");
 }

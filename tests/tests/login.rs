@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use minos_proto::{ImageWish, KeyChange, PackageRequest, RepositoryChange};
+use minos_proto::{BootEvent, BootPhase, ImageWish, KeyChange, PackageRequest, RepositoryChange};
 use minos_qemu::dir::Paths;
 use minos_qemu::machine::Card;
+use minos_qemu::observe::Observation;
 use minos_qemu::talk::Talk;
+use minos_qemu::watch::Order;
 use minos_tests::appliance::{Appliance, image};
 use minos_tests::packages::{ask, change, install};
 use minos_tests::{Recipes, Root, artefacts};
@@ -177,4 +179,31 @@ fn a_system_boots_to_a_login_with_a_network() {
     assert!(status.contains("appliance"), "{status}");
     assert!(programs.contains("/usr/sbin/pkgd"), "the generation's own pkgd runs: {programs}");
     assert!(made.contains("utmp") && made.contains("/dev/log"), "{made}");
+    another_is_chosen(&appliance);
+}
+
+/// No boot loader has a menu: whoever sits at the serial console types a letter, and a number.
+fn another_is_chosen(appliance: &Appliance) {
+    let console = Paths::new(appliance.dir().join("vm")).console();
+    let (mut talk, mut shown, mut typed) = (None, Vec::new(), 0);
+    let steps = [("type g and Enter to choose another", "g"), ("number, or Enter for none", "0")];
+    let run = appliance.run(&mut |seen| match seen {
+        Observation::Serial(bytes) => {
+            shown.extend_from_slice(bytes);
+            if let Some((wanted, answer)) = steps.get(typed)
+                && String::from_utf8_lossy(&shown).contains(wanted)
+            {
+                let talk = talk.get_or_insert_with(|| Talk::connect(&console).expect("a console"));
+                talk.say(answer).expect("typed");
+                typed += 1;
+            }
+            Order::Continue
+        }
+        Observation::Boot(BootEvent::Phase { phase: BootPhase::Ready, .. }) => Order::Kill,
+        _ => Order::Continue,
+    });
+    assert!(run.says("generations: 0 (the initramfs) 1"), "{}", run.console);
+    assert!(run.says("generation 0, for this boot"), "{}", run.console);
+    let generations = run.events.iter().filter(|e| matches!(e, BootEvent::Generation { .. }));
+    assert_eq!(generations.count(), 0, "{}", run.console);
 }

@@ -113,6 +113,9 @@ impl Reason {
     }
 }
 
+/// How many tries of one generation are given back at most: what three bits hold.
+pub const GIVEN_BACK: u8 = 7;
+
 /// The name of a check, service or file, as far as it fits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Culprit([u8; CULPRIT]);
@@ -176,6 +179,8 @@ pub struct Record {
     pub aside: bool,
     /// How often `generation` may still be tried; means nothing when it is proven.
     pub tries_left: u8,
+    /// How many tries of it were given back, since somebody asked for the end of the boot: at most [`GIVEN_BACK`].
+    pub given_back: u8,
     /// How far the boot came.
     pub phase: BootPhase,
     /// Why it ended.
@@ -199,6 +204,7 @@ impl Record {
             proven: true,
             aside: false,
             tries_left: 0,
+            given_back: 0,
             phase: BootPhase::Start,
             reason: Reason::InProgress,
             obeyed: 0,
@@ -256,6 +262,7 @@ impl Record {
         // The fallback is proven by this very record, and the initramfs always is.
         self.proven = wish.proven || wish.generation == self.fallback || wish.generation == 0;
         self.tries_left = if self.proven { 0 } else { wish.tries };
+        self.given_back = 0;
         if self.proven {
             self.fallback = wish.generation;
         }
@@ -267,6 +274,7 @@ impl Record {
         self.generation = self.fallback;
         self.proven = true;
         self.tries_left = 0;
+        self.given_back = 0;
         self
     }
 
@@ -281,16 +289,20 @@ impl Record {
         if self.is_trial() {
             self.proven = true;
             self.tries_left = 0;
+            self.given_back = 0;
             self.fallback = self.generation;
         }
         self
     }
 
-    /// The record to write when this boot ends, or may end, for `reason`.
+    /// The record to write when this boot ends, or may end, for `reason`. Who asks for the end of a trial gets the
+    /// try back; not for ever, since it may be a bad generation that asks.
     #[must_use]
     pub const fn ending(mut self, reason: Reason) -> Self {
-        if reason.is_deliberate() && !self.reason.is_deliberate() && self.is_trial() {
+        let asked = reason.is_deliberate() && !self.reason.is_deliberate();
+        if asked && self.is_trial() && self.given_back < GIVEN_BACK {
             self.tries_left = self.tries_left.saturating_add(1);
+            self.given_back += 1;
         }
         self.reason = reason;
         self
@@ -306,11 +318,19 @@ impl Record {
     }
 
     /// The same, to be written now: the only place that raises the sequence number, so that two
-    /// writes in a row never go to the same slot.
+    /// writes in a row never go to the same slot. [`Record::unwritten`] takes it back.
     #[must_use]
     pub const fn stamped(mut self, now: u64) -> Self {
         self.sequence = self.sequence.wrapping_add(1);
         self.written_at = now;
+        self
+    }
+
+    /// The same after a write that failed. It may have torn its slot: the next one goes there again, and not over
+    /// the slot that is whole.
+    #[must_use]
+    pub const fn unwritten(mut self) -> Self {
+        self.sequence = self.sequence.wrapping_sub(1);
         self
     }
 
@@ -329,7 +349,8 @@ impl Record {
         b[32..40].copy_from_slice(&self.boot_count.to_le_bytes());
         b[40..48].copy_from_slice(&self.written_at.to_le_bytes());
         b[48..52].copy_from_slice(&self.pkgd_restarts.to_le_bytes());
-        b[52] = u8::from(self.proven) | u8::from(self.aside) << 1;
+        b[52] =
+            u8::from(self.proven) | u8::from(self.aside) << 1 | (self.given_back & GIVEN_BACK) << 2;
         b[53] = self.tries_left;
         b[54] = self.phase as u8;
         b[55] = self.reason as u8;
@@ -344,7 +365,7 @@ impl Record {
     /// The record in one slot; `None` when magic, a checksum or a field is not right.
     pub fn decode(b: &[u8; SLOT]) -> Option<Self> {
         let (first, second) = b.split_at(HALF);
-        if first[..8] != MAGIC || !is_sealed(first) || first[52] > 3 {
+        if first[..8] != MAGIC || !is_sealed(first) || first[52] > 0b1_1111 {
             return None;
         }
         let sequence = word(first, 8);
@@ -358,6 +379,7 @@ impl Record {
             proven: first[52] & 1 != 0,
             aside: first[52] & 2 != 0,
             tries_left: first[53],
+            given_back: first[52] >> 2,
             phase: BootPhase::from_u8(first[54])?,
             reason: Reason::from_u8(first[55])?,
             obeyed: half_word(first, 56),
