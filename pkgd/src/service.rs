@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use minos_model::StepId;
 use minos_proto::{
-    BuildOptions, ErrorKind, ErrorReport, Reply, Request, Role, RunningStep, Status,
+    BuildOptions, ErrorKind, ErrorReport, LintReport, Reply, Request, Role, RunningStep, Status,
 };
 use minos_recipe::{Lint, RecipeSet};
 use minos_store::{Store, StoreError};
@@ -104,6 +104,31 @@ pub struct Service {
 }
 
 impl Service {
+    /// What the linter says of the recipes as they lie there now, which is what somebody who has just changed one asks
+    /// about; and whether they are still those that are built.
+    fn lint(&self, observed: Vec<LintReport>, step: Option<&StepId>) -> Result<Reply, ErrorReport> {
+        let folder = &self.args.recipes;
+        if !folder.is_dir() {
+            return views::lints(&self.recipes, &self.lints, observed, step);
+        }
+        let (now, lints) = RecipeSet::load(folder).map_err(|e| {
+            ErrorReport::new(ErrorKind::Recipe, e.to_string(), "pkgd was started with this folder")
+        })?;
+        let mut found = views::lints(&now, &lints, observed, step)?;
+        if now.compile() != self.recipes.compile()
+            && let Reply::Lints(found) = &mut found
+        {
+            found.push(LintReport {
+                error: false,
+                file: folder.display().to_string(),
+                line: 0,
+                what: "changed since pkgd read it: builds use the recipes of then".to_owned(),
+                hint: "start pkgd again; what is built stays built".to_owned(),
+            });
+        }
+        Ok(found)
+    }
+
     /// Milliseconds since the Unix epoch; 0 on a clock before it.
     pub fn now_ms(&self) -> u64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -187,7 +212,7 @@ impl Service {
             Request::RecipeShow { step } => views::recipe(&self.recipes, &step),
             Request::RecipeLint { step } => {
                 let observed = observed::findings(self.store.layout(), &self.recipes);
-                views::lints(&self.recipes, &self.lints, observed, step.as_ref())
+                self.lint(observed, step.as_ref())
             }
             Request::Doctor => Ok(Reply::Doctor(doctor::run(self))),
             Request::Shutdown { reboot } => self.shutdown(reboot, peer),

@@ -9,7 +9,7 @@ pub use session::SERVER;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,24 +31,41 @@ const MAX_ADMINS: usize = 64;
 /// A client that does not take its answer for this long is let go.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Binds the socket at `path`, replacing the leftover of a killed daemon. The state's lock has been
-/// taken before: no other daemon of the same root can be listening.
+/// Binds the socket at `path`, replacing the leftover of a killed daemon: a socket that nobody answers. No daemon of the
+/// same root can, since the state's lock has been taken before, but one of another root that was given the same path.
 ///
 /// # Errors
-/// The path that could not be made, and why.
+/// The path that could not be made, and why; something else is there.
 pub fn bind(path: &Path) -> Result<UnixListener, (PathBuf, io::Error)> {
     let on = |e| (path.to_owned(), e);
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(|e| (parent.to_owned(), e))?;
     }
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(on(e)),
-        _ => {}
+    if is_leftover(path).map_err(on)? {
+        fs::remove_file(path).map_err(on)?;
     }
     let listener = UnixListener::bind(path).map_err(on)?;
     // Anyone may look; the role decides who may change.
     fs::set_permissions(path, fs::Permissions::from_mode(0o666)).map_err(on)?;
     Ok(listener)
+}
+
+/// Whether a socket is at `path` that nobody serves; false when there is nothing.
+fn is_leftover(path: &Path) -> io::Result<bool> {
+    let taken = |why| Err(io::Error::new(io::ErrorKind::AddrInUse, why));
+    match fs::symlink_metadata(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(e) => return Err(e),
+        Ok(found) if !found.file_type().is_socket() => {
+            return taken("there is a file that is no socket; give another path to --socket");
+        }
+        Ok(_) => {}
+    }
+    match UnixStream::connect(path) {
+        Ok(_) => taken("another program serves this socket; give another path to --socket"),
+        Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => Ok(true),
+        Err(e) => Err(e),
+    }
 }
 
 /// Serves connections until the process ends.
@@ -143,11 +160,29 @@ fn peer(stream: &UnixStream) -> nix::Result<Peer> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::io::ErrorKind;
     use std::sync::Arc;
 
     use minos_proto::Role;
 
-    use super::{Clients, MAX_OF_ONE, MAX_READERS};
+    use super::{Clients, MAX_OF_ONE, MAX_READERS, bind};
+
+    /// A first version removed whatever was there: a file named by mistake, and the socket of another daemon.
+    #[test]
+    fn only_a_socket_that_nobody_serves_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sock");
+        fs::write(&path, "dear").unwrap();
+        assert_eq!(bind(&path).unwrap_err().1.kind(), ErrorKind::AddrInUse);
+        assert_eq!(fs::read(&path).unwrap(), b"dear");
+        fs::remove_file(&path).unwrap();
+        let served = bind(&path).unwrap();
+        let (at, refused) = bind(&path).unwrap_err();
+        assert_eq!((at, refused.kind()), (path.clone(), ErrorKind::AddrInUse));
+        drop(served);
+        bind(&path).unwrap();
+    }
 
     #[test]
     fn one_user_cannot_take_all_places_and_root_always_gets_in() {

@@ -20,6 +20,10 @@ const OVERLAY: &str = "user.overlay.";
 /// The one of them that has a meaning for later layers: nothing below shows through.
 const OPAQUE: &str = "user.overlay.opaque";
 
+/// How many directories an output may have below one another: many more than any package, and few enough that no
+/// walk over the tree, ours or another's, runs out of stack or descriptors.
+const DEPTH: usize = 256;
+
 /// A finished step, not yet committed.
 #[derive(Debug)]
 pub struct Captured {
@@ -35,6 +39,8 @@ pub struct Captured {
 enum Refusal {
     Io(PathBuf, io::Error),
     Found(String, &'static str),
+    /// Nobody waits for it any more.
+    Cancelled,
 }
 
 /// Walks `tree`, puts its times and attributes in order and makes the manifest.
@@ -108,8 +114,19 @@ fn failure(refusal: &Refusal) -> Failure {
             (FailureClass::State, format!("{}: {e}", path.display()), "check the file system")
         }
         Refusal::Found(what, hint) => (FailureClass::Output, what.clone(), *hint),
+        Refusal::Cancelled => return cancelled(),
     };
     Failure { class, phase: Some(Phase::Install), what, hint: hint.to_owned() }
+}
+
+/// Never shown: the caller knows that it cancelled.
+pub fn cancelled() -> Failure {
+    Failure {
+        class: FailureClass::Signal,
+        phase: None,
+        what: "cancelled".to_owned(),
+        hint: String::new(),
+    }
 }
 
 struct Walk<'a> {
@@ -123,6 +140,12 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn directory(&mut self, dir: &Dir, path: &Path) -> Result<(), Refusal> {
+        if path.components().count() > DEPTH {
+            return Err(Refusal::Found(
+                format!("/{}... is more than {DEPTH} directories deep", head(path).display()),
+                "remove it in the install script",
+            ));
+        }
         let entries = dir.entries().map_err(|e| Refusal::Io(path.to_owned(), e))?;
         for name in entries.into_iter().map(|entry| entry.name) {
             let path = path.join(&name);
@@ -159,23 +182,26 @@ impl Walk<'_> {
         if let Some(kind) = self.inodes.get(&key) {
             return Ok(kind.clone());
         }
-        let hashed = dir.open_file(name).and_then(|mut file| {
-            let mut hasher = Hasher::new();
-            let mut buffer = vec![0; 128 << 10];
-            let mut size = 0;
-            loop {
-                match file.read(&mut buffer) {
-                    Ok(0) => return Ok(Kind::File { size, digest: hasher.finish() }),
-                    Ok(n) => {
-                        hasher.update(&buffer[..n]);
-                        size += n as u64;
-                    }
-                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                    Err(e) => return Err(e),
-                }
+        let on = |e| Refusal::Io(path.to_owned(), e);
+        let mut file = dir.open_file(name).map_err(on)?;
+        let mut hasher = Hasher::new();
+        let mut buffer = vec![0; 128 << 10];
+        let mut size = 0;
+        let kind = loop {
+            // A file of holes takes no room and no end.
+            if self.task.cancel.requested() {
+                return Err(Refusal::Cancelled);
             }
-        });
-        let kind = hashed.map_err(|e| Refusal::Io(path.to_owned(), e))?;
+            match file.read(&mut buffer) {
+                Ok(0) => break Kind::File { size, digest: hasher.finish() },
+                Ok(n) => {
+                    hasher.update(&buffer[..n]);
+                    size += n as u64;
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(on(e)),
+            }
+        };
         if stat.nlink > 1 {
             self.inodes.insert(key, kind.clone());
         }
@@ -272,6 +298,11 @@ impl Walk<'_> {
         });
         linked.collect()
     }
+}
+
+/// The beginning of a path that is too long to be shown.
+fn head(path: &Path) -> PathBuf {
+    path.components().take(4).collect()
 }
 
 fn listed(list: &[String], path: &Path) -> bool {

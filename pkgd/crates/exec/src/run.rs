@@ -14,7 +14,7 @@ use minos_sandbox::{
 };
 use minos_suite::{Collector, Report};
 
-use crate::capture::{Captured, capture};
+use crate::capture::{Captured, cancelled, capture};
 use crate::classify::{Facts, Stop, classify};
 use crate::driver::{BUILD_DIR, JOBSERVER, RECIPE_DIR, SOURCE_DIR, command, environment};
 use crate::flatten::{Flat, flatten};
@@ -133,13 +133,7 @@ fn lease(task: &Task, layers: &Layers) -> Result<Option<Lease>, Failure> {
     let lease = private.and_then(|()| pool.lease(&pipe, task.jobs, &|| task.cancel.requested()));
     match lease.map_err(|e| state_failure(None, &pipe, &e))? {
         Some(lease) => Ok(Some(lease)),
-        // Never shown: the caller knows that it cancelled.
-        None => Err(Failure {
-            class: FailureClass::Signal,
-            phase: None,
-            what: "cancelled".to_owned(),
-            hint: String::new(),
-        }),
+        None => Err(cancelled()),
     }
 }
 

@@ -219,3 +219,37 @@ fn the_top_of_the_tree_tells_nothing() {
     set_xattr(&tree, "user.note", "hello");
     assert_eq!(plain(&tree).unwrap_err().class, FailureClass::Output);
 }
+
+/// A script made 2,500 directories below one another: the walk ran out of stack, and took pkgd with it, at every start.
+#[test]
+fn a_tree_that_is_too_deep_is_refused() {
+    let make = |levels: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let script =
+            "import os, sys\nfor _ in range(int(sys.argv[1])): os.mkdir('deep'); os.chdir('deep')";
+        let made = Command::new("python3").args(["-c", script, levels]).current_dir(&dir).status();
+        assert!(made.unwrap().success());
+        plain(dir.path())
+    };
+    assert_eq!(make("256").unwrap().entries().len(), 256);
+    for levels in ["257", "5000"] {
+        let failure = make(levels).unwrap_err();
+        assert_eq!(failure.class, FailureClass::Output);
+        assert_eq!(failure.what, "/deep/deep/deep/deep... is more than 256 directories deep");
+    }
+}
+
+/// A file of holes has any size, and nobody could stop pkgd from reading it.
+#[test]
+fn who_cancels_does_not_wait_for_the_end_of_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::File::create(dir.path().join("holes")).unwrap().set_len(1 << 42).unwrap();
+    let task = task(&[], Allowed::default());
+    let cancel = task.cancel.clone();
+    std::thread::scope(|scope| {
+        let failure = scope.spawn(|| capture(dir.path(), &task).unwrap_err());
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        cancel.request();
+        assert_eq!(failure.join().unwrap().class, FailureClass::Signal);
+    });
+}

@@ -1,6 +1,8 @@
 //! The recipe index against bytes that are not one, and the loader against folders that are none.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -84,11 +86,28 @@ fn a_folder_that_cannot_be_read_is_an_error_with_its_path() {
     let nowhere = dir.path().join("nowhere");
     let text = RecipeSet::load(&nowhere).unwrap_err().to_string();
     assert!(text.contains("nowhere"), "{text}");
-    let huge = dir.path().join("demo/a");
-    fs::create_dir_all(&huge).unwrap();
-    fs::File::create(huge.join("recipe.toml")).unwrap().set_len(1 << 21).unwrap();
+    fs::File::create(dir.path().join("sources.lock")).unwrap().set_len(1 << 21).unwrap();
     let text = RecipeSet::load(dir.path()).unwrap_err().to_string();
-    assert!(text.contains("recipe.toml: larger than"), "{text}");
+    assert!(text.contains("sources.lock: larger than"), "{text}");
+}
+
+/// A video beside a recipe kept all the others from being read.
+#[test]
+fn a_file_that_cannot_be_taken_is_a_finding_of_its_recipe() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("sources.lock"), "schema = 1\n").unwrap();
+    let (step, odd) = (dir.path().join("demo/a"), OsStr::from_bytes(b"demo/\xff"));
+    fs::create_dir_all(&step).unwrap();
+    fs::create_dir_all(dir.path().join(odd)).unwrap();
+    fs::File::create(step.join("video")).unwrap().set_len(1 << 21).unwrap();
+    let (_, lints) = RecipeSet::load(dir.path()).unwrap();
+    let mut told: Vec<_> = lints.iter().map(|l| (l.file.as_str(), l.message.as_str())).collect();
+    told.sort_unstable();
+    let expected = [
+        ("demo/a/video", "has 2097152 bytes, more than 1048576: it was not read"),
+        ("demo/\u{fffd}", "the name is not UTF-8: it was not read"),
+    ];
+    assert_eq!(told, expected);
 }
 
 #[test]
