@@ -26,8 +26,8 @@ const WORTH: u64 = 8 << 20;
 /// Makes the ext4 file system that is mounted at `mounted` as large as its disk has room for: first its partition, if it
 /// is on one and that is the last, then the file system itself. `None` where there is nothing to gain.
 ///
-/// A cut at any point is harmless: the table is written to both of its places one after the other, and the next call
-/// goes on where this one was.
+/// A cut at any point is harmless: of the two copies of the table one is whole at any time, and the next call goes on where
+/// this one was.
 ///
 /// # Errors
 /// The table or the file system cannot be read or written.

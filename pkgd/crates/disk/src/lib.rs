@@ -6,6 +6,7 @@ pub mod error;
 pub mod esp;
 pub mod ext4;
 pub mod grow;
+mod staged;
 mod sys;
 pub mod table;
 pub mod target;

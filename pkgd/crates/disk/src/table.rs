@@ -3,21 +3,27 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use gpt::GptError;
 use gpt::disk::LogicalBlockSize;
+use gpt::header::HeaderError;
 use gpt::mbr::ProtectiveMBR;
 use gpt::partition::Partition;
 use gpt::partition_types::{EFI, LINUX_FS, Type};
+use gpt::{DiskDevice, GptDisk, GptError};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::DiskError;
+use crate::staged::{self, Piece, Staged};
 
 /// Partitions start on a MiB, and one MiB at both ends is left to the tables.
 pub const ALIGN: u64 = 1 << 20;
+
+/// Where a header says how large an entry is.
+const ENTRY_SIZE: u64 = 84;
 
 /// What a partition is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,48 +138,86 @@ fn end(disk: u64) -> u64 {
 /// # Errors
 /// There is no such partition; the table cannot be read or written.
 pub fn extend(disk: Disk<'_>, offset: u64) -> Result<Option<u64>, DiskError> {
-    let failed = |why: String| DiskError::format(disk.path, why);
-    let clone = || disk.file.try_clone().map_err(DiskError::io("open", disk.path));
-    let read = gpt::GptConfig::new()
-        .logical_block_size(block(disk.sector))
-        .open_from_device(clone()?)
-        .map_err(|why| failed(format!("cannot read the partition table: {why}")))?;
+    let file = disk.file.try_clone().map_err(DiskError::io("open", disk.path))?;
+    let extension = extension(file, disk.bytes, disk.sector, offset);
+    let extension = extension.map_err(|why| DiskError::format(disk.path, why))?;
+    let Some((bytes, stages)) = extension else { return Ok(None) };
+    staged::apply(disk.file, &stages).map_err(DiskError::io("write to", disk.path))?;
+    Ok(Some(bytes))
+}
+
+/// How long the partition is to be, and what is to be written for that; `None` where nothing is.
+fn extension<D: DiskDevice>(
+    device: D,
+    bytes: u64,
+    sector: u64,
+    offset: u64,
+) -> Result<Option<(u64, [Vec<Piece>; 3])>, String> {
+    let read =
+        open(device, sector).map_err(|why| format!("cannot read the partition table: {why}"))?;
     let mut table = read.partitions().clone();
-    let behind = |p: &&Partition| p.is_used() && p.first_lba > offset / disk.sector;
+    let behind = |p: &&Partition| p.is_used() && p.first_lba > offset / sector;
     if table.values().any(|p| behind(&p)) {
         return Ok(None);
     }
-    let entry = table.values_mut().find(|p| p.is_used() && p.first_lba == offset / disk.sector);
-    let entry = entry.ok_or_else(|| failed(format!("no partition starts at byte {offset}")))?;
-    let last = end(disk.bytes) / disk.sector - 1;
-    if last <= entry.last_lba {
+    let entry = table.values_mut().find(|p| p.is_used() && p.first_lba == offset / sector);
+    let entry = entry.ok_or_else(|| format!("no partition starts at byte {offset}"))?;
+    let last = end(bytes) / sector - 1;
+    // With the first copy damaged it is the second that was read, which may be ahead of it.
+    if last < entry.last_lba || last == entry.last_lba && read.primary_header().is_ok() {
         return Ok(None);
     }
     entry.last_lba = last;
-    let bytes = (last + 1) * disk.sector - offset;
+    let length = (last + 1) * sector - offset;
+    let guid = *read.guid();
     // Made anew: that way both copies stand where they belong on the larger disk.
-    write(clone()?, disk.sector, table, *read.guid())
-        .map_err(|why| failed(format!("cannot write the partition table: {why}")))?;
-    Ok(Some(bytes))
+    let staged = write(read.take_device(), sector, table, guid)
+        .map_err(|why| format!("cannot write the partition table: {why}"))?;
+    Ok(Some((length, staged.stages(bytes / 2, sector))))
+}
+
+/// Reads the table as firmware does (UEFI 2.10, section 5.3.2): its first copy if that is whole, with its entries, else the
+/// second. The reader takes the second only for a damaged header, so it is shown none where the entries are damaged; and
+/// it takes entries of another size than the usual 128 bytes for a fault of its caller.
+fn open<D: DiskDevice>(mut device: D, sector: u64) -> Result<GptDisk<Staged<D>>, GptError> {
+    let config = || gpt::GptConfig::new().logical_block_size(block(sector));
+    let end = device.seek(SeekFrom::End(0))?;
+    let usual = |device: &mut D, header: u64| -> io::Result<bool> {
+        let mut size = [0; 4];
+        device.seek(SeekFrom::Start(header + ENTRY_SIZE))?;
+        device.read_exact(&mut size)?;
+        Ok(u32::from_le_bytes(size) == 128)
+    };
+    let first = usual(&mut device, sector)?;
+    let second = usual(&mut device, end.saturating_sub(sector))?;
+    let whole = first && config().open_from_device(Staged::new(&mut device)).is_ok();
+    let mut staged = Staged::new(device);
+    if !whole {
+        if !second {
+            return Err(HeaderError::InvalidGptSignature.into());
+        }
+        staged.seek(SeekFrom::Start(sector))?;
+        staged.write_all(&[0; 92])?;
+    }
+    config().open_from_device(staged)
 }
 
 fn block(sector: u64) -> LogicalBlockSize {
     if sector == 4096 { LogicalBlockSize::Lb4096 } else { LogicalBlockSize::Lb512 }
 }
 
-fn write(
-    file: File,
+fn write<D: DiskDevice>(
+    device: D,
     sector: u64,
     table: BTreeMap<u32, Partition>,
     guid: Uuid,
-) -> Result<(), GptError> {
+) -> Result<D, GptError> {
     let mut disk = gpt::GptConfig::new()
         .writable(true)
         .logical_block_size(block(sector))
-        .create_from_device(file, Some(guid))?;
+        .create_from_device(device, Some(guid))?;
     disk.update_partitions(table)?;
-    disk.write()?;
-    Ok(())
+    disk.write()
 }
 
 fn entry(part: &Part<'_>, extent: Extent, sector: u64, salt: &[u8]) -> Partition {
@@ -206,6 +250,8 @@ fn guid(name: &str, salt: &[u8]) -> Uuid {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
     use super::*;
 
     fn parts() -> [Part<'static>; 2] {
@@ -283,6 +329,68 @@ mod tests {
                 assert_eq!(found(&path)[1], ("minos-state".into(), 8192, (99 << 11) - 1));
             }
         }
+    }
+
+    /// How long the partition is to firmware.
+    fn length_in(image: &[u8]) -> Option<u64> {
+        let disk = open(Cursor::new(image.to_vec()), 512).ok()?;
+        let state = disk.partitions().values().find(|p| p.name == "minos-state")?;
+        Some((state.last_lba + 1 - state.first_lba) * 512)
+    }
+
+    /// Of the stage that is being written when the power goes, any part may have come to the disk. A first version wrote
+    /// all of it at once, the copy at the beginning first, and one sync came last.
+    #[test]
+    fn a_cut_at_any_write_leaves_a_table_and_the_next_call_finishes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("disk");
+        let file = sized(&path, smallest(&parts()));
+        let state = create(disk(&file, &path, 512), &parts(), b"").unwrap()[1];
+        let bytes = 16 << 20;
+        sized(&path, bytes);
+        let image = std::fs::read(&path).unwrap();
+        let extend = |image: &[u8]| {
+            extension(Cursor::new(image.to_vec()), bytes, 512, state.offset).unwrap()
+        };
+        let (length, stages) = extend(&image).unwrap();
+        assert!(stages.iter().all(|stage| (1..8).contains(&stage.len())), "{stages:?}");
+        let put = |image: &mut [u8], (at, bytes): &Piece| {
+            image[usize::try_from(*at).unwrap()..][..bytes.len()].copy_from_slice(bytes);
+        };
+        let mut before = image;
+        for stage in &stages {
+            for some in 0..1_u32 << stage.len() {
+                let mut cut = before.clone();
+                let came = stage.iter().enumerate().filter(|(i, _)| some >> i & 1 != 0);
+                came.for_each(|(_, piece)| put(&mut cut, piece));
+                let found = length_in(&cut);
+                assert!(found == Some(state.bytes) || found == Some(length), "{found:?}, {some:b}");
+                if let Some((again, stages)) = extend(&cut) {
+                    assert_eq!(again, length);
+                    stages.iter().flatten().for_each(|piece| put(&mut cut, piece));
+                }
+                assert_eq!(length_in(&cut), Some(length));
+                assert!(extend(&cut).is_none());
+            }
+            stage.iter().for_each(|piece| put(&mut before, piece));
+        }
+    }
+
+    /// The reader asserts that it has not.
+    #[test]
+    fn a_table_with_entries_of_another_size_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("disk");
+        let file = sized(&path, smallest(&parts()));
+        let state = create(disk(&file, &path, 512), &parts(), b"").unwrap()[1].offset;
+        let last = file.metadata().unwrap().len() - 512;
+        let odd = |at: u64| file.write_all_at(&256_u32.to_le_bytes(), at + ENTRY_SIZE).unwrap();
+        odd(512);
+        let mended = extend(disk(&file, &path, 512), state).unwrap();
+        assert_eq!(mended, Some(6 << 20), "the second copy has them as they are");
+        odd(512);
+        odd(last);
+        assert!(extend(disk(&file, &path, 512), state).is_err());
     }
 
     #[test]
