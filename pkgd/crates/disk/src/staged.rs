@@ -6,6 +6,8 @@ use std::os::unix::fs::FileExt as _;
 
 /// Bytes to be written, and where.
 pub type Piece = (u64, Vec<u8>);
+/// Pieces in groups, each of which is to be durable before the next is begun.
+pub type Stages = [Vec<Piece>; 3];
 
 /// A disk, and what was written to it since, which is in memory alone.
 #[derive(Debug)]
@@ -24,8 +26,8 @@ impl<D> Staged<D> {
     /// What was written, in the order in which a table may be changed: first the copy at the end of the disk, then the
     /// entries at its beginning, last their header, which has the checksum of the entries. With each stage on the disk
     /// before the next, one of the two copies is whole at any time, whatever of a stage came to the disk.
-    pub fn stages(self, middle: u64, sector: u64) -> [Vec<Piece>; 3] {
-        let mut stages: [Vec<Piece>; 3] = Default::default();
+    pub fn stages(self, middle: u64, sector: u64) -> Stages {
+        let mut stages: Stages = Default::default();
         for piece in self.pieces {
             let stage = match piece.0 {
                 at if at >= middle => 0,
@@ -42,7 +44,7 @@ impl<D> Staged<D> {
 ///
 /// # Errors
 /// The disk does not take it.
-pub fn apply(file: &File, stages: &[Vec<Piece>]) -> io::Result<()> {
+pub fn apply(file: &File, stages: &Stages) -> io::Result<()> {
     for stage in stages {
         stage.iter().try_for_each(|(at, bytes)| file.write_all_at(bytes, *at))?;
         file.sync_all()?;

@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::DiskError;
-use crate::staged::{self, Piece, Staged};
+use crate::staged::{self, Staged, Stages};
 
 /// Partitions start on a MiB, and one MiB at both ends is left to the tables.
 pub const ALIGN: u64 = 1 << 20;
@@ -152,7 +152,7 @@ fn extension<D: DiskDevice>(
     bytes: u64,
     sector: u64,
     offset: u64,
-) -> Result<Option<(u64, [Vec<Piece>; 3])>, String> {
+) -> Result<Option<(u64, Stages)>, String> {
     let read =
         open(device, sector).map_err(|why| format!("cannot read the partition table: {why}"))?;
     let mut table = read.partitions().clone();
@@ -253,6 +253,7 @@ mod tests {
     use std::io::Cursor;
 
     use super::*;
+    use crate::staged::Piece;
 
     fn parts() -> [Part<'static>; 2] {
         [
