@@ -215,12 +215,21 @@ fn a_folder_becomes_a_package_that_tells_all_about_itself() {
     assert_eq!((both["signatures"].as_array().unwrap().len(), &both["id"]), (2, &seen["id"]));
     let verified = room.json("verify-file hello-1.0-1.noarch.mpk --key eve.pub");
     assert_eq!(verified["package"], "hello 1.0-1");
-    let unsigned = room.json("pack ./hello --output again");
+    // Nor does one that is made take the place of another, or of a file that just looks like it.
+    let kept = bytes("again/hello-1.0-1.noarch.mpk");
+    assert!(room.refused("pack ./hello --output again", 11).contains("nothing is overwritten"));
+    assert_eq!(bytes("again/hello-1.0-1.noarch.mpk"), kept);
+    room.json("pack ./hello --key ann.key --output again");
+    fs::create_dir(room.path("third")).expect("a folder");
+    room.write("third/hello.mpk", "mine");
+    let unsigned = room.json("pack ./hello --output third");
+    assert_eq!(room.read("third/hello.mpk"), "mine");
     assert_eq!(unsigned["signed_by"], Value::Null);
     assert!(text(&unsigned["notes"][0]).contains("not signed"));
     assert!(
-        fs::read_dir(room.0.path())
-            .unwrap()
+        ["again", "third", "."]
+            .iter()
+            .flat_map(|folder| fs::read_dir(room.path(folder)).unwrap())
             .all(|e| !text(&e.unwrap().file_name().to_string_lossy().into()).ends_with(".next"))
     );
 }
@@ -258,6 +267,8 @@ fn a_broken_package_is_refused_with_the_part_and_its_place() {
 #[test]
 fn what_cannot_be_a_package_is_named() {
     let room = Room::new();
+    room.json("skeleton raw --package");
+    assert!(room.refused("pack ./raw", 2).contains("package.toml': version: it says TODO"));
     room.package("hello");
     let made = Command::new("mkfifo").arg(room.path("hello/root/pipe")).status().expect("mkfifo");
     assert!(made.success());
