@@ -352,6 +352,7 @@ fn pitfall_3_a_repository_that_goes_back_or_loses_its_index_is_refused() {
     assert_eq!(offered(), 2, "the others are as good as before");
     fs::remove_file(room.path("site/hello-3.0-1.noarch.mpk")).expect("it is there");
     room.write("hello/root/usr/bin/hello", "#!/bin/sh\necho other\n");
+    fs::remove_file(room.path("site/hello-2.0-1.noarch.mpk")).expect("it is there");
     pack("2.0");
     refused("it is not the package that the repository's index names");
     assert_eq!(offered(), 1);
@@ -399,8 +400,15 @@ fn a_package_made_by_hand_is_installed_and_the_database_comes_back() {
     );
     let backup = room.path("backup").display().to_string();
     room.json(&format!("{at} db backup {backup}"));
-    let said = room.refused(&format!("{at} db restore {backup}"), 9);
-    assert!(said.contains("there is a database already"), "{said}");
+    let said = room.refused(&format!("{at} db backup {backup}"), 11);
+    assert!(said.contains("nothing is overwritten"), "{said}");
+    room.refused(&format!("{at} db backup /nowhere/backup"), 3);
+    let said = room.refused(&format!("{at} db restore {backup}"), 11);
+    assert!(said.contains("there is a database already") && said.contains("aside"), "{said}");
+    let new = room.path("new").display().to_string();
+    let said = room.refused(&format!("--root {new} db restore /etc/passwd"), 2);
+    assert!(said.contains("'/etc/passwd'") && said.contains("db backup"), "{said}");
+    assert!(!said.contains(&new) && !room.path("new").exists(), "{said}");
     assert!(daemon.stop().success());
     for file in ["state.redb", "state.log"] {
         fs::rename(root.path().join(file), room.path(file)).expect("moved aside");
