@@ -138,8 +138,8 @@ fn what_is_wished_for() {
             Wish { install: names("zlib>=1.3 git[docs]"), ..Wish::default() },
         ),
         (
-            "depsolve xz --downgrade --reinstall",
-            Wish { install: names("xz"), downgrade: true, reinstall: true, ..Wish::default() },
+            "depsolve xz --downgrade",
+            Wish { install: names("xz"), downgrade: true, ..Wish::default() },
         ),
         ("remove xz", Wish { remove: names("xz"), ..Wish::default() }),
         (
@@ -267,6 +267,34 @@ fn verbs_that_ask_first_do_it_with_yes() {
         let want: Vec<Request> = want.into_iter().map(Request::Package).collect();
         assert_eq!(fake.asked(), want, "{line}");
     }
+}
+
+/// It was on the list of options and always refused: pkgd makes no plan of what is installed already.
+#[test]
+fn what_is_installed_again_is_looked_at_and_put_back() {
+    let verify = |repair| {
+        let names = names("zlib");
+        Request::Package(Ask::Verify { names, quick: false, repair, booted: false })
+    };
+    let broken = |request: &Request, wire: &mut support::Wire| {
+        let mut sheet = Sheet::new("verified-system");
+        sheet.alarm = matches!(request, Request::Package(Ask::Verify { repair: false, .. }));
+        wire.reply(Reply::Sheet(sheet));
+    };
+    for (more, want, code) in [
+        ("--yes", vec![verify(false), verify(true)], 0),
+        ("--dry-run", vec![verify(false)], 0),
+        // Nobody can be asked.
+        ("", vec![verify(false)], 2),
+    ] {
+        let fake = Fake::start(broken);
+        fake.pkgctl(&words(&format!("install zlib --reinstall {more}"))).ends(code);
+        assert_eq!(fake.asked(), want, "{more}");
+    }
+    // What is whole stays, and nobody is asked.
+    let fake = Fake::start(healthy);
+    fake.pkgctl(&words("install zlib --reinstall")).ends(0);
+    assert_eq!(fake.asked(), [verify(false)]);
 }
 
 #[test]

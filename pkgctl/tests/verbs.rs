@@ -141,18 +141,24 @@ fn events_audit_and_verify() {
     let lost = fake.pkgctl(&["verify"]).ends(9);
     assert!(lost.out.contains("1 lost") && lost.out.ends_with("nothing\n"), "{}", lost.out);
     fake.pkgctl(&["verify", "--outputs", "--repair"]).ends(0);
+    // Together they checked nothing, and said that all is well.
+    fake.pkgctl(&["verify", "--outputs", "--system"]).ends(9);
+    fake.pkgctl(&["verify", "--outputs", "--booted"]).ends(9);
+    let system = |booted| {
+        let names = Vec::new();
+        Request::Package(PackageRequest::Verify { names, quick: false, repair: false, booted })
+    };
     let asked = [
         Request::Events { job: Some(8), limit: 9 },
         Request::Events { job: None, limit: 0 },
         Request::Audit { limit: 0 },
         Request::Verify { repair: false },
-        Request::Package(PackageRequest::Verify {
-            names: vec![],
-            quick: false,
-            repair: false,
-            booted: false,
-        }),
+        system(false),
         Request::Verify { repair: true },
+        Request::Verify { repair: false },
+        system(false),
+        Request::Verify { repair: false },
+        system(true),
     ];
     assert_eq!(fake.asked(), asked);
 }

@@ -217,7 +217,11 @@ impl Service {
             Request::Doctor => Ok(Reply::Doctor(doctor::run(self))),
             Request::Shutdown { reboot } => self.shutdown(reboot, peer),
             Request::Events { job, limit } => {
-                record::last(&self.store, job, limit).map(Reply::Events)
+                let events = record::last(&self.store, job, limit)?;
+                if let (Some(_), true) = (job, events.is_empty()) {
+                    self.job_number(job)?;
+                }
+                Ok(Reply::Events(events))
             }
             Request::Audit { limit } => views::audit(&self.store, limit).map(Reply::Audit),
             Request::Verify { repair } => self.verify(repair, peer),

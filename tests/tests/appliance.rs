@@ -276,7 +276,8 @@ fn a_build_that_was_cut_off_goes_on_on_another_cpu() {
         let mut hit = false;
         let run = appliance.run(&mut |seen| {
             let Observation::Event(event) = seen else { return Order::Continue };
-            if let EventBody::PhaseStarted { step, phase: Phase::Build, .. } = &event.body {
+            // Not what was begun: the machine goes on for a moment after what is told here.
+            if let EventBody::PhaseDone { step, phase: Phase::Build, .. } = &event.body {
                 builds.push(step.to_string());
             }
             let boundary = match &event.body {

@@ -64,6 +64,22 @@ fn pack(daemon: &mut Daemon, names: &[&str]) {
     ask(daemon, PackageRequest::Pack { targets }).expect("packed");
 }
 
+/// The headers by which firmware takes a program for one of its own, and nothing to run.
+fn kernel() -> Vec<u8> {
+    let mut bytes = vec![0; 0x100];
+    let fields: [(usize, &[u8]); 5] = [
+        (0, b"MZ"),
+        (0x3c, &0x80u32.to_le_bytes()),
+        (0x80, b"PE\0\0"),
+        (0x84, &0x8664u16.to_le_bytes()),
+        (0xdc, &10u16.to_le_bytes()),
+    ];
+    for (at, value) in fields {
+        bytes[at..at + value.len()].copy_from_slice(value);
+    }
+    bytes
+}
+
 /// The disk has the table, the kernel and a state with exactly that generation: its files, edits and accounts, but
 /// none of the machine's secrets. Its own pkgd takes it, and its init is asked to try it.
 #[test]
@@ -80,7 +96,7 @@ fn a_disk_has_one_generation_and_boots_it() {
 
     let out = tempfile::tempdir().unwrap();
     let (disk, efi) = (out.path().join("disk.img"), out.path().join("minos.efi"));
-    fs::write(&efi, b"MZ is how a kernel starts").unwrap();
+    fs::write(&efi, kernel()).unwrap();
     let wish = |disk: &Path| ImageWish {
         generation: 2,
         disk: disk.display().to_string(),
@@ -135,7 +151,7 @@ fn what_cannot_be_made_into_a_disk_is_refused() {
     change(&mut daemon, install(&["tool"]));
     let out = tempfile::tempdir().unwrap();
     let (disk, efi) = (out.path().join("disk.img"), out.path().join("minos.efi"));
-    fs::write(&efi, b"MZ").unwrap();
+    fs::write(&efi, kernel()).unwrap();
     let wish = ImageWish {
         generation: 1,
         disk: disk.display().to_string(),
@@ -148,7 +164,21 @@ fn what_cannot_be_made_into_a_disk_is_refused() {
         (ImageWish { disk: "disk.img".into(), ..wish.clone() }, ErrorKind::Invalid, "no absolute"),
         (ImageWish { bytes: 100 << 20, ..wish.clone() }, ErrorKind::Invalid, "are needed"),
         (ImageWish { disk: "/".into(), ..wish.clone() }, ErrorKind::Invalid, "neither a file nor"),
-        (ImageWish { disk: "/nowhere/x".into(), ..wish.clone() }, ErrorKind::State, "'/nowhere/x'"),
+        (
+            ImageWish { disk: "/nowhere/x".into(), ..wish.clone() },
+            ErrorKind::NotFound,
+            "'/nowhere/x'",
+        ),
+        (
+            ImageWish { bytes: 1 << 63, ..wish.clone() },
+            ErrorKind::Invalid,
+            "cannot set the size of",
+        ),
+        (
+            ImageWish { efi: Some("/etc/passwd".into()), ..wish.clone() },
+            ErrorKind::Invalid,
+            "'/etc/passwd' is no program that firmware starts",
+        ),
     ];
     for (wish, kind, words) in cases {
         let refused = ask(&mut daemon, PackageRequest::Image(wish)).unwrap_err();
@@ -189,7 +219,7 @@ fn one_generation(recipes: &mut Recipes, out: &Path) -> (Root, PathBuf) {
     pack(&mut daemon, &["tool"]);
     change(&mut daemon, install(&["tool"]));
     let efi = out.join("minos.efi");
-    fs::write(&efi, b"MZ").unwrap();
+    fs::write(&efi, kernel()).unwrap();
     (root, efi)
 }
 

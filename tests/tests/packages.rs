@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use minos_model::{JobState, StepState};
 use minos_proto::{
-    EventBody, Field, PackageRequest, Reply, RepositoryChange, Request, Sheet, Wish,
+    ErrorKind, EventBody, Field, PackageRequest, Reply, RepositoryChange, Request, Sheet, Wish,
 };
 use minos_tests::packages::{ask, change, column, install, installed, propose, verify};
 use minos_tests::{Daemon, Recipes, Root};
@@ -176,6 +176,15 @@ fn holds_and_pins_bind_the_solver() {
         assert!(column(&none, "holds", "package").is_empty());
     }
     assert!(ask(&mut daemon, hold("run ner", false)).is_err());
+    // A name that nobody has keeps nothing: it was taken without a word.
+    for text in ["runer", "runer<2"] {
+        let names = vec!["runner".into(), text.into()];
+        let none = PackageRequest::Hold { names, release: false, note: String::new() };
+        let none = ask(&mut daemon, none).expect_err("no such package");
+        assert_eq!((none.kind, none.hint.as_str()), (ErrorKind::NotFound, "is it one of: runner?"));
+    }
+    let none = ask(&mut daemon, hold("runner", true)).expect_err("nothing of it was kept");
+    assert_eq!(none.kind, ErrorKind::NotFound, "{none}");
     change(&mut daemon, upgrade());
     assert_eq!(data(&root), "two\n");
     let back = Wish { downgrade: true, ..install(&["runner=1.0"]) };
@@ -211,6 +220,8 @@ fn a_sysroot_has_what_was_asked_for_and_goes_again() {
     let list = ask(&mut daemon, PackageRequest::Sysroots).unwrap();
     assert_eq!(column(&list, "sysroots", "sysroot").len(), 2, "{list:?}");
     ask(&mut daemon, sysroot("by-name", &[], false)).expect("gone");
+    let none = ask(&mut daemon, sysroot("by-name", &[], false)).expect_err("it is gone already");
+    assert_eq!(none.kind, ErrorKind::NotFound, "{none}");
     fs::remove_file(&link).unwrap();
     ask(&mut daemon, PackageRequest::Collect { dry_run: false, keep: None }).expect("collected");
     assert!(root.list("sysroots").is_empty(), "{:?}", root.list("sysroots"));

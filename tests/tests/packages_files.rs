@@ -215,12 +215,21 @@ fn a_folder_becomes_a_package_that_tells_all_about_itself() {
     assert_eq!((both["signatures"].as_array().unwrap().len(), &both["id"]), (2, &seen["id"]));
     let verified = room.json("verify-file hello-1.0-1.noarch.mpk --key eve.pub");
     assert_eq!(verified["package"], "hello 1.0-1");
-    let unsigned = room.json("pack ./hello --output again");
+    // Nor does one that is made take the place of another, or of a file that just looks like it.
+    let kept = bytes("again/hello-1.0-1.noarch.mpk");
+    assert!(room.refused("pack ./hello --output again", 11).contains("nothing is overwritten"));
+    assert_eq!(bytes("again/hello-1.0-1.noarch.mpk"), kept);
+    room.json("pack ./hello --key ann.key --output again");
+    fs::create_dir(room.path("third")).expect("a folder");
+    room.write("third/hello.mpk", "mine");
+    let unsigned = room.json("pack ./hello --output third");
+    assert_eq!(room.read("third/hello.mpk"), "mine");
     assert_eq!(unsigned["signed_by"], Value::Null);
     assert!(text(&unsigned["notes"][0]).contains("not signed"));
     assert!(
-        fs::read_dir(room.0.path())
-            .unwrap()
+        ["again", "third", "."]
+            .iter()
+            .flat_map(|folder| fs::read_dir(room.path(folder)).unwrap())
             .all(|e| !text(&e.unwrap().file_name().to_string_lossy().into()).ends_with(".next"))
     );
 }
@@ -258,6 +267,8 @@ fn a_broken_package_is_refused_with_the_part_and_its_place() {
 #[test]
 fn what_cannot_be_a_package_is_named() {
     let room = Room::new();
+    room.json("skeleton raw --package");
+    assert!(room.refused("pack ./raw", 2).contains("package.toml': version: it says TODO"));
     room.package("hello");
     let made = Command::new("mkfifo").arg(room.path("hello/root/pipe")).status().expect("mkfifo");
     assert!(made.success());
@@ -341,6 +352,7 @@ fn pitfall_3_a_repository_that_goes_back_or_loses_its_index_is_refused() {
     assert_eq!(offered(), 2, "the others are as good as before");
     fs::remove_file(room.path("site/hello-3.0-1.noarch.mpk")).expect("it is there");
     room.write("hello/root/usr/bin/hello", "#!/bin/sh\necho other\n");
+    fs::remove_file(room.path("site/hello-2.0-1.noarch.mpk")).expect("it is there");
     pack("2.0");
     refused("it is not the package that the repository's index names");
     assert_eq!(offered(), 1);
@@ -388,8 +400,15 @@ fn a_package_made_by_hand_is_installed_and_the_database_comes_back() {
     );
     let backup = room.path("backup").display().to_string();
     room.json(&format!("{at} db backup {backup}"));
-    let said = room.refused(&format!("{at} db restore {backup}"), 9);
-    assert!(said.contains("there is a database already"), "{said}");
+    let said = room.refused(&format!("{at} db backup {backup}"), 11);
+    assert!(said.contains("nothing is overwritten"), "{said}");
+    room.refused(&format!("{at} db backup /nowhere/backup"), 3);
+    let said = room.refused(&format!("{at} db restore {backup}"), 11);
+    assert!(said.contains("there is a database already") && said.contains("aside"), "{said}");
+    let new = room.path("new").display().to_string();
+    let said = room.refused(&format!("--root {new} db restore /etc/passwd"), 2);
+    assert!(said.contains("'/etc/passwd'") && said.contains("db backup"), "{said}");
+    assert!(!said.contains(&new) && !room.path("new").exists(), "{said}");
     assert!(daemon.stop().success());
     for file in ["state.redb", "state.log"] {
         fs::rename(root.path().join(file), room.path(file)).expect("moved aside");

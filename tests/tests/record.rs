@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use minos_model::{JobState, Phase};
-use minos_proto::{BuildOptions, EventBody, Recorded, Reply, Request, VerifyReport};
+use minos_proto::{BuildOptions, ErrorKind, EventBody, Recorded, Reply, Request, VerifyReport};
 use minos_qemu::control::ControlError;
 use minos_tests::{Daemon, Recipes, Root};
 
@@ -50,6 +50,11 @@ fn events_are_read_back_after_a_kill() {
     daemon.kill();
 
     let mut daemon = root.start();
+    // A job that never was has no events either, and was told of as one that did nothing yet.
+    let none = daemon.call(&Request::Events { job: Some(999), limit: 0 });
+    let is_not =
+        |e: &ControlError| matches!(e, ControlError::Refused(r) if r.kind == ErrorKind::NotFound);
+    assert!(none.as_ref().is_err_and(is_not), "{none:?}");
     let told = events(&mut daemon, Some(good));
     let bodies: Vec<&EventBody> = told.iter().map(|e| &e.event.body).collect();
     assert_eq!(*bodies[0], EventBody::JobQueued { target: "demo/good".into() });

@@ -8,7 +8,7 @@ use std::path::Path;
 use minos_proto::{DatabaseTask, ErrorReport, Field, Sheet};
 
 use super::Asked;
-use super::errors::{invalid, on_file, system_error};
+use super::errors::{invalid, on_named, system_error};
 use crate::service::state_error;
 
 impl Asked<'_> {
@@ -27,11 +27,11 @@ impl Asked<'_> {
         }
         self.audit(format!("database backed up to {}", path.display()))?;
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-        let mut out = BufWriter::new(file.map_err(|e| on_file("create", path, &e))?);
+        let mut out = BufWriter::new(file.map_err(|e| on_named("create", path, &e))?);
         let read = self.packages.store.read().map_err(|e| state_error(&e))?;
         let done = read.backup(&mut out).map_err(|e| state_error(&e)).and_then(|report| {
             let synced = out.flush().and_then(|()| out.get_ref().sync_all());
-            synced.map(|()| report).map_err(|e| on_file("write", path, &e))
+            synced.map(|()| report).map_err(|e| on_named("write", path, &e))
         });
         let report = done.inspect_err(|_| {
             let _ = std::fs::remove_file(path);

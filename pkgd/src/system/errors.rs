@@ -1,6 +1,7 @@
 //! Errors of the crates below as a client sees them.
 
 use std::fmt::Display;
+use std::io;
 use std::path::Path;
 
 use minos_proto::{ErrorKind, ErrorReport};
@@ -36,6 +37,22 @@ pub fn on_file(doing: &str, path: &Path, error: &dyn Display) -> ErrorReport {
     ErrorReport::new(ErrorKind::State, what, "look at the disk of the state root")
 }
 
+/// Something that could not be done about a path that somebody named: it is the name that is to be looked at, and
+/// the disk of the state root has no part in it.
+pub fn on_named(doing: &str, path: &Path, error: &io::Error) -> ErrorReport {
+    let (kind, hint) = match error.kind() {
+        io::ErrorKind::NotFound => (ErrorKind::NotFound, "make its folder first, or name another"),
+        io::ErrorKind::AlreadyExists => {
+            (ErrorKind::Conflict, "nothing is overwritten: move it away, or name another")
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            (ErrorKind::Machine, "free space on that file system, or name a file on another")
+        }
+        _ => (ErrorKind::Invalid, "name a file in a folder that pkgd can write to"),
+    };
+    ErrorReport::new(kind, format!("cannot {doing} '{}': {error}", path.display()), hint)
+}
+
 /// Something that is asked for does not exist.
 pub fn not_found(what: String, hint: &str) -> ErrorReport {
     ErrorReport::new(ErrorKind::NotFound, what, hint)
@@ -44,4 +61,30 @@ pub fn not_found(what: String, hint: &str) -> ErrorReport {
 /// Something that is asked for cannot be meant so.
 pub fn invalid(what: String, hint: &str) -> ErrorReport {
     ErrorReport::new(ErrorKind::Invalid, what, hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::path::Path;
+
+    use minos_proto::ErrorKind;
+
+    use super::on_named;
+
+    /// `db backup` into a file that is there told people to look at the disk of the state root.
+    #[test]
+    fn a_path_that_somebody_named_is_no_fault_of_the_disk() {
+        let cases = [
+            (io::ErrorKind::AlreadyExists, ErrorKind::Conflict, "nothing is overwritten"),
+            (io::ErrorKind::NotFound, ErrorKind::NotFound, "make its folder"),
+            (io::ErrorKind::StorageFull, ErrorKind::Machine, "free space"),
+            (io::ErrorKind::NotADirectory, ErrorKind::Invalid, "name a file"),
+        ];
+        for (error, kind, hint) in cases {
+            let told = on_named("create", Path::new("/media/backup"), &error.into());
+            assert_eq!(told.kind, kind);
+            assert!(told.what.contains("'/media/backup'") && told.hint.starts_with(hint), "{told}");
+        }
+    }
 }

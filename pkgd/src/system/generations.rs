@@ -48,7 +48,7 @@ impl Asked<'_> {
                 Field::Time(row.created_ms),
                 row.members.len().into(),
                 words,
-                row.note.into(),
+                noted(row.note, marks.pinned).into(),
             ]);
         }
         let columns = ["generation", "made", ">packages", "state", "note"];
@@ -198,6 +198,16 @@ impl Asked<'_> {
     }
 }
 
+/// What made a generation, and why it is pinned where somebody said so.
+fn noted(note: String, pinned: Option<String>) -> String {
+    let why = pinned.filter(|why| !why.is_empty()).map(|why| format!("pinned: {why}"));
+    match why {
+        Some(why) if note.is_empty() => why,
+        Some(why) => format!("{note}; {why}"),
+        None => note,
+    }
+}
+
 const CHANGE_COLUMNS: [&str; 3] = ["package", "before", "after"];
 
 fn change_word(difference: &minos_store::PathDifference) -> &'static str {
@@ -271,9 +281,14 @@ impl Asked<'_> {
         release: bool,
         note: &str,
     ) -> Result<Sheet, ErrorReport> {
+        let whats: Vec<String> =
+            names.iter().map(|text| restriction(text)).collect::<Result<_, _>>()?;
+        // All of them before the first: one name that is not there changes nothing.
+        whats
+            .iter()
+            .try_for_each(|what| if release { self.is_held(what) } else { self.is_known(what) })?;
         let system = self.system()?;
-        for text in names {
-            let what = restriction(text)?;
+        for what in whats {
             let _changing = self.packages.changing()?;
             self.audit(format!("{} {what}", if release { "unhold" } else { "hold" }))?;
             let note = (!release).then_some(note);
@@ -286,6 +301,34 @@ impl Asked<'_> {
             rows.map(|(name, row)| vec![name.into(), Field::Time(row.at_ms), row.note.into()]);
         Ok(Sheet::new("holds").grid("holds", &["package", "since", "why"], rows.collect()))
     }
+
+    fn is_held(&self, what: &str) -> Result<(), ErrorReport> {
+        let read = self.packages.store.read().map_err(|e| state_error(&e))?;
+        let holds = read.holds().map_err(|e| state_error(&e))?;
+        if holds.iter().any(|(held, _)| held == what) {
+            return Ok(());
+        }
+        Err(not_found(format!("'{what}' is not held"), "'pkgctl hold' lists what is"))
+    }
+
+    /// That a package to be held is installed or offered: a hold of a name that nobody has would keep nothing.
+    fn is_known(&self, what: &str) -> Result<(), ErrorReport> {
+        let pin = what.parse::<minos_solve::Pin>();
+        let name = pin.as_ref().map_or(what, |pin| pin.name.as_str());
+        if self.installed()?.iter().any(|installed| installed.package.name.to_string() == name) {
+            return Ok(());
+        }
+        let universe = self.view()?.universe;
+        if !universe.named(name).is_empty() {
+            return Ok(());
+        }
+        let similar = universe.similar(name, 3);
+        let hint = match similar.is_empty() {
+            true => "'pkgctl search TEXT' looks for packages".to_owned(),
+            false => format!("is it one of: {}?", similar.join(", ")),
+        };
+        Err(not_found(format!("no package is called '{name}'"), &hint))
+    }
 }
 
 /// A package's name, or a name with versions or a repository behind it, as it is kept.
@@ -296,6 +339,20 @@ fn restriction(text: &str) -> Result<String, ErrorReport> {
     let bad =
         |e: minos_solve::RequestError| invalid(e.to_string(), "NAME, NAME<2 or NAME@REPOSITORY");
     let pin: minos_solve::Pin = text.parse().map_err(bad)?;
-    let repository = pin.repository.map_or(String::new(), |r| format!("@{r}"));
-    Ok(format!("{}{}{repository}", pin.name, pin.constraint))
+    Ok(pin.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::noted;
+
+    /// `pin 5 --note TEXT` kept the text, and nothing ever showed it.
+    #[test]
+    fn why_a_generation_is_pinned_is_told() {
+        let told = |note: &str, why: Option<&str>| noted(note.to_owned(), why.map(str::to_owned));
+        assert_eq!(told("install a", Some("for Ann")), "install a; pinned: for Ann");
+        assert_eq!(told("", Some("for Ann")), "pinned: for Ann");
+        assert_eq!(told("install a", Some("")), "install a");
+        assert_eq!(told("install a", None), "install a");
+    }
 }

@@ -13,8 +13,8 @@ use minos_proto::{BootNext, ErrorKind, ErrorReport, Field, ImageWish, Sheet, boo
 use minos_store::fs::RealFs;
 use minos_store::{Exported, Options, Store, System, SystemOptions};
 
-use super::errors::{invalid, not_found, on_file, system_error};
-use super::{Asked, files};
+use super::errors::{invalid, not_found, on_file, on_named, system_error};
+use super::{Asked, efi, files};
 use crate::service::state_error;
 
 /// The unified kernel image that a generation brings.
@@ -68,11 +68,18 @@ impl Asked<'_> {
         };
         let hint =
             "--efi names a unified kernel image, such as out/minos.efi of 'minos-image disk'";
-        match File::open(&path) {
-            Ok(file) if file.metadata().is_ok_and(|meta| meta.is_file()) => Ok(file),
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(on_file("open", &path, &e)),
-            _ => Err(not_found(format!("there is no kernel at {}", path.display()), hint)),
-        }
+        let file = match File::open(&path) {
+            Ok(file) if file.metadata().is_ok_and(|meta| meta.is_file()) => file,
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                return Err(on_named("open", &path, &e));
+            }
+            _ => return Err(not_found(format!("there is no kernel at {}", path.display()), hint)),
+        };
+        let wrong = |why| {
+            let what = format!("'{}' is no program that firmware starts: {why}", path.display());
+            invalid(what, hint)
+        };
+        efi::check(&file).map_err(wrong).map(|()| file)
     }
 
     /// Puts the new machine's state together.
@@ -216,6 +223,11 @@ fn disk_error(error: &DiskError) -> ErrorReport {
         DiskError::Exists(_) | DiskError::Busy(_) | DiskError::Serial { .. } => ErrorKind::Conflict,
         DiskError::NoDisk { .. } | DiskError::TooSmall { .. } => ErrorKind::Invalid,
         DiskError::Tool { .. } => ErrorKind::Machine,
+        DiskError::Place { source, .. } => match source.kind() {
+            io::ErrorKind::NotFound => ErrorKind::NotFound,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Machine,
+            _ => ErrorKind::Invalid,
+        },
         _ => ErrorKind::State,
     };
     ErrorReport::new(kind, error.to_string(), error.hint())

@@ -12,6 +12,7 @@ mod boots;
 mod contained;
 mod contents;
 mod database;
+mod efi;
 mod errors;
 mod files;
 mod found;

@@ -17,6 +17,7 @@ use crate::service::state_error;
 impl Asked<'_> {
     pub(super) fn propose(&self, wish: &Wish) -> Result<Proposal, ErrorReport> {
         if wish.reinstall {
+            // What is installed already makes no plan. pkgctl asks for the repair itself.
             let hint = "'pkgctl verify PACKAGE --repair' puts its files back";
             return Err(invalid("an installed package cannot be installed again".to_owned(), hint));
         }

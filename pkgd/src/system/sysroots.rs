@@ -13,7 +13,7 @@ use minos_solve::index::{self, Repository, Table};
 use minos_solve::{Ask, Limits, Request, RequestError, System, Universe, Want};
 use minos_store::SysrootMode;
 
-use super::errors::{invalid, on_file, solve_error, system_error};
+use super::errors::{invalid, not_found, on_file, on_named, solve_error, system_error};
 use super::{Asked, files, mounts};
 
 /// In front of the name of a root of links, which nobody but [`mounts`] is to touch.
@@ -59,6 +59,7 @@ impl Asked<'_> {
         let _changing = self.packages.changing()?;
         self.packages.not_the_seed(&name)?;
         if packages.is_empty() {
+            self.has_sysroot(place, &name)?;
             self.audit(format!("sysroot {place} removed"))?;
             self.forget(&name)?;
             return self.sysroots();
@@ -82,6 +83,15 @@ impl Asked<'_> {
             .fact("paths", made.paths)
             .fact("bytes", Field::Bytes(made.bytes))
             .fact("writable", writable))
+    }
+
+    fn has_sysroot(&self, place: &str, name: &Name) -> Result<(), ErrorReport> {
+        let name = name.to_string();
+        // What a kill left of one counts: it is to go as well.
+        if self.sysroot_names()?.contains(&name) || self.link_of(&name)?.is_some() {
+            return Ok(());
+        }
+        Err(not_found(format!("there is no sysroot '{place}'"), "'pkgctl sysroot' lists them"))
     }
 
     /// Mounts a root of links read-only, or takes it away again: whoever could write into one of its files would
@@ -114,7 +124,7 @@ impl Asked<'_> {
             Ok(_) => fs::remove_file(link).map_err(|e| on_file("replace", link, &e))?,
             Err(_) => {}
         }
-        symlink(root, link).map_err(|e| on_file("create", link, &e))?;
+        symlink(root, link).map_err(|e| on_named("create", link, &e))?;
         let record = self.packages.path(&format!("sysroots/.link-{name}"));
         files::replace(&record, link.as_os_str().as_bytes(), 0o600)
     }

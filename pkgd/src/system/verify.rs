@@ -1,5 +1,6 @@
 //! Whether the installed files are as their packages say, and putting them back.
 
+use minos_model::Name;
 use minos_proto::{ErrorKind, ErrorReport, Field, Sheet};
 use minos_store::{Depth, Fault, Finding, Verified};
 
@@ -54,7 +55,9 @@ impl Asked<'_> {
         let known = packages.repositories.known(|| self.look(false))?;
         let tell = |_: u64, _: &str| {};
         let contents = Contents::new(&known, packages.keys.load()?, &tell);
-        let done = self.system()?.repair(Some(&contents)).map_err(|e| system_error(&e))?;
+        let names: Vec<Name> = names.iter().filter_map(|name| name.parse().ok()).collect();
+        let done = self.system()?.repair_of(&names, Some(&contents));
+        let done = done.map_err(|e| system_error(&e))?;
         let paths = |list: &[Vec<u8>]| list.iter().map(|path| shown(path)).collect::<Field>();
         let lost = done.lost.iter().map(|(path, package)| {
             vec![package.short().to_string().into(), Field::from(shown(path))]

@@ -1,6 +1,7 @@
 //! Packs a folder: `package.toml`, and the files in `root/`.
 
 use std::fmt::Display;
+use std::fs::File;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -67,6 +68,9 @@ struct Draft {
     config: Vec<String>,
 }
 
+/// What `pkgctl skeleton` writes where somebody is to know better.
+const TO_BE_FILLED_IN: &str = "TODO";
+
 /// The keys of `package.toml` that mean what they mean in the `[package]` table of a recipe.
 const AS_IN_RECIPES: [&str; 7] =
     ["optional", "group", "user", "directory", "link", "service", "sysctl"];
@@ -87,9 +91,8 @@ impl Pack {
         let metadata = metadata(&text, manifest.digest())
             .map_err(|what| bad_file(&description, &what, "see docs/PKGCTL.md"))?;
         let source = DirSource::new(&root);
-        let next = self.output.join(format!("{}.mpk", metadata.name));
         let keys: Vec<_> = key.into_iter().collect();
-        let (package, findings, written) = open::replace(&next, |out| {
+        let write = |out: &mut File| {
             let packed = minos_package::pack(
                 &manifest,
                 &mut |file| source.open(file),
@@ -99,10 +102,10 @@ impl Pack {
                 out,
             );
             packed.map_err(|e| bad_file(&self.folder, &e, "change the folder, then pack again"))
-        })?;
-        // The machine it is for, and so its name, is known only now.
-        let path = self.output.join(package.file_name());
-        std::fs::rename(&next, &path).map_err(|e| super::answer::on_file("write", &path, &e))?;
+        };
+        // The machine it is for, and so its name, is known when it is written.
+        let made = open::make(&self.output, write, |(package, ..)| package.file_name());
+        let (path, (package, findings, written)) = made?;
         let notes = findings.notes.iter();
         let notes = notes.map(|(path, why)| vec![format!("/{path}").into(), why.clone().into()]);
         let sheet = Sheet::new("packed")
@@ -129,6 +132,14 @@ fn metadata(text: &str, output: Digest) -> Result<Metadata, String> {
     let draft: Draft = table.try_into().map_err(|e: toml::de::Error| e.to_string())?;
     if draft.schema != 1 {
         return Err(format!("schema {} is not known: this program knows 1", draft.schema));
+    }
+    let fields = [
+        ("version", &draft.version),
+        ("description", &draft.description),
+        ("license", &draft.license),
+    ];
+    if let Some((key, _)) = fields.iter().find(|(_, text)| *text == TO_BE_FILLED_IN) {
+        return Err(format!("{key}: it says {TO_BE_FILLED_IN} still: fill it in"));
     }
     let name: Name = value("name", &draft.name)?;
     let upstream: Upstream = value("version", &draft.version)?;
@@ -186,6 +197,17 @@ mod tests {
         assert!(wrong("[optional.docs]\nreason = \"x\"\n").contains("depends"));
         let newer = DRAFT.replace("schema = 1", "schema = 2");
         assert!(metadata(&newer, Digest::of(b"")).unwrap_err().contains("schema 2"));
+    }
+
+    /// A skeleton that nobody filled in became a package of version TODO.
+    #[test]
+    fn what_nobody_filled_in_is_named() {
+        for (key, value) in [("version", "1.0"), ("description", "x"), ("license", "MIT")] {
+            let draft =
+                DRAFT.replace(&format!("{key} = \"{value}\""), &format!("{key} = \"TODO\""));
+            let said = metadata(&draft, Digest::of(b"")).map(drop).unwrap_err();
+            assert!(said.starts_with(&format!("{key}: it says TODO")), "{said}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use argh::FromArgs;
 use minos_proto::{ErrorKind, ErrorReport, Sheet};
-use minos_store::{Options, Store};
+use minos_store::{Options, Store, StoreError};
 
 use super::open;
 
@@ -27,7 +27,12 @@ impl Restore {
         let restored = Store::restore(&self.root, &mut backup, now, Options::default());
         restored.map_err(|e| {
             let what = format!("cannot restore '{}': {e}", self.file.display());
-            ErrorReport::new(ErrorKind::State, what, e.hint())
+            let kind = match e {
+                StoreError::Exists { .. } => ErrorKind::Conflict,
+                StoreError::NoBackup { .. } => ErrorKind::Invalid,
+                _ => ErrorKind::State,
+            };
+            ErrorReport::new(kind, what, e.hint())
         })?;
         let note = "start pkgd on it, then 'pkgctl db verify' tells whether its files fit";
         Ok(Sheet::new("restored")

@@ -96,10 +96,11 @@ fn verify(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
     }
     let mut exit = Exit::Ok;
     let booted = given.has("--booted");
-    if names.is_empty() && !given.has("--system") && !booted {
+    let system = given.has("--system") || booted;
+    if names.is_empty() && (only_outputs || !system) {
         exit = outputs(context, repair)?;
     }
-    if only_outputs {
+    if only_outputs && !system {
         return Ok(exit);
     }
     let system = PackageRequest::Verify { names, quick: given.has("--quick"), repair, booted };

@@ -23,7 +23,7 @@ pub static INSTALL: Spec = Spec {
         YES,
         DRY_RUN,
         switch("--downgrade", "an older version may come for what is named"),
-        switch("--reinstall", "take the files again though the version is there"),
+        switch("--reinstall", "put back the files of what is installed already"),
         HOLDS,
     ],
     run: Some(install),
@@ -81,9 +81,25 @@ fn propose(given: &Given, context: &mut Context<'_>, wish: Wish) -> Result<Exit,
 }
 
 fn install(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
-    let (downgrade, reinstall) = (given.has("--downgrade"), given.has("--reinstall"));
-    let install = given.words.clone();
-    propose(given, context, Wish { install, downgrade, reinstall, ..Wish::default() })
+    let (install, downgrade) = (given.words.clone(), given.has("--downgrade"));
+    if given.has("--reinstall") {
+        return reinstall(given, context, install);
+    }
+    propose(given, context, Wish { install, downgrade, ..Wish::default() })
+}
+
+/// The same version again changes no generation: what is asked for is that its files are whole.
+fn reinstall(given: &Given, context: &mut Context<'_>, names: Vec<String>) -> Result<Exit, Error> {
+    let verify = |repair| PackageRequest::Verify {
+        names: names.clone(),
+        quick: false,
+        repair,
+        booted: false,
+    };
+    if !flow::look(context, verify(false))?.alarm || given.has("--dry-run") {
+        return Ok(Exit::Ok);
+    }
+    flow::confirm(context, None, "Put them back?", consent(given), verify(true))
 }
 
 fn remove(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {

@@ -17,6 +17,15 @@ pub enum DiskError {
         /// What the system said.
         source: io::Error,
     },
+    /// No file can be made where, or as large as, somebody named it: the disk has no part in it.
+    Place {
+        /// What was tried.
+        doing: &'static str,
+        /// The file that was named.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A file stands where the image is to be.
     Exists(PathBuf),
     /// Something of the disk is mounted or otherwise in use.
@@ -71,6 +80,18 @@ impl DiskError {
         }
     }
 
+    /// Of a file that is to be made: what stands against it is the place or the size, unless the disk erred.
+    pub(crate) fn place(
+        doing: &'static str,
+        path: &Path,
+    ) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| match source.raw_os_error() {
+            Some(libc::EIO) => Self::Io { doing, path, source },
+            _ => Self::Place { doing, path, source },
+        }
+    }
+
     pub(crate) fn format(path: &Path, why: impl Into<String>) -> Self {
         Self::Format { path: path.to_owned(), why: why.into() }
     }
@@ -79,6 +100,7 @@ impl DiskError {
     pub fn hint(&self) -> String {
         match self {
             Self::Io { .. } => "look at the kernel's log for an error of the disk".to_owned(),
+            Self::Place { source, .. } => place_hint(source).to_owned(),
             Self::Exists(_) => "name another file, or take that one away first".to_owned(),
             Self::Busy(_) => {
                 "unmount its partitions, and end swap, RAID and loop devices on it".to_owned()
@@ -94,10 +116,21 @@ impl DiskError {
     }
 }
 
+fn place_hint(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::NotFound => "make its folder first, or name a file in another",
+        io::ErrorKind::FileTooLarge | io::ErrorKind::InvalidInput => "give a smaller --size",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free space on that file system, or name a file on another"
+        }
+        _ => "name a file in a folder that pkgd can write to",
+    }
+}
+
 impl fmt::Display for DiskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io { doing, path, source } => {
+            Self::Io { doing, path, source } | Self::Place { doing, path, source } => {
                 write!(f, "cannot {doing} '{}': {source}", path.display())
             }
             Self::Exists(path) => write!(f, "'{}' is there already", path.display()),
@@ -123,7 +156,7 @@ impl fmt::Display for DiskError {
 impl std::error::Error for DiskError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Io { source, .. } => Some(source),
+            Self::Io { source, .. } | Self::Place { source, .. } => Some(source),
             _ => None,
         }
     }

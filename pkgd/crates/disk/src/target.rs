@@ -50,7 +50,7 @@ impl Target {
     pub fn open(path: &Path, serial: Option<&str>, bytes: u64) -> Result<Self, DiskError> {
         match fs::metadata(path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Self::create(path, bytes),
-            Err(e) => Err(DiskError::io("look at", path)(e)),
+            Err(e) => Err(DiskError::place("look at", path)(e)),
             Ok(meta) if meta.file_type().is_block_device() => {
                 Self::device(path, meta.rdev(), serial)
             }
@@ -74,12 +74,12 @@ impl Target {
             }
             Err(e) if matches!(e.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR)) => {
                 let file = options.create_new(true).open(path);
-                (file.map_err(DiskError::io("create", path))?, path.to_owned(), Kind::Named)
+                (file.map_err(DiskError::place("create", path))?, path.to_owned(), Kind::Named)
             }
-            Err(e) => return Err(DiskError::io("create", path)(e)),
+            Err(e) => return Err(DiskError::place("create", path)(e)),
         };
         let target = Self { path: path.to_owned(), at, file, bytes, sector: 512, kind };
-        let sized = target.file.set_len(bytes).map_err(DiskError::io("set the size of", path));
+        let sized = target.file.set_len(bytes).map_err(DiskError::place("set the size of", path));
         sized.map(|()| target)
     }
 

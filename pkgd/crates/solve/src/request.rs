@@ -99,6 +99,14 @@ pub struct Pin {
     pub repository: Option<String>,
 }
 
+/// As `pkgctl hold` takes it, and as it is kept.
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.name, self.constraint)?;
+        self.repository.as_ref().map_or(Ok(()), |repository| write!(f, "@{repository}"))
+    }
+}
+
 impl FromStr for Pin {
     type Err = RequestError;
 

@@ -168,7 +168,7 @@ fn every_wrong_word_is_refused_or_harmless() {
                 Ok(table) => _ = read_all(&table),
                 Err(error) => {
                     refused += 1;
-                    assert!(error.to_string().contains("pkgctl sync"), "{error}");
+                    assert!(error.to_string().contains("pkgctl repo sync"), "{error}");
                 }
             }
         }

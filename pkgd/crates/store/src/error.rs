@@ -79,6 +79,16 @@ pub enum StoreError {
         /// What contradicts what.
         what: String,
     },
+    /// There is a database where one is to be made.
+    Exists {
+        /// The state root.
+        root: PathBuf,
+    },
+    /// What a database is to be made of is not the backup of one, or not one that this program can read.
+    NoBackup {
+        /// What is wrong with it.
+        what: String,
+    },
     /// A row would name bytes that are not there; nothing was changed.
     NoBytes {
         /// The path that is missing.
@@ -146,6 +156,11 @@ impl StoreError {
             Self::Latched { .. } => "remove the first cause, then restart pkgd".to_owned(),
             Self::NotFound { .. } => "list what exists with 'pkgctl jobs'".to_owned(),
             Self::Invalid { .. } => "this is a fault of pkgd: report it".to_owned(),
+            Self::Exists { root } => format!(
+                "stop the pkgd that uses it; then move state.redb and state.log in '{}' aside together",
+                root.display()
+            ),
+            Self::NoBackup { .. } => "name a file that 'pkgctl db backup' wrote".to_owned(),
             Self::NoBytes { .. } => {
                 "the file system lost a file between capture and commit: check the disk".to_owned()
             }
@@ -201,6 +216,10 @@ impl fmt::Display for StoreError {
             }
             Self::NotFound { what } => write!(f, "there is no {what}"),
             Self::Invalid { what } => f.write_str(what),
+            Self::Exists { root } => {
+                write!(f, "there is a database already in '{}'", root.display())
+            }
+            Self::NoBackup { what } => write!(f, "it is no backup to be used: {what}"),
             Self::NoBytes { path } => {
                 write!(f, "refused to record an output: '{}' is not there", path.display())
             }

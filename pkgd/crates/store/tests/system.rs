@@ -592,6 +592,21 @@ fn every_kind_of_damage_is_found_and_put_back() {
     clean(&system);
 }
 
+/// `verify PACKAGE --repair` put back the files of every package.
+#[test]
+fn of_named_packages_only_their_files_are_put_back() {
+    let place = Place::new();
+    let system = place.system();
+    install(&system, &[conf("1-1", BASE), world()], &[]).unwrap();
+    fs::remove_file(place.path("etc/conf")).unwrap();
+    let others = ["nobody", "world"].map(|name| name.parse().unwrap());
+    assert_eq!(system.repair_of(&others, None).unwrap().repaired, Vec::<Vec<u8>>::new());
+    assert!(!place.path("etc/conf").exists());
+    let report = system.repair_of(&["conf".parse().unwrap()], None).unwrap();
+    assert_eq!(report.repaired, [b"etc/conf".to_vec()]);
+    clean(&system);
+}
+
 /// A deleted config file was put back as a link of its object, and the next edit went into the store.
 #[test]
 fn repaired_config_file_may_be_edited() {

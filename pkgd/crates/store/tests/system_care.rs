@@ -149,13 +149,13 @@ fn backup_is_restored_row_by_row() {
     drop(store);
     let root = || dir.path().to_owned();
     let restore = |bytes: &[u8]| Store::restore(root(), &mut &*bytes, 5, Options::default());
-    assert!(matches!(restore(&backup), Err(StoreError::Invalid { .. })), "there is one already");
+    assert!(matches!(restore(&backup), Err(StoreError::Exists { .. })), "there is one already");
     fs::remove_file(dir.path().join("state.redb")).unwrap();
     fs::remove_file(dir.path().join("state.log")).unwrap();
     for at in [0, 9, 40, backup.len() / 2, backup.len() - 1] {
         let mut bad = backup.clone();
         bad[at] ^= 1;
-        assert!(matches!(restore(&bad), Err(StoreError::Damaged { .. })), "byte {at}");
+        assert!(matches!(restore(&bad), Err(StoreError::NoBackup { .. })), "byte {at}");
         assert!(restore(&backup[..at]).is_err(), "cut at {at}");
     }
     let store = restore(&backup).unwrap();

@@ -8,7 +8,7 @@ mod words;
 use crate::budget::{Budget, Limits};
 use crate::goal::{Goal, Origin};
 use crate::index::Term;
-use crate::request::{Ask, Request, System, Want};
+use crate::request::{Ask, Pin, Request, System, Want};
 use crate::rules::Rules;
 use crate::sat::{Outcome, search};
 use crate::universe::Universe;
@@ -114,11 +114,16 @@ pub struct Proof {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WayOut {
     /// Let this package go.
-    Remove(String),
+    Remove {
+        /// Which.
+        name: String,
+        /// What the request removes, if that is all it does: one command removes them together.
+        beside: Vec<String>,
+    },
     /// End the hold of this package.
     Unhold(String),
-    /// End the pins of this package.
-    Unpin(String),
+    /// End these pins, which are all of one package.
+    Unpin(Vec<Pin>),
     /// Allow an older version of this.
     Downgrade(Want),
     /// Ask for this instead.

@@ -23,7 +23,7 @@ pub fn find(
 ) -> Option<WayOut> {
     // Each try gets a part of the steps of one solve, so that all together take not much longer.
     let limits = Limits { steps: limits.steps / 4, refinements: 0, ..*limits };
-    let changes = proof.facts.iter().filter_map(|fact| change(universe, fact, request));
+    let changes = proof.facts.iter().filter_map(|fact| change(universe, fact, system, request));
     let mut sorted: Vec<(u32, WayOut)> = changes.collect();
     sorted.sort_by_key(|(rank, _)| *rank);
     sorted.dedup();
@@ -36,7 +36,12 @@ pub fn find(
 }
 
 /// What a fact suggests, and how much it takes from the user: the smaller the better.
-fn change(universe: &Universe, fact: &Fact, request: &Request) -> Option<(u32, WayOut)> {
+fn change(
+    universe: &Universe,
+    fact: &Fact,
+    system: &System,
+    request: &Request,
+) -> Option<(u32, WayOut)> {
     Some(match fact {
         Fact::Excluded { name, version, why } => match why {
             Why::Downgrade(_) => {
@@ -45,7 +50,10 @@ fn change(universe: &Universe, fact: &Fact, request: &Request) -> Option<(u32, W
                 (0, WayOut::Downgrade(Want { term, groups: Vec::new() }))
             }
             Why::Held(_) => (1, WayOut::Unhold(name.clone())),
-            Why::Pinned(_) => (1, WayOut::Unpin(name.clone())),
+            Why::Pinned(_) => {
+                let pins = system.pins.iter().filter(|pin| pin.name == *name);
+                (1, WayOut::Unpin(pins.cloned().collect()))
+            }
             Why::Repository(_) => {
                 let all = universe.named(name).into_iter();
                 let mut same = all.filter(|p| universe.version_text(*p) == version);
@@ -64,9 +72,21 @@ fn change(universe: &Universe, fact: &Fact, request: &Request) -> Option<(u32, W
         Fact::Asked(want) if request.asks.len() > 1 && asks_for(request, want) => {
             (4, WayOut::Without(want.clone()))
         }
-        Fact::Kept(want) => (3, WayOut::Remove(want.term.target.clone())),
+        Fact::Kept(want) => {
+            let (name, beside) = (want.term.target.clone(), only_removed(request));
+            (3, WayOut::Remove { name, beside })
+        }
         _ => return None,
     })
+}
+
+/// What a request removes that does nothing else.
+fn only_removed(request: &Request) -> Vec<String> {
+    let name = |ask: &Ask| match ask {
+        Ask::Remove(name) => Some(name.clone()),
+        _ => None,
+    };
+    request.asks.iter().map(name).collect::<Option<_>>().unwrap_or_default()
 }
 
 /// The system and the request with this change.
@@ -74,9 +94,9 @@ fn apply(way_out: &WayOut, system: &System, request: &Request) -> (System, Reque
     let (mut system, mut request) = (system.clone(), request.clone());
     let is_want = |ask: &Ask, wanted: &Want| matches!(ask, Ask::Install(want) | Ask::Downgrade(want) if want == wanted);
     match way_out {
-        WayOut::Remove(name) => request.asks.push(Ask::Remove(name.clone())),
+        WayOut::Remove { name, .. } => request.asks.push(Ask::Remove(name.clone())),
         WayOut::Unhold(name) => system.holds.retain(|held| held != name),
-        WayOut::Unpin(name) => system.pins.retain(|pin| pin.name != *name),
+        WayOut::Unpin(pins) => system.pins.retain(|pin| !pins.contains(pin)),
         WayOut::Downgrade(want) => {
             let same =
                 |ask: &Ask| matches!(ask, Ask::Install(w) if w.term.target == want.term.target);

@@ -237,11 +237,17 @@ impl fmt::Display for Proof {
 impl fmt::Display for WayOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Remove(name) => {
-                write!(f, "let {name} go: add `--remove {name}`, or `pkgctl remove {name}` first")
+            Self::Remove { name, beside } if beside.is_empty() => {
+                write!(f, "let {name} go: `pkgctl remove {name}` first")
+            }
+            Self::Remove { name, beside } => {
+                write!(f, "let {name} go too: `pkgctl remove {} {name}`", beside.join(" "))
             }
             Self::Unhold(name) => write!(f, "end the hold: `pkgctl unhold {name}`"),
-            Self::Unpin(name) => write!(f, "end the pin: `pkgctl unpin {name}`"),
+            Self::Unpin(pins) => {
+                let pins: Vec<_> = pins.iter().map(|pin| format!("'{pin}'")).collect();
+                write!(f, "let go of it: `pkgctl unhold {}`", pins.join(" "))
+            }
             Self::Downgrade(want) => {
                 write!(f, "allow the older version: `pkgctl install --downgrade '{want}'`")
             }
@@ -249,7 +255,7 @@ impl fmt::Display for WayOut {
             Self::Without(want) => write!(f, "leave {want} out"),
             Self::Spare(name) => write!(f, "keep {name}"),
             Self::From { name, repository } => {
-                write!(f, "take it from that repository: `pkgctl pin {name}@{repository}`")
+                write!(f, "take it from that repository: `pkgctl hold {name}@{repository}`")
             }
         }
     }

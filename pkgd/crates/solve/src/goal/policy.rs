@@ -40,7 +40,7 @@ impl Goal<'_> {
         }
         let pins = self.pins.get(&name).map_or(&[][..], Vec::as_slice);
         if let Some(pin) = pins.iter().find(|pin| !self.obeys(package, pin)) {
-            return Some(Exclusion::Pinned(pin_text(pin)));
+            return Some(Exclusion::Pinned(pin.to_string()));
         }
         let bound = pins.iter().any(|pin| pin.repository.is_some());
         if let Some(owner) = self.owner(package).filter(|_| !bound) {
@@ -73,9 +73,4 @@ impl Goal<'_> {
     pub fn is_older(&self, a: PackageId, b: PackageId) -> bool {
         self.universe.version(a) < self.universe.version(b)
     }
-}
-
-fn pin_text(pin: &Pin) -> String {
-    let from = pin.repository.as_ref().map(|r| format!("@{r}")).unwrap_or_default();
-    format!("{}{}{from}", pin.name, pin.constraint)
 }

@@ -185,7 +185,7 @@ fn taken(scene: &Scene, way_out: &WayOut) -> Scene {
     let mut scene = scene.clone();
     let asks = &mut scene.request.asks;
     match way_out {
-        WayOut::Remove(name) => asks.push(Ask::Remove(name.clone())),
+        WayOut::Remove { name, .. } => asks.push(Ask::Remove(name.clone())),
         WayOut::Spare(name) => asks.retain(|ask| *ask != Ask::Remove(name.clone())),
         WayOut::Unhold(name) => scene.system.holds.retain(|held| held != name),
         WayOut::Without(want) => asks.retain(|ask| {
@@ -201,7 +201,7 @@ fn taken(scene: &Scene, way_out: &WayOut) -> Scene {
             });
             asks.push(Ask::Install(instead.clone()));
         }
-        WayOut::Unpin(name) => scene.system.pins.retain(|pin| pin.name != *name),
+        WayOut::Unpin(pins) => scene.system.pins.retain(|pin| !pins.contains(pin)),
         WayOut::From { .. } => unreachable!("the scenes have one repository"),
     }
     scene

@@ -81,9 +81,8 @@ impl Store {
     /// [`crate::System::check`] tells whether they fit.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] when there is a database already, [`StoreError::Damaged`] when the backup
-    /// is not whole, [`StoreError::NewerSchema`] and [`StoreError::OlderSchema`] when it is of another
-    /// schema.
+    /// [`StoreError::Exists`] when there is a database already, [`StoreError::NoBackup`] when the backup cannot be
+    /// read, is not whole, or is of another schema: nothing was made then.
     pub fn restore(
         root: impl Into<PathBuf>,
         backup: &mut dyn Read,
@@ -92,14 +91,11 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let root: PathBuf = root.into();
         if root.join("state.redb").exists() {
-            let what = "there is a database already: move it aside first".to_owned();
-            return Err(StoreError::Invalid { what });
+            return Err(StoreError::Exists { root });
         }
         let mut bytes = Vec::new();
-        backup
-            .read_to_end(&mut bytes)
-            .map_err(|e| StoreError::io("read the backup for", &root, e))?;
-        let changes = parse(&bytes, &root)?;
+        backup.read_to_end(&mut bytes).map_err(|e| StoreError::NoBackup { what: e.to_string() })?;
+        let changes = parse(&bytes)?;
         let store = Self::open(root, now_ms, options)?;
         store.write(|w| {
             w.make_durable();
@@ -110,24 +106,18 @@ impl Store {
 }
 
 /// The rows of a backup.
-fn parse(bytes: &[u8], root: &std::path::Path) -> Result<Vec<Change>, StoreError> {
-    let damaged = |what: &str| StoreError::Damaged { path: root.join("backup"), what: what.into() };
+fn parse(bytes: &[u8]) -> Result<Vec<Change>, StoreError> {
+    let damaged = |what: &str| StoreError::NoBackup { what: what.into() };
     let at = bytes.len().checked_sub(32).ok_or_else(|| damaged("it is too short"))?;
     let (body, sum) = bytes.split_at(at);
     if Digest::of(body).as_bytes() != sum {
         return Err(damaged("its check sum does not match"));
     }
-    let mut rest = body.strip_prefix(&MAGIC).ok_or_else(|| damaged("it is no backup"))?;
+    let mut rest = body.strip_prefix(&MAGIC).ok_or_else(|| damaged("it does not begin as one"))?;
     let schema = take(&mut rest, 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
-    let path = root.join("backup");
-    match schema {
-        Some(found) if found > CURRENT.version => {
-            return Err(StoreError::NewerSchema { path, found, known: CURRENT.version });
-        }
-        Some(found) if found < CURRENT.version => {
-            return Err(StoreError::OlderSchema { path, found });
-        }
-        _ => {}
+    let known = CURRENT.version;
+    if let Some(found) = schema.filter(|found| *found != known) {
+        return Err(damaged(&format!("it has schema {found}, this pkgd reads {known} alone")));
     }
     let mut changes = Vec::new();
     loop {

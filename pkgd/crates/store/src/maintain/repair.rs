@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
-use minos_model::Digest;
+use minos_model::{Digest, Name};
 
 use super::verify::{Depth, Fault, Finding, metadata_fault};
 use crate::generations::{place, root_path};
@@ -30,6 +30,18 @@ impl System<'_> {
     /// # Errors
     /// As for [`System::verify`]; a file cannot be written.
     pub fn repair(&self, source: Option<&dyn ContentSource>) -> Result<Repaired, SystemError> {
+        self.repair_of(&[], source)
+    }
+
+    /// As [`System::repair`], of these packages alone; none takes all that is there.
+    ///
+    /// # Errors
+    /// As for [`System::repair`].
+    pub fn repair_of(
+        &self,
+        names: &[Name],
+        source: Option<&dyn ContentSource>,
+    ) -> Result<Repaired, SystemError> {
         let current = self.current()?.ok_or(SystemError::NoGeneration { number: 0 })?;
         let found = self.verify(Depth::Content)?;
         let (mut trees, own) = (self.trees(), self.own_of(current.number)?);
@@ -40,7 +52,10 @@ impl System<'_> {
         }
         let root = root_path(current.number);
         let mut report = Repaired::default();
-        for Finding { path, fault, package } in found.findings {
+        let meant = |finding: &Finding| {
+            names.is_empty() || finding.package.as_ref().is_some_and(|name| names.contains(name))
+        };
+        for Finding { path, fault, package } in found.findings.into_iter().filter(meant) {
             if fault == Fault::Extra {
                 report.extra.push(path);
                 continue;

@@ -35,7 +35,7 @@ impl fmt::Display for IndexError {
             Self::Checksum => f.write_str("the index is damaged: its checksum is wrong"),
             Self::Section { section, why } => write!(f, "the index is damaged: {section}: {why}"),
         }?;
-        f.write_str("; make it again with `pkgctl sync`")
+        f.write_str("; make it again with `pkgctl repo sync`")
     }
 }
 
