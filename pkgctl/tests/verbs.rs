@@ -140,19 +140,19 @@ fn events_audit_and_verify() {
     fake.pkgctl(&["events", "--audit", "--job", "8"]).ends(2);
     let lost = fake.pkgctl(&["verify"]).ends(9);
     assert!(lost.out.contains("1 lost") && lost.out.ends_with("nothing\n"), "{}", lost.out);
-    fake.pkgctl(&["verify", "--outputs", "--repair"]).ends(0);
+    fake.pkgctl(&["verify", "--outputs", "--quick", "--repair"]).ends(0);
     let asked = [
         Request::Events { job: Some(8), limit: 9 },
         Request::Events { job: None, limit: 0 },
         Request::Audit { limit: 0 },
-        Request::Verify { repair: false },
+        Request::Verify { quick: false, repair: false },
         Request::Package(PackageRequest::Verify {
             names: vec![],
             quick: false,
             repair: false,
             booted: false,
         }),
-        Request::Verify { repair: true },
+        Request::Verify { quick: true, repair: true },
     ];
     assert_eq!(fake.asked(), asked);
 }
