@@ -175,6 +175,35 @@ fn interrupted_build_goes_on_from_its_checkpoint() {
     assert_eq!(store.sweep().unwrap(), Default::default());
 }
 
+/// A step that never got through left a build tree for each version of its recipe, and nothing ever freed one.
+#[test]
+fn checkpoints_under_other_keys_are_abandoned_and_that_of_the_same_key_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let id = job(&store, &["m4", "zlib"]);
+    for (name, version) in [("m4", "m4 1"), ("m4", "m4 2"), ("zlib", "zlib 1")] {
+        let attempt = store.write(|w| w.begin_attempt(id, &step(name), &key(version), 5)).unwrap();
+        let layer = store.layout().scratch_of(&step(name), &key(version)).join("unpack");
+        fs::create_dir_all(layer).unwrap();
+        let layer = Some("unpack".to_owned());
+        let done = PhaseDone { attempt, phase: Phase::Unpack, metrics: cost(3), layer };
+        store.write(|w| w.phase_done(done)).unwrap();
+        let finish = Finish { end: failed(), log_bytes: 7, last: None };
+        store.write(|w| w.finish_attempt(attempt, finish, 6)).unwrap();
+    }
+    let abandoned = store.write(|w| w.abandon_checkpoints(&step("m4"), &key("m4 2"))).unwrap();
+    assert_eq!(abandoned, [key("m4 1")]);
+    let read = store.read().unwrap();
+    assert_eq!(read.checkpoint(&key("m4 1")).unwrap(), None);
+    assert!(read.checkpoint(&key("m4 2")).unwrap().is_some(), "it can be gone on from");
+    assert!(read.checkpoint(&key("zlib 1")).unwrap().is_some(), "another step's");
+    // Killed before the caller discards it, the next start does.
+    let report = store.sweep().unwrap();
+    assert_eq!(report.discarded, [store.layout().scratch_of(&step("m4"), &key("m4 1"))]);
+    let none = store.write(|w| w.abandon_checkpoints(&step("m4"), &key("m4 2"))).unwrap();
+    assert_eq!(none, []);
+}
+
 /// The capture of a rebuilt step as it stands before it is put in its place.
 fn captured(store: &Store, attempt: u64, content: &str) -> PathBuf {
     let stage = store.layout().stage(attempt);

@@ -21,7 +21,7 @@ use super::Command;
 use super::command::Answer;
 use super::plan::{self, Resolved};
 use super::worker;
-use super::{record, repair};
+use super::{record, recover, repair};
 use crate::service::{Service, state_error};
 use crate::{suites, views};
 use progress::Forecast;
@@ -224,12 +224,15 @@ impl RunningJob {
     ) -> Result<(), StoreError> {
         let step = &work.step;
         let now = service.now_ms();
-        let (attempt, body) = service.store.write(|w| {
+        let (attempt, body, abandoned) = service.store.write(|w| {
             let attempt = w.begin_attempt(self.id, step, &work.key, now)?;
+            let abandoned = w.abandon_checkpoints(step, &work.key)?;
             let body = EventBody::StepStarted { step: step.clone(), attempt };
             record::note(w, self.id, &body, now)?;
-            Ok((attempt, body))
+            Ok((attempt, body, abandoned))
         })?;
+        // Before the step runs: what an earlier recipe of it left may be the room that it needs.
+        self.abandon(service, step, &abandoned);
         let log_path = service.store.layout().log(attempt, step);
         let limits = task::limits(service, work.recipe);
         let log = LogWriter::create(log_path, limits.log_bytes)?;
@@ -253,6 +256,20 @@ impl RunningJob {
         self.lanes.insert(at, lane);
         self.publish(service, body);
         Ok(())
+    }
+
+    /// Throws away the build trees that a step left under earlier task keys.
+    fn abandon(&self, service: &Service, step: &StepId, keys: &[Digest]) {
+        let layout = service.store.layout();
+        for key in keys {
+            // What cannot be moved now is swept by the next start, since no row names it any more.
+            if let Err(e) = layout.discard(&layout.scratch_of(step, key)) {
+                eprintln!("pkgd: {e}");
+            }
+        }
+        if !keys.is_empty() {
+            recover::empty_trash_aside(&service.store);
+        }
     }
 
     /// Takes the step from the cache. One that this job `finished` before it was interrupted stays as it
