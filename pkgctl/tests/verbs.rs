@@ -140,7 +140,7 @@ fn events_audit_and_verify() {
     fake.pkgctl(&["events", "--audit", "--job", "8"]).ends(2);
     let lost = fake.pkgctl(&["verify"]).ends(9);
     assert!(lost.out.contains("1 lost") && lost.out.ends_with("nothing\n"), "{}", lost.out);
-    fake.pkgctl(&["verify", "--outputs", "--repair"]).ends(0);
+    fake.pkgctl(&["verify", "--outputs", "--quick", "--repair"]).ends(0);
     // Together they checked nothing, and said that all is well.
     fake.pkgctl(&["verify", "--outputs", "--system"]).ends(9);
     fake.pkgctl(&["verify", "--outputs", "--booted"]).ends(9);
@@ -152,12 +152,12 @@ fn events_audit_and_verify() {
         Request::Events { job: Some(8), limit: 9 },
         Request::Events { job: None, limit: 0 },
         Request::Audit { limit: 0 },
-        Request::Verify { repair: false },
+        Request::Verify { quick: false, repair: false },
         system(false),
-        Request::Verify { repair: true },
-        Request::Verify { repair: false },
+        Request::Verify { quick: true, repair: true },
+        Request::Verify { quick: false, repair: false },
         system(false),
-        Request::Verify { repair: false },
+        Request::Verify { quick: false, repair: false },
         system(true),
     ];
     assert_eq!(fake.asked(), asked);

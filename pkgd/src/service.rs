@@ -224,7 +224,7 @@ impl Service {
                 Ok(Reply::Events(events))
             }
             Request::Audit { limit } => views::audit(&self.store, limit).map(Reply::Audit),
-            Request::Verify { repair } => self.verify(repair, peer),
+            Request::Verify { quick, repair } => self.verify(quick, repair, peer, tell),
             Request::Compared { job } => {
                 comparison::sheet(&self.store, self.job_number(job)?).map(Reply::Sheet)
             }
@@ -302,8 +302,15 @@ impl Service {
         Ok(Reply::Done)
     }
 
-    fn verify(&self, repair: bool, peer: &Peer) -> Result<Reply, ErrorReport> {
-        let mut report = verify::outputs(&self.store).map_err(|e| state_error(&e))?;
+    fn verify(
+        &self,
+        quick: bool,
+        repair: bool,
+        peer: &Peer,
+        tell: Tell<'_>,
+    ) -> Result<Reply, ErrorReport> {
+        let found = verify::outputs(&self.store, quick, tell);
+        let mut report = found.map_err(|e| state_error(&e))?;
         if repair && !report.lost.is_empty() {
             let outputs = report.lost.iter().map(|l| (l.output, l.why.clone())).collect();
             self.ask(|reply| Command::Forget { outputs, peer: peer.clone(), reply })?;

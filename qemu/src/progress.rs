@@ -57,7 +57,7 @@ impl Progress {
             EventBody::PhaseStarted { step, phase, resumed: true } => {
                 format!("{step}: {phase}, taken up from its checkpoint")
             }
-            // The last two are only recorded, never sent to those who watch.
+            // The last two of these are only recorded, never sent to those who watch.
             EventBody::PhaseDone { .. }
             | EventBody::JobQueued { .. }
             | EventBody::OutputLost { .. } => return None,
@@ -71,6 +71,9 @@ impl Progress {
             }
             EventBody::StepTested { step, tested } => format!("{step}: tests: {tested}"),
             EventBody::StepFailed { step, failure } => format!("{step}: FAILED: {failure}"),
+            EventBody::OutputMended { step, output, why } => {
+                format!("{step}: output {} was damaged, now mended: {why}", output.short())
+            }
             EventBody::StepClobbers { step, clobbers } => format!("{step}: {clobbers}"),
             EventBody::StepSkipped { step, because } => format!("{step}: skipped, needs {because}"),
             EventBody::Progress { done, total, running, left_ms } => {

@@ -2,6 +2,8 @@
 //! a pkgd that builds the next thing.
 #![cfg(feature = "system")]
 
+use std::time::{Duration, Instant};
+
 use minos_model::{FailureClass, JobState, Phase, StepState, TestLevel};
 use minos_proto::BuildOptions;
 use minos_tests::{Daemon, Recipes, Root};
@@ -238,4 +240,41 @@ fn a_group_is_not_built_without_a_recipe_that_cannot_be_read() {
     assert!(error.contains("demo/bad/recipe.toml"), "{error}");
     assert!(error.contains("'demo/all' may be without it"), "{error}");
     assert_eq!(daemon.build("demo/good").state, JobState::Done);
+}
+
+/// Each version of a script left the build tree of its failure, which no build would ever go on from, and nothing
+/// freed it.
+#[test]
+fn the_build_trees_of_earlier_scripts_are_not_kept() {
+    let mut recipes = Recipes::new();
+    let configure = ("configure", "echo CONFIGURE RAN\nhead -c 100000 /dev/zero > big\n");
+    recipes.step("bad", &[], &[configure, ("build", "false\n")]);
+    recipes.step("other", &[], &[configure, ("build", "false\n")]);
+    let root = Root::new(recipes.path());
+    assert_eq!(root.start().build("demo/other").state, JobState::Failed);
+    let other = root.list("scratch");
+    assert_eq!(other.len(), 1);
+    let mut trees = Vec::new();
+    for version in 1..=3 {
+        recipes.write("demo/bad/build.sh", &format!("false # {version}\n"));
+        let mut daemon = root.start();
+        assert_eq!(daemon.build("demo/bad").state, JobState::Failed);
+        assert!(daemon.log("bad").contains("CONFIGURE RAN"), "another script, another tree");
+        let kept = root.list("scratch").into_iter().filter(|name| !other.contains(name));
+        let kept: Vec<String> = kept.collect();
+        assert!(kept.len() == 1 && !trees.contains(&kept[0]), "{kept:?} after {trees:?}");
+        trees.extend(kept);
+    }
+    assert!(root.list("scratch").contains(&other[0]), "another step's tree is its own");
+
+    // The same script goes on from what it left.
+    let mut daemon = root.start();
+    assert_eq!(daemon.build("demo/bad").state, JobState::Failed);
+    assert!(!daemon.log("bad").contains("CONFIGURE RAN"), "{}", daemon.log("bad"));
+    assert!(root.list("scratch").contains(&trees[2]));
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !root.list("trash").is_empty() {
+        assert!(Instant::now() < deadline, "the trees are deleted");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }

@@ -4,9 +4,12 @@
 use std::fs;
 use std::path::PathBuf;
 
-use minos_model::{JobState, Phase};
-use minos_proto::{BuildOptions, ErrorKind, EventBody, Recorded, Reply, Request, VerifyReport};
+use minos_model::{FailureClass, JobState, Phase, StepState};
+use minos_proto::{
+    BuildOptions, ErrorKind, EventBody, PackageRequest, Recorded, Reply, Request, VerifyReport,
+};
 use minos_qemu::control::ControlError;
+use minos_tests::packages::ask;
 use minos_tests::{Daemon, Recipes, Root};
 
 fn events(daemon: &mut Daemon, job: Option<u64>) -> Vec<Recorded> {
@@ -24,7 +27,7 @@ fn audit(daemon: &mut Daemon) -> Vec<String> {
 }
 
 fn verify(daemon: &mut Daemon, repair: bool) -> VerifyReport {
-    match daemon.call(&Request::Verify { repair }) {
+    match daemon.call(&Request::Verify { quick: false, repair }) {
         Ok(Reply::Verified(report)) => report,
         other => panic!("not verified: {other:?}"),
     }
@@ -146,7 +149,7 @@ fn verify_finds_a_damaged_output_and_has_it_built_again() {
     assert_eq!(daemon.build("demo/good").steps[0].attempt, None, "nothing was changed yet");
 
     let slow = daemon.begin("demo/slow", BuildOptions::default());
-    match daemon.call(&Request::Verify { repair: true }) {
+    match daemon.call(&Request::Verify { quick: false, repair: true }) {
         Err(ControlError::Refused(report)) => assert!(report.what.contains("runs"), "{report}"),
         other => panic!("repaired below a running job: {other:?}"),
     }
@@ -154,4 +157,87 @@ fn verify_finds_a_damaged_output_and_has_it_built_again() {
     daemon.wait(slow);
     assert!(verify(&mut daemon, true).repaired);
     built_again(&mut daemon, "usr/share/good/file");
+}
+
+/// Changes a byte of an output's only file, which keeps its length: what a bad disk or a slip of root does.
+fn damage(root: &Root) -> PathBuf {
+    let file = only_output(root).join("tree/usr/share/good/file");
+    assert_eq!(fs::read(&file).expect("a file"), b"good\n");
+    fs::write(&file, b"g00d\n").expect("damaged");
+    file
+}
+
+/// What the events of a job say was mended.
+fn mended(daemon: &mut Daemon, job: u64) -> Vec<String> {
+    let why = |recorded: Recorded| match recorded.event.body {
+        EventBody::OutputMended { why, .. } => Some(why),
+        _ => None,
+    };
+    events(daemon, Some(job)).into_iter().filter_map(why).collect()
+}
+
+/// Kind and size were right, so verify said "all there", and a rebuild threw the good tree away for the one that
+/// the store had: nothing but a hand in the state mended it.
+#[test]
+fn a_byte_changed_in_an_output_is_found_and_every_way_to_build_it_again_mends_it() {
+    let recipes = recipes();
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    assert_eq!(daemon.build("demo/good").state, JobState::Done);
+
+    damage(&root);
+    match daemon.call(&Request::Verify { quick: true, repair: false }) {
+        Ok(Reply::Verified(report)) => assert!(report.quick && report.lost.is_empty()),
+        other => panic!("not verified: {other:?}"),
+    }
+    let report = verify(&mut daemon, false);
+    assert!(report.lost[0].why.ends_with("usr/share/good/file is not what it was"), "{report:?}");
+
+    let rebuild = vec!["good".parse().expect("a step")];
+    let again = BuildOptions { rebuild, ..BuildOptions::default() };
+    let twice = BuildOptions { compare: true, ..BuildOptions::default() };
+    for options in [again.clone(), twice] {
+        let job = daemon.begin("demo/good", options);
+        let outcome = daemon.wait(job);
+        assert_eq!(outcome.state, JobState::Done, "{outcome:?}");
+        let told = mended(&mut daemon, job);
+        assert!(told.len() == 1 && told[0].contains("usr/share/good/file"), "{told:?}");
+        assert!(daemon.log("good").contains("was damaged, now mended"), "the log says so too");
+        assert!(verify(&mut daemon, false).lost.is_empty());
+        damage(&root);
+    }
+
+    let pack = || PackageRequest::Pack { targets: vec!["demo/good".into()] };
+    let refused = ask(&mut daemon, pack()).expect_err("a damaged package");
+    assert_eq!(refused.kind, ErrorKind::State, "no recipe is to blame: {refused}");
+    assert!(refused.what.contains("damaged") && refused.what.contains("good/file"), "{refused}");
+    assert!(refused.hint.contains("pkgctl verify --outputs --repair"), "{refused}");
+    assert!(verify(&mut daemon, true).repaired);
+    built_again(&mut daemon, "usr/share/good/file");
+    ask(&mut daemon, pack()).expect("packed");
+    // Nothing is wrong: nothing is said to be mended.
+    let job = daemon.begin("demo/good", again);
+    assert_eq!(daemon.wait(job).state, JobState::Done);
+    assert_eq!(mended(&mut daemon, job), [] as [&str; 0]);
+}
+
+/// What came out otherwise can take no one's place: a damaged output was held for a difference of the second build.
+#[test]
+fn a_damaged_output_is_no_measure_of_a_second_build() {
+    let mut recipes = Recipes::new();
+    let other = "mkdir -p /usr/share/good\nuname -n > /usr/share/good/name\necho good > /usr/share/good/file\n";
+    recipes.step("good", &[], &[("install", other)]);
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    assert_eq!(daemon.build("demo/good").state, JobState::Done);
+    damage(&root);
+    let compare = BuildOptions { compare: true, ..BuildOptions::default() };
+    let job = daemon.begin("demo/good", compare);
+    let outcome = daemon.wait(job);
+    assert_eq!(outcome.state, JobState::Failed, "{outcome:?}");
+    let failure = outcome.failure("good");
+    assert_eq!(failure.class, FailureClass::State, "{failure}");
+    assert!(failure.what.contains("damaged") && failure.what.contains("good/file"), "{failure}");
+    assert!(failure.hint.contains("verify --outputs --repair"), "{failure}");
+    assert_eq!(daemon.build("demo/good").steps[0].state, StepState::Cached);
 }

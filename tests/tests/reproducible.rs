@@ -224,6 +224,6 @@ fn a_killed_second_build_is_begun_anew() {
     let sheet = sheet(&mut daemon, job);
     assert_eq!(rows(&sheet, "steps", 3), [["slow", "equal", "0"]], "{sheet:#?}");
     assert_eq!(root.list("scratch"), [] as [&str; 0]);
-    assert!(matches!(daemon.call(&Request::Verify { repair: false }),
+    assert!(matches!(daemon.call(&Request::Verify { quick: false, repair: false }),
         Ok(Reply::Verified(report)) if report.contradictions.is_empty() && report.lost.is_empty()));
 }

@@ -190,6 +190,10 @@ pub fn change(body: &EventBody) -> (String, String, Tone) {
         EventBody::OutputLost { step, output, why } => {
             (step, format!("output {} LOST: {}", output.short(), clean(why)), Tone::Bad)
         }
+        EventBody::OutputMended { step, output, why } => {
+            let what = format!("output {} was damaged, now mended: {}", output.short(), clean(why));
+            (step, what, Tone::Warn)
+        }
         EventBody::StepClobbers { step, clobbers } => {
             (step, clean(&clobbers.to_string()), Tone::Warn)
         }

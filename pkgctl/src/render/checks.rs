@@ -41,12 +41,15 @@ pub fn verified(report: &VerifyReport, pkgctl: &str, view: View) -> String {
         out.push_str(&labelled(&format!("{}: ", loss.step), &what, view.width));
     }
     let (outputs, paths) = (count(report.outputs, "output"), count(report.paths, "path"));
+    let whole = if report.quick { "all there, contents not read" } else { "all as built" };
     let verdict = match (report.lost.len(), report.repaired) {
-        (0, _) if report.contradictions.is_empty() => format!("{outputs}, {paths}: all there"),
-        (0, _) => format!("{outputs}, {paths}: all there, but the state contradicts itself"),
+        (0, _) if report.contradictions.is_empty() => format!("{outputs}, {paths}: {whole}"),
+        (0, _) => format!("{outputs}, {paths}: {whole}, but the state contradicts itself"),
         (n, true) => format!("{outputs}: {n} forgotten, to be built again"),
         (n, false) => {
-            format!("{outputs}: {n} lost; '{pkgctl} verify --repair' has them built again")
+            format!(
+                "{outputs}: {n} lost or damaged; '{pkgctl} verify --repair' has them built again"
+            )
         }
     };
     out.push_str(&labelled("", &verdict, view.width));
@@ -112,13 +115,17 @@ mod tests {
             contradictions: Vec::new(),
             lost: Vec::new(),
             repaired: false,
+            quick: true,
         };
         let view = View { width: 100, color: false };
-        assert_eq!(verified(&report, "pkgctl", view), "3 outputs, 40 paths: all there\n");
+        let unread = "3 outputs, 40 paths: all there, contents not read\n";
+        assert_eq!(verified(&report, "pkgctl", view), unread);
+        report.quick = false;
+        assert_eq!(verified(&report, "pkgctl", view), "3 outputs, 40 paths: all as built\n");
         report.lost.push(loss);
         let want = format!(
             "m4: output {}: /state/outputs/x: No such file\n\
-             3 outputs: 1 lost; 'pkgctl --vm verify --repair' has them built again\n",
+             3 outputs: 1 lost or damaged; 'pkgctl --vm verify --repair' has them built again\n",
             Digest::of(b"m4").short()
         );
         assert_eq!(verified(&report, "pkgctl --vm", view), want);

@@ -40,7 +40,7 @@ pub fn healthy(request: &Request, wire: &mut Wire) {
         Request::RecipeLint { .. } => wire.reply(Reply::Lints(Vec::new())),
         Request::Events { .. } => wire.reply(Reply::Events(journal())),
         Request::Audit { .. } => wire.reply(Reply::Audit(vec![audit_line()])),
-        Request::Verify { repair } => wire.reply(Reply::Verified(verified(*repair))),
+        Request::Verify { repair, .. } => wire.reply(Reply::Verified(verified(*repair))),
         Request::Package(request) => package(request, wire),
         Request::Compared { .. } => {
             let row = vec!["m4".into(), "differs".into()];
@@ -227,7 +227,7 @@ pub fn audit_line() -> AuditLine {
 pub fn verified(repaired: bool) -> VerifyReport {
     let why = "/state/outputs/x/tree is not there".into();
     let lost = vec![Loss { output: Digest::of(b"m4"), step: "m4".parse().unwrap(), why }];
-    VerifyReport { outputs: 2, paths: 62, contradictions: Vec::new(), lost, repaired }
+    VerifyReport { outputs: 2, paths: 62, contradictions: Vec::new(), lost, repaired, quick: false }
 }
 
 pub fn progress() -> EventBody {

@@ -46,11 +46,16 @@ impl Engine {
         Ok(())
     }
 
-    /// Deletes what waits in the trash, on a thread of its own: a build tree takes a while.
+    /// As [`empty_trash_aside`].
     pub(super) fn empty_trash(&self) {
-        let store = Arc::clone(&self.service.store);
-        thread::spawn(move || empty_trash(&store));
+        empty_trash_aside(&self.service.store);
     }
+}
+
+/// Deletes what waits in the trash, on a thread of its own: a build tree takes a while.
+pub(super) fn empty_trash_aside(store: &Arc<Store>) {
+    let store = Arc::clone(store);
+    thread::spawn(move || empty_trash(&store));
 }
 
 /// Deletes what waits in the trash.

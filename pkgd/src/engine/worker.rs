@@ -20,6 +20,7 @@ use super::{Command, recover};
 use crate::observed;
 use crate::service::Service;
 use crate::sources::Shelf;
+use crate::verify;
 
 /// What a worker tells the engine.
 pub struct Report {
@@ -73,12 +74,14 @@ pub enum Made {
     Compared(Compared),
 }
 
-/// What a second build gave, beside the first. Its tree is of no further use.
+/// What a second build gave, beside the first. Its tree is of no further use, but where the store's is damaged.
 pub struct Compared {
     /// The digest of its manifest.
     pub second: Digest,
     /// Where it differs.
     pub report: Differences,
+    /// What was wrong with the files of the first, which took those of this one.
+    pub mended: Option<String>,
 }
 
 /// An output whose bytes are where they belong.
@@ -91,6 +94,8 @@ pub struct Placed {
     pub files: u64,
     /// What it has in the place of something of its inputs.
     pub clobbers: Vec<Clobbers>,
+    /// What was wrong with the files that the store had of it, which these took the place of.
+    pub mended: Option<String>,
 }
 
 /// A step that is about to run.
@@ -107,6 +112,8 @@ pub struct Start {
     pub wait: Duration,
     /// What it depends on, the lowest layer first.
     pub inputs: Vec<(StepId, Digest)>,
+    /// It is built though its output is there: somebody may doubt that one.
+    pub forced: bool,
 }
 
 /// Starts the thread. It always sends [`News::Finished`] as its last word.
@@ -114,7 +121,7 @@ pub fn spawn(service: &Arc<Service>, start: Start, engine: &Sender<Command>) {
     let service = Arc::clone(service);
     let engine = engine.clone();
     thread::spawn(move || {
-        let Start { mut task, attempt, log, first, wait, inputs } = start;
+        let Start { mut task, attempt, log, first, wait, inputs, forced } = start;
         let step = task.step.clone();
         let mut listener = Listener {
             service: &service,
@@ -136,12 +143,19 @@ pub fn spawn(service: &Arc<Service>, start: Start, engine: &Sender<Command>) {
                 None => {
                     let clobbers = clobbers(&service, &task.step, &captured, &inputs);
                     listener.warn(&clobbers);
-                    place(&service, attempt, captured, clobbers).map(Made::Placed)
+                    let placing = Placing { service: &service, attempt, forced };
+                    placing.place(captured, clobbers).map(Made::Placed)
                 }
-                Some(first) => compare(&service, &first, &captured).map(Made::Compared),
+                Some(first) => {
+                    let placing = Placing { service: &service, attempt, forced: true };
+                    placing.compare(&first, captured).map(Made::Compared)
+                }
             });
         if task.observe && result.is_ok() {
             observed::note(&service, &step, &inputs, &listener.opened);
+        }
+        if let Ok(made) = &result {
+            listener.note_mended(made);
         }
         let closed = listener.log.finish();
         let (result, log_bytes) = match closed {
@@ -188,41 +202,104 @@ fn clobbers(
     captured.clobbers.iter().filter_map(named).collect()
 }
 
-/// Moves the tree into the store and makes it durable: after this its row may be committed.
-fn place(
-    service: &Service,
+/// What becomes of a capture.
+struct Placing<'a> {
+    service: &'a Service,
     attempt: u64,
-    captured: Captured,
-    clobbers: Vec<Clobbers>,
-) -> Result<Placed, Failure> {
-    let Captured { tree, manifest, .. } = captured;
-    let (size, files) = (manifest.size(), manifest.entries().len() as u64);
-    let layout = service.store.layout();
-    let stage = layout.stage(attempt);
-    let staged = fs::create_dir(&stage).and_then(|()| fs::rename(&tree, stage.join("tree")));
-    staged.map_err(|e| io_failure(&stage, &e))?;
-    let placed = service.store.place_output(&stage, &manifest);
-    let (digest, _) = placed.map_err(|e| state_failure(&e))?;
-    let dir = layout.output(&digest);
-    tree::syncfs(&dir).map_err(|e| io_failure(&dir, &e))?;
-    Ok(Placed { digest, size, files, clobbers })
+    /// The files that the store has of the same output are read before they are believed in. Otherwise they are not:
+    /// a build that is no repair does not pay for one.
+    forced: bool,
 }
 
-/// Compares the capture of a second build with the output of the first.
-fn compare(service: &Service, first: &Digest, captured: &Captured) -> Result<Compared, Failure> {
-    let second = captured.manifest.digest();
-    if second == *first {
-        return Ok(Compared { second, report: Differences::default() });
+impl Placing<'_> {
+    /// Moves the tree into the store and makes it durable: after this its row may be committed.
+    fn place(&self, captured: Captured, clobbers: Vec<Clobbers>) -> Result<Placed, Failure> {
+        let manifest = &captured.manifest;
+        let (size, files) = (manifest.size(), manifest.entries().len() as u64);
+        let digest = manifest.digest();
+        let mended = if self.forced { self.fault(&digest)? } else { None };
+        if mended.is_some() {
+            self.mend(&captured)?;
+        } else {
+            let stage = self.stage(&captured)?;
+            let placed = self.service.store.place_output(&stage, manifest);
+            placed.map_err(|e| state_failure(&e))?;
+        }
+        self.sync(&digest)?;
+        Ok(Placed { digest, size, files, clobbers, mended })
     }
-    let layout = service.store.layout();
-    let (tree, place) = (layout.output_tree(first), layout.output_manifest(first));
-    let text = fs::read_to_string(&place).map_err(|e| io_failure(&place, &e))?;
-    let manifest = Manifest::parse(&text)
-        .map_err(|e| io_failure(&place, &io::Error::new(io::ErrorKind::InvalidData, e)))?;
-    let one = Side { tree: &tree, manifest: &manifest };
-    let other = Side { tree: &captured.tree, manifest: &captured.manifest };
-    let report = minos_compare::compare(one, other).map_err(|e| io_failure(&e.path, &e.error))?;
-    Ok(Compared { second, report })
+
+    /// Compares the capture of a second build with the output of the first.
+    fn compare(&self, first: &Digest, captured: Captured) -> Result<Compared, Failure> {
+        let second = captured.manifest.digest();
+        let fault = self.fault(first)?;
+        if second == *first {
+            if fault.is_some() {
+                self.mend(&captured)?;
+                self.sync(first)?;
+            }
+            return Ok(Compared { second, report: Differences::default(), mended: fault });
+        }
+        if let Some(why) = fault {
+            return Err(damaged(first, &why));
+        }
+        let layout = self.service.store.layout();
+        let (tree, place) = (layout.output_tree(first), layout.output_manifest(first));
+        let text = fs::read_to_string(&place).map_err(|e| io_failure(&place, &e))?;
+        let manifest = Manifest::parse(&text)
+            .map_err(|e| io_failure(&place, &io::Error::new(io::ErrorKind::InvalidData, e)))?;
+        let one = Side { tree: &tree, manifest: &manifest };
+        let other = Side { tree: &captured.tree, manifest: &captured.manifest };
+        let report =
+            minos_compare::compare(one, other).map_err(|e| io_failure(&e.path, &e.error))?;
+        Ok(Compared { second, report, mended: None })
+    }
+
+    /// What is wrong with the files of an output that the store knows, if anything.
+    fn fault(&self, digest: &Digest) -> Result<Option<String>, Failure> {
+        let store = &self.service.store;
+        let row = store.read().and_then(|read| read.output(digest));
+        if row.map_err(|e| state_failure(&e))?.is_none() {
+            return Ok(None);
+        }
+        Ok(verify::intact(store, digest, &mut || ()).err())
+    }
+
+    /// Puts the capture in the place of damaged files of the same output. Whoever builds on those at this moment
+    /// has read damaged bytes already; steps that need this one wait for it.
+    fn mend(&self, captured: &Captured) -> Result<(), Failure> {
+        let stage = self.stage(captured)?;
+        let sync = |path: &Path| tree::syncfs(path);
+        let mended = self.service.store.replace_output(&stage, &captured.manifest, sync);
+        mended.map(|_| ()).map_err(|e| state_failure(&e))
+    }
+
+    /// Moves the tree to where the store takes it from.
+    fn stage(&self, captured: &Captured) -> Result<PathBuf, Failure> {
+        let stage = self.service.store.layout().stage(self.attempt);
+        let staged =
+            fs::create_dir(&stage).and_then(|()| fs::rename(&captured.tree, stage.join("tree")));
+        staged.map_err(|e| io_failure(&stage, &e))?;
+        Ok(stage)
+    }
+
+    fn sync(&self, digest: &Digest) -> Result<(), Failure> {
+        let dir = self.service.store.layout().output(digest);
+        tree::syncfs(&dir).map_err(|e| io_failure(&dir, &e))
+    }
+}
+
+/// The output that a second build is compared with is not what it was, and this build came out otherwise.
+fn damaged(output: &Digest, why: &str) -> Failure {
+    Failure {
+        class: FailureClass::State,
+        phase: None,
+        what: format!(
+            "there is nothing to compare with: output {} is damaged: {why}",
+            output.short()
+        ),
+        hint: "'pkgctl verify --outputs --repair' has it built again".to_owned(),
+    }
 }
 
 /// Lets time pass, unless the step is cancelled.
@@ -272,6 +349,17 @@ impl Listener<'_> {
         for clobbers in clobbers {
             // A log that cannot be written shows at its end.
             let _ = self.log.append(format!("pkgd: warning: {clobbers}\n").as_bytes(), now);
+        }
+    }
+
+    /// Says at the end of the step's log that the store's files of the output were damaged.
+    fn note_mended(&mut self, made: &Made) {
+        let (Made::Placed(Placed { mended, .. }) | Made::Compared(Compared { mended, .. })) = made;
+        if let Some(why) = mended {
+            let line = format!("pkgd: warning: the stored output was damaged, now mended: {why}\n");
+            let now = self.millis();
+            // A log that cannot be written shows at its end.
+            let _ = self.log.append(line.as_bytes(), now);
         }
     }
 

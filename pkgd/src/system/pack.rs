@@ -7,7 +7,7 @@ use minos_model::package::{Account, Origin, PackagePath};
 use minos_model::{Digest, Manifest};
 use minos_package::{DirSource, Metadata, Options, SecretKey};
 use minos_plan::Outlook;
-use minos_proto::{BuildOptions, ErrorReport, Field, Sheet};
+use minos_proto::{BuildOptions, ErrorKind, ErrorReport, Field, Sheet};
 use minos_recipe::Recipe;
 
 use super::errors::{invalid, not_found, on_file};
@@ -15,6 +15,7 @@ use super::triggers::caches;
 use super::{Asked, files};
 use crate::engine::plan;
 use crate::service::state_error;
+use crate::verify;
 
 /// A step whose output is packed.
 struct Job<'a> {
@@ -75,6 +76,18 @@ impl Asked<'_> {
         Ok(())
     }
 
+    /// Why a step could not be packed, if its output is not what it was; then no recipe is to blame.
+    fn damaged(&self, job: &Job<'_>) -> Option<ErrorReport> {
+        let step = &job.recipe.id;
+        let why = verify::output(&self.packages.store, step, &job.output, self.tell).err()?;
+        let output = job.output.short();
+        let what = format!("{step} cannot be packed: its output {output} is damaged: {why}");
+        let hint = format!(
+            "'pkgctl verify --outputs --repair', then 'pkgctl build {step}', which builds it again"
+        );
+        Some(ErrorReport::new(ErrorKind::State, what, hint))
+    }
+
     fn pack_one(
         &self,
         job: &Job<'_>,
@@ -89,7 +102,9 @@ impl Asked<'_> {
                 "change its recipe so that a package can have its files",
             )
         };
-        let manifest = store.verify_output(&job.output).map_err(|e| state_error(&e))?;
+        let manifest = store
+            .verify_output(&job.output)
+            .map_err(|e| self.damaged(job).unwrap_or_else(|| state_error(&e)))?;
         let metadata = metadata(job).map_err(|e| bad(&e))?;
         let manifest = without_caches(&manifest, metadata.prefix.as_ref());
         let mut tree: PathBuf = store.layout().output_tree(&job.output);
@@ -105,7 +120,9 @@ impl Asked<'_> {
             &Options::default(),
             &mut out,
         );
-        let (package, findings, written) = packed.map_err(|e| bad(&e))?;
+        // Only now, since the writer looks at every content: who packs a whole output reads it once.
+        let (package, findings, written) =
+            packed.map_err(|e| self.damaged(job).unwrap_or_else(|| bad(&e)))?;
         let name = package.file_name();
         let path = folder.join(&name);
         let placed = out.sync_all().and_then(|()| fs::rename(&next, &path));

@@ -4,6 +4,7 @@ use minos_proto::{DatabaseTask, PackageRequest, Reply, Request};
 
 use super::change::{DRY_RUN, YES, consent};
 use super::flow::{confirm, look, show};
+use super::progress;
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -12,8 +13,8 @@ use crate::spec::{Given, Spec, maybe, one, option, several, switch};
 use crate::verbs::files::RESTORE;
 
 pub static VERIFY: Spec = Spec {
-    more: "Without names: the outputs of builds (whether the files are there, in kind and size), then \
-           all installed packages.",
+    more: "Without names: the outputs of builds (whether every file is as it was captured), then all \
+           installed packages.",
     words: &[several("installed", "only this package; may be repeated")],
     flags: &[
         switch("--outputs", "only the outputs of builds"),
@@ -98,7 +99,7 @@ fn verify(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
     let booted = given.has("--booted");
     let system = given.has("--system") || booted;
     if names.is_empty() && (only_outputs || !system) {
-        exit = outputs(context, repair)?;
+        exit = outputs(context, given.has("--quick"), repair)?;
     }
     if only_outputs && !system {
         return Ok(exit);
@@ -111,9 +112,10 @@ fn verify(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
 }
 
 /// Looks at the outputs of builds.
-fn outputs(context: &mut Context<'_>, repair: bool) -> Result<Exit, Error> {
+fn outputs(context: &mut Context<'_>, quick: bool, repair: bool) -> Result<Exit, Error> {
     let command = context.command();
-    let reply = context.ask(&Request::Verify { repair }, &|reply, view| match reply {
+    let reply = progress::ask(context, &Request::Verify { quick, repair })?;
+    context.show(&reply, &|reply, view| match reply {
         Reply::Verified(report) => Some(checks::verified(report, &command, view)),
         _ => None,
     })?;

@@ -146,6 +146,16 @@ pub enum EventBody {
         /// What the suite came to.
         tested: Tested,
     },
+    /// A step was built anew and came out as before, but the stored files of its output were not what they had
+    /// been: the new ones took their place.
+    OutputMended {
+        /// The step that was built.
+        step: StepId,
+        /// The output.
+        output: Digest,
+        /// What was found.
+        why: String,
+    },
 }
 
 /// Paths that two outputs of a stack have.

@@ -208,6 +208,8 @@ pub struct VerifyReport {
     pub lost: Vec<Loss>,
     /// The rows of [`Self::lost`] were dropped: their steps will be built again.
     pub repaired: bool,
+    /// Contents were not read.
+    pub quick: bool,
 }
 
 /// How a check of `doctor` ended.

@@ -119,8 +119,10 @@ pub enum Request {
         /// At most this many; 0 takes 100.
         limit: u32,
     },
-    /// Looks at the files of every output. Idempotent without `repair`.
+    /// Looks at the files of every output. Idempotent without `repair`. pkgd tells how far it is.
     Verify {
+        /// Only whether all is there, in kind and size: contents are not read.
+        quick: bool,
         /// Drop the rows of what is missing or damaged, so that it is built again. Refused while a job
         /// runs, since its root may stand on what is to go.
         repair: bool,
@@ -156,7 +158,7 @@ impl Request {
             | Self::Cancel { .. }
             | Self::Retry { .. }
             | Self::Shutdown { .. }
-            | Self::Verify { repair: true } => true,
+            | Self::Verify { repair: true, .. } => true,
             Self::Package(request) => request.changes(),
             _ => false,
         }

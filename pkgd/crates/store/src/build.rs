@@ -151,6 +151,24 @@ impl Write<'_> {
         self.remove(CHECKPOINTS, key.as_bytes())
     }
 
+    /// Forgets the checkpoints that a step has under other task keys than `key`, and returns those keys: no build goes
+    /// on from them once the step is built as it is now. Their scratch folders are the caller's to discard, after
+    /// the commit. A step for another machine is another step.
+    pub fn abandon_checkpoints(
+        &mut self,
+        step: &StepId,
+        key: &Digest,
+    ) -> Result<Vec<Digest>, StoreError> {
+        let mut others = Vec::new();
+        for (bytes, row) in self.prefixed(CHECKPOINTS, &[])? {
+            if row.step == *step && bytes != key.as_bytes() {
+                self.remove(CHECKPOINTS, &bytes)?;
+                others.extend(<[u8; 32]>::try_from(bytes).map(Digest::from_bytes));
+            }
+        }
+        Ok(others)
+    }
+
     /// Keeps only the first `layers` layers of a checkpoint; with 0 it is forgotten.
     pub(crate) fn shorten_checkpoint(
         &mut self,

@@ -37,25 +37,43 @@ impl Store {
         stage: &Path,
         manifest: &Manifest,
     ) -> Result<(Digest, Placed), StoreError> {
-        let tree = stage.join("tree");
-        if !tree.is_dir() {
-            return Err(StoreError::NoBytes { path: tree });
-        }
-        let text = manifest.to_string();
-        let digest = Digest::of(text.as_bytes());
-        let place = self.layout.output(&digest);
+        let capture = Capture::of(stage, manifest)?;
+        let place = self.layout.output(&capture.digest);
         if place.exists() {
-            if self.read()?.output(&digest)?.is_some() {
+            if self.read()?.output(&capture.digest)?.is_some() {
                 self.layout.discard(stage)?;
-                return Ok((digest, Placed::Known));
+                return Ok((capture.digest, Placed::Known));
             }
             // Left by a commit that failed: not known to be whole.
             self.layout.discard(&place)?;
         }
-        let file = stage.join("manifest");
-        fs::write(&file, text).map_err(|e| StoreError::io("write", file, e))?;
-        fs::rename(stage, &place).map_err(|e| StoreError::io("move into place", place, e))?;
-        Ok((digest, Placed::New))
+        capture.complete()?;
+        capture.rename(&place)?;
+        Ok((capture.digest, Placed::New))
+    }
+
+    /// Puts a capture in the place of the output of the same digest, whose tree is no longer what its manifest
+    /// says. The rows of the output stay as they are. `sync` makes what is below the folder it gets durable: since
+    /// there is a row already, the bytes must be on the disk before they get its name.
+    ///
+    /// Killed between the two renames the row has no bytes, which the next start's sweep reports; killed before
+    /// or after them nothing is lost but a capture, or the damaged tree.
+    ///
+    /// # Errors
+    /// As [`Store::place_output`]; [`StoreError::Io`] of `sync`.
+    pub fn replace_output(
+        &self,
+        stage: &Path,
+        manifest: &Manifest,
+        sync: impl FnOnce(&Path) -> io::Result<()>,
+    ) -> Result<Digest, StoreError> {
+        let capture = Capture::of(stage, manifest)?;
+        capture.complete()?;
+        sync(stage).map_err(|e| StoreError::io("sync", stage, e))?;
+        let place = self.layout.output(&capture.digest);
+        self.layout.discard(&place)?;
+        capture.rename(&place)?;
+        Ok(capture.digest)
     }
 
     /// Reads the manifest of an output and checks that its digest is the output's name. The files of
@@ -81,5 +99,35 @@ impl Store {
         }
         let text = String::from_utf8(bytes).map_err(|e| damaged(e.to_string()))?;
         Manifest::parse(&text).map_err(|e| damaged(e.to_string()))
+    }
+}
+
+/// A captured tree that is not in its place yet.
+struct Capture<'a> {
+    stage: &'a Path,
+    /// The manifest's text, whose digest is the output's name.
+    text: String,
+    digest: Digest,
+}
+
+impl<'a> Capture<'a> {
+    fn of(stage: &'a Path, manifest: &Manifest) -> Result<Self, StoreError> {
+        let tree = stage.join("tree");
+        if !tree.is_dir() {
+            return Err(StoreError::NoBytes { path: tree });
+        }
+        let text = manifest.to_string();
+        let digest = Digest::of(text.as_bytes());
+        Ok(Self { stage, text, digest })
+    }
+
+    /// Writes the manifest beside the tree.
+    fn complete(&self) -> Result<(), StoreError> {
+        let file = self.stage.join("manifest");
+        fs::write(&file, &self.text).map_err(|e| StoreError::io("write", file, e))
+    }
+
+    fn rename(&self, place: &Path) -> Result<(), StoreError> {
+        fs::rename(self.stage, place).map_err(|e| StoreError::io("move into place", place, e))
     }
 }

@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use common::{build, commit, cost, key, place, step};
 use minos_model::{Digest, Failure, FailureClass, JobState, Phase, StepState, Tested};
@@ -172,6 +173,100 @@ fn interrupted_build_goes_on_from_its_checkpoint() {
     assert_eq!(read.job(id).unwrap().unwrap().resumed, 1);
     assert_eq!(store.empty_trash(|path| fs::remove_dir_all(path)).unwrap(), 1);
     assert_eq!(store.sweep().unwrap(), Default::default());
+}
+
+/// A step that never got through left a build tree for each version of its recipe, and nothing ever freed one.
+#[test]
+fn checkpoints_under_other_keys_are_abandoned_and_that_of_the_same_key_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let id = job(&store, &["m4", "zlib"]);
+    for (name, version) in [("m4", "m4 1"), ("m4", "m4 2"), ("zlib", "zlib 1")] {
+        let attempt = store.write(|w| w.begin_attempt(id, &step(name), &key(version), 5)).unwrap();
+        let layer = store.layout().scratch_of(&step(name), &key(version)).join("unpack");
+        fs::create_dir_all(layer).unwrap();
+        let layer = Some("unpack".to_owned());
+        let done = PhaseDone { attempt, phase: Phase::Unpack, metrics: cost(3), layer };
+        store.write(|w| w.phase_done(done)).unwrap();
+        let finish = Finish { end: failed(), log_bytes: 7, last: None };
+        store.write(|w| w.finish_attempt(attempt, finish, 6)).unwrap();
+    }
+    let abandoned = store.write(|w| w.abandon_checkpoints(&step("m4"), &key("m4 2"))).unwrap();
+    assert_eq!(abandoned, [key("m4 1")]);
+    let read = store.read().unwrap();
+    assert_eq!(read.checkpoint(&key("m4 1")).unwrap(), None);
+    assert!(read.checkpoint(&key("m4 2")).unwrap().is_some(), "it can be gone on from");
+    assert!(read.checkpoint(&key("zlib 1")).unwrap().is_some(), "another step's");
+    // Killed before the caller discards it, the next start does.
+    let report = store.sweep().unwrap();
+    assert_eq!(report.discarded, [store.layout().scratch_of(&step("m4"), &key("m4 1"))]);
+    let none = store.write(|w| w.abandon_checkpoints(&step("m4"), &key("m4 2"))).unwrap();
+    assert_eq!(none, []);
+}
+
+/// The capture of a rebuilt step as it stands before it is put in its place.
+fn captured(store: &Store, attempt: u64, content: &str) -> PathBuf {
+    let stage = store.layout().stage(attempt);
+    fs::create_dir_all(stage.join("tree")).unwrap();
+    fs::write(stage.join("tree/file"), content).unwrap();
+    stage
+}
+
+/// The store had the name already and kept what stood under it, damaged or not: no rebuild mended an output.
+#[test]
+fn a_damaged_output_gives_way_to_the_same_one_built_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let id = job(&store, &["m4"]);
+    let output = build(&store, id, "m4", 1000).unwrap();
+    store.sweep().unwrap();
+    store.empty_trash(|path| fs::remove_dir_all(path)).unwrap();
+    let row = store.read().unwrap().cached(&key("m4")).unwrap();
+    let file = store.layout().output_tree(&output).join("file");
+    fs::write(&file, "M4").unwrap();
+
+    let stage = captured(&store, 7, "m4");
+    let mut synced = false;
+    let sync = |path: &Path| {
+        synced = true;
+        assert_eq!(fs::read(path.join("tree/file")).unwrap(), b"m4", "what is to be durable");
+        assert!(path.join("manifest").is_file());
+        assert_eq!(fs::read(&file).unwrap(), b"M4", "not before it is");
+        Ok(())
+    };
+    let replaced = store.replace_output(&stage, &common::manifest("m4"), sync).unwrap();
+    assert!(synced);
+    assert_eq!(replaced, output);
+    assert_eq!(fs::read(&file).unwrap(), b"m4");
+    assert_eq!(store.verify_output(&output).unwrap(), common::manifest("m4"));
+    assert_eq!(store.read().unwrap().cached(&key("m4")).unwrap(), row, "its rows stay");
+    assert!(!stage.exists());
+    assert_eq!(store.empty_trash(|path| fs::remove_dir_all(path)).unwrap(), 1, "the damaged one");
+    assert_eq!(store.sweep().unwrap(), Default::default());
+}
+
+#[test]
+fn killed_while_a_damaged_output_gives_way_it_is_whole_or_known_to_be_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let id = job(&store, &["m4"]);
+    let output = build(&store, id, "m4", 1000).unwrap();
+    store.sweep().unwrap();
+    // A disk that does not take the capture leaves the old one where it is.
+    let stage = captured(&store, 7, "m4");
+    let full = |_: &Path| Err(std::io::ErrorKind::StorageFull.into());
+    let failed = store.replace_output(&stage, &common::manifest("m4"), full).unwrap_err();
+    assert!(failed.is_disk_full(), "{failed}");
+    assert!(store.has_bytes(&output));
+    let report = store.sweep().unwrap();
+    assert_eq!((report.discarded, report.rows_without_bytes), (vec![stage], vec![]));
+    // Between the renames: the old one is in the trash, the new one not yet in its place.
+    let stage = captured(&store, 8, "m4");
+    store.layout().discard(&store.layout().output(&output)).unwrap();
+    let report = store.sweep().unwrap();
+    assert_eq!((report.discarded, report.rows_without_bytes), (vec![stage], vec![output]));
+    store.write(|w| w.forget_output(&output)).unwrap();
+    assert_eq!(build(&store, job(&store, &["m4"]), "m4", 2000).unwrap(), output);
 }
 
 #[test]

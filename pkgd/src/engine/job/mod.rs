@@ -21,7 +21,7 @@ use super::Command;
 use super::command::Answer;
 use super::plan::{self, Resolved};
 use super::worker;
-use super::{record, repair};
+use super::{record, recover, repair};
 use crate::service::{Service, state_error};
 use crate::{suites, views};
 use progress::Forecast;
@@ -54,6 +54,8 @@ struct Work<'a> {
     check_inputs: Vec<(StepId, Digest)>,
     parts: KeyParts,
     key: Digest,
+    /// It is built though its output is there.
+    forced: bool,
 }
 
 /// The job that runs now.
@@ -175,12 +177,12 @@ impl RunningJob {
             return Err(StoreError::Invalid { what: format!("step '{step}' has no recipe") });
         };
         let key = parts.key();
-        Ok(Work { step, recipe, inputs, check_inputs, parts, key })
+        Ok(Work { step, recipe, inputs, check_inputs, parts, key, forced: false })
     }
 
     /// Begins the step at position `at`: takes it from the cache or starts an attempt.
     fn begin(&mut self, service: &Arc<Service>, at: usize) -> Result<(), StoreError> {
-        let work = self.work(service, at)?;
+        let mut work = self.work(service, at)?;
         let snapshot = service.store.read()?;
         // A job that was interrupted finds the steps it had finished before: they stay as they are. One
         // that finished under another key (a recipe changed meanwhile) is built anew.
@@ -190,9 +192,9 @@ impl RunningJob {
         let finished = before.as_ref().is_some_and(|row| row.key == Some(work.key));
         let owed =
             plan::owed(service, &snapshot, &self.plan.steps()[at], &self.options, &work.key)?;
-        let forced = (self.options.rebuild.contains(&work.step) || owed) && !finished;
+        work.forced = (self.options.rebuild.contains(&work.step) || owed) && !finished;
         let stale = before.is_some() && !finished;
-        if let Some(row) = snapshot.cached(&work.key)?.filter(|_| !forced && !stale) {
+        if let Some(row) = snapshot.cached(&work.key)?.filter(|_| !work.forced && !stale) {
             if service.store.has_bytes(&row.digest) {
                 return self.cached(service, at, &work.key, row.digest, finished);
             }
@@ -222,12 +224,15 @@ impl RunningJob {
     ) -> Result<(), StoreError> {
         let step = &work.step;
         let now = service.now_ms();
-        let (attempt, body) = service.store.write(|w| {
+        let (attempt, body, abandoned) = service.store.write(|w| {
             let attempt = w.begin_attempt(self.id, step, &work.key, now)?;
+            let abandoned = w.abandon_checkpoints(step, &work.key)?;
             let body = EventBody::StepStarted { step: step.clone(), attempt };
             record::note(w, self.id, &body, now)?;
-            Ok((attempt, body))
+            Ok((attempt, body, abandoned))
         })?;
+        // Before the step runs: what an earlier recipe of it left may be the room that it needs.
+        self.abandon(service, step, &abandoned);
         let log_path = service.store.layout().log(attempt, step);
         let limits = task::limits(service, work.recipe);
         let log = LogWriter::create(log_path, limits.log_bytes)?;
@@ -247,10 +252,24 @@ impl RunningJob {
         let suite = suites::suite(&service.store.read()?, work.recipe)?;
         let task = self.task(service, work, &lane, limits, suite);
         service.live.update(step, |_| {});
-        worker::spawn(service, lane.start(task, log, work.inputs.clone()), &self.outbox);
+        worker::spawn(service, lane.start(task, log, work), &self.outbox);
         self.lanes.insert(at, lane);
         self.publish(service, body);
         Ok(())
+    }
+
+    /// Throws away the build trees that a step left under earlier task keys.
+    fn abandon(&self, service: &Service, step: &StepId, keys: &[Digest]) {
+        let layout = service.store.layout();
+        for key in keys {
+            // What cannot be moved now is swept by the next start, since no row names it any more.
+            if let Err(e) = layout.discard(&layout.scratch_of(step, key)) {
+                eprintln!("pkgd: {e}");
+            }
+        }
+        if !keys.is_empty() {
+            recover::empty_trash_aside(&service.store);
+        }
     }
 
     /// Takes the step from the cache. One that this job `finished` before it was interrupted stays as it

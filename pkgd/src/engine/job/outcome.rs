@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
-use minos_model::{Failure, Metrics, Phase, StepId, StepState};
+use minos_model::{Digest, Failure, Metrics, Phase, StepId, StepState};
 use minos_proto::{Clobbers, EventBody};
 use minos_store::{AttemptEnd, CommitOutput, CommitSuite, Finish, PhaseDone, StoreError};
 use minos_suite::Report;
@@ -158,7 +158,8 @@ impl RunningJob {
             step: step.id.clone(),
             clobbers: clobbers.clone(),
         };
-        let warnings: Vec<EventBody> = placed.clobbers.iter().map(warning).collect();
+        let mended = placed.mended.clone().map(|why| mended(&step.id, placed.digest, why));
+        let warnings: Vec<EventBody> = placed.clobbers.iter().map(warning).chain(mended).collect();
         let (committed, body) = service.store.write(|w| {
             warnings.iter().try_for_each(|body| record::note(w, self.id, body, now))?;
             let committed = w.commit_output(commit, now)?;
@@ -223,4 +224,11 @@ impl RunningJob {
         told.into_iter().for_each(|body| self.publish(service, body));
         Ok(())
     }
+}
+
+/// The store's files of an output were damaged, and those of a new build took their place: told, and on pkgd's own
+/// output, since a disk that changes bytes is worth a look.
+pub(super) fn mended(step: &StepId, output: Digest, why: String) -> EventBody {
+    eprintln!("pkgd: output {} of {step} was damaged, now mended: {why}", output.short());
+    EventBody::OutputMended { step: step.clone(), output, why }
 }

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use minos_exec::Task;
-use minos_model::{Digest, Metrics, StepId, StepState};
+use minos_model::{Digest, Metrics, StepState};
 use minos_proto::EventBody;
 use minos_store::{CommitComparison, LogWriter, StoreError};
 
-use super::{Lane, RunningJob};
+use super::{Lane, RunningJob, Work};
 use crate::engine::record;
 use crate::engine::worker::{Compared, Start};
 use crate::service::Service;
@@ -34,8 +34,8 @@ pub(super) struct Second {
 }
 
 impl Lane {
-    /// What the worker gets; `inputs` are those whose use is noted.
-    pub(super) fn start(&self, task: Task, log: LogWriter, inputs: Vec<(StepId, Digest)>) -> Start {
+    /// What the worker gets.
+    pub(super) fn start(&self, task: Task, log: LogWriter, work: &Work<'_>) -> Start {
         let second = self.second.as_ref();
         Start {
             task,
@@ -43,7 +43,8 @@ impl Lane {
             log,
             first: second.map(|second| second.first),
             wait: second.map_or(Duration::ZERO, |second| second.wait),
-            inputs,
+            inputs: work.inputs.clone(),
+            forced: work.forced,
         }
     }
 }
@@ -80,7 +81,7 @@ impl RunningJob {
         log_bytes: u64,
     ) -> Result<(), StoreError> {
         let Some(second) = &lane.second else { return Ok(()) };
-        let Compared { second: digest, report } = compared;
+        let Compared { second: digest, report, mended } = compared;
         let differs = !report.is_equal();
         // Writing to memory with derived encoders: postcard has no way to fail here.
         let bytes = differs.then(|| postcard::to_allocvec(&report).unwrap_or_default());
@@ -95,14 +96,16 @@ impl RunningJob {
             log_bytes,
         };
         let (step, output) = (self.step(at).clone(), second.first);
+        let mended = mended.map(|why| super::outcome::mended(&step, output, why));
         let body = EventBody::StepCompared { step, output, files: report.files };
+        let told: Vec<EventBody> = mended.into_iter().chain([body]).collect();
         let now = service.now_ms();
         service.store.write(|w| {
             w.commit_comparison(commit, now)?;
-            record::note(w, self.id, &body, now)
+            record::note_all(w, self.id, &told, now)
         })?;
         self.queue.done(at);
-        self.publish(service, body);
+        told.into_iter().for_each(|body| self.publish(service, body));
         Ok(())
     }
 }
