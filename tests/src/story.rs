@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use minos_proto::{BootEvent, BootPhase, Standing};
+use minos_proto::{BootEvent, Standing};
 use minos_qemu::dir::Paths;
 use minos_qemu::machine::{Card, Firmware, Machine};
 use minos_qemu::talk::{Missed, Talk};
@@ -246,12 +246,13 @@ impl Teller<'_> {
         self.talk.forget();
         self.log_in()?;
         let took = started.elapsed().as_secs();
-        let boots = events.iter().filter(|event| is_boot(event)).count();
         let failed = events.iter().filter(|event| BootWish(good + 1, Standing::Failed).is(event));
         let failed = failed.count();
         if failed == 0 {
             return Err(format!("generation {} was never tried", good + 1));
         }
+        // What init says first may be lost with the port of the boot before; what it judges comes later.
+        let boots = failed + 1;
         (self.say)(&format!(
             "reboots into generation {}, which fails its check {failed} times; falls back to a login on generation \
              {good} by itself, in {boots} boots and {took} s",
@@ -266,9 +267,4 @@ impl Teller<'_> {
         list.lines().for_each(|line| (self.say)(&format!("  {}", line.trim_end())));
         Ok(())
     }
-}
-
-/// The mark of a boot: it got as far as to say where it stands.
-fn is_boot(event: &BootEvent) -> bool {
-    matches!(event, BootEvent::Phase { phase: BootPhase::Services, .. })
 }
