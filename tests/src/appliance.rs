@@ -91,22 +91,9 @@ impl Appliance {
     /// An artefact is missing.
     pub fn with_recipes(recipes: &Path) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
-        image(&["--out", text(dir.path()), "compile-recipes", "--recipes", text(recipes)]);
-        let bin = artefacts::binary("init");
-        let bin = bin.parent().expect("a folder");
-        let index = dir.path().join("recipes.idx");
-        image(&[
-            "--out",
-            text(dir.path()),
-            "initramfs",
-            "--bin-dir",
-            text(bin),
-            "--recipes-index",
-            text(&index),
-        ]);
+        let initrd = initramfs(dir.path(), recipes);
         let state = dir.path().join("state.img");
         image(&["--out", text(dir.path()), "state-disk", "--path", text(&state), "--size", "4G"]);
-        let initrd = dir.path().join("initramfs.zst");
         let state = Some(Disk::new("minos-state", state));
         let append = "quiet".to_owned();
         let (beside, cpu, whole_disk, cards) = (Vec::new(), None, None, Vec::new());
@@ -336,6 +323,19 @@ impl Drop for EndByPanic {
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("paths of tests are text")
+}
+
+/// Makes the initramfs with these recipes, in `dir`.
+///
+/// # Panics
+/// An artefact is missing.
+pub fn initramfs(dir: &Path, recipes: &Path) -> PathBuf {
+    let (bin, index) = (artefacts::binary("init"), dir.join("recipes.idx"));
+    let bin = bin.parent().expect("a folder");
+    image(&["--out", text(dir), "compile-recipes", "--recipes", text(recipes)]);
+    let words = ["initramfs", "--bin-dir", text(bin), "--recipes-index", text(&index)];
+    image(&[&["--out", text(dir)], &words[..]].concat());
+    dir.join("initramfs.zst")
 }
 
 /// Runs minos-image.

@@ -18,7 +18,7 @@ use minos_qemu::observe::Observation;
 use minos_qemu::vm::{Start, Vm};
 use minos_qemu::watch::{Limits, Order, watch};
 
-use crate::appliance::Appliance;
+use crate::appliance::{Appliance, initramfs};
 use crate::artefacts;
 use crate::bench::{Figure, median};
 use crate::generation::{check, make, plan, service, shell, wish};
@@ -134,13 +134,38 @@ pub fn back(rounds: usize) -> [Figure; 2] {
     ]
 }
 
+/// To the login of an installed system, the one on `disk`, beside Debian: the same kernel, started without firmware, on the
+/// same kind of machine; the median of so many rounds. Nothing is written to the disk.
+///
+/// # Errors
+/// The Debian to compare with cannot be made.
+///
+/// # Panics
+/// A machine does not come to its login.
+pub fn installed(disk: &Path, rounds: usize) -> Result<Figure, String> {
+    let debian = debian()?;
+    let dir = tempfile::tempdir().map_err(|e| format!("a temporary folder: {e}"))?;
+    let initrd = initramfs(dir.path(), &artefacts::recipes());
+    let (mut ours, mut peer) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        let machine = Machine::kernel(artefacts::kernel(), Some(initrd.clone())).append("quiet");
+        ours.push(console_to_login(machine, Disk::new("installed", disk)));
+        peer.push(debian_to_login(&debian));
+    }
+    let mut login = Figure::new("boot.installed-to-login", median(ours), "s", None);
+    login.peer = Some(median(peer));
+    Ok(login)
+}
+
 fn debian_to_login(image: &Path) -> f64 {
+    let machine = Machine::kernel(artefacts::kernel(), None).append("root=/dev/vda rw quiet");
+    console_to_login(machine, Disk::new("debian", image))
+}
+
+fn console_to_login(machine: Machine, disk: Disk) -> f64 {
     let dir = tempfile::tempdir().expect("a folder");
     // Memory and CPUs as the appliance has them.
-    let machine = Machine::kernel(artefacts::kernel(), None)
-        .memory(1536)
-        .append("root=/dev/vda rw quiet")
-        .disk(Disk::new("debian", image).snapshot());
+    let machine = machine.memory(1536).disk(disk.snapshot());
     let start = Instant::now();
     let mut vm = Vm::start(&machine, &Start::in_dir(dir.path().join("vm"))).expect("QEMU starts");
     let (mut ear, mut took) = (Ear::default(), None);
@@ -152,7 +177,7 @@ fn debian_to_login(image: &Path) -> f64 {
         _ => Order::Continue,
     });
     let ending = report.expect("the machine can be watched").ending;
-    took.unwrap_or_else(|| panic!("Debian comes to no login: {ending}"))
+    took.unwrap_or_else(|| panic!("a machine comes to no login: {ending}"))
 }
 
 /// The image of the Debian to compare with, from the cache, where it is made once.

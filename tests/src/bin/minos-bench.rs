@@ -35,6 +35,10 @@ struct Args {
     #[argh(switch)]
     boot: bool,
 
+    /// with --boot: a disk of an installed system (out/lfs.img), booted to its login beside a small Debian
+    #[argh(option)]
+    disk: Option<PathBuf>,
+
     /// only the package manager beside its peers, in this empty folder on the disk to be measured
     #[argh(option)]
     packages: Option<PathBuf>,
@@ -96,6 +100,9 @@ fn run(args: &Args) -> Result<(), String> {
     if args.boot {
         boots(args.rounds).iter().for_each(print);
         print(&rollback::login(args.rounds)?);
+        if let Some(disk) = &args.disk {
+            print(&rollback::installed(disk, args.rounds)?);
+        }
         rollback::back(args.rounds).iter().for_each(print);
     }
     if let Some(steps) = &args.overhead {
