@@ -8,8 +8,10 @@ use crate::kernel::Job;
 
 /// Where the record lives.
 pub const PATH: &str = "/state/boot/record";
-/// How long after a write that failed it is tried again: twice as long each time, up to the second.
-const AGAIN_MS: (Ms, Ms) = (1_000, 64_000);
+/// How long after a write that failed it is tried again at first; twice as long each time.
+const AGAIN_MS: Ms = 1_000;
+/// The longest such pause.
+pub const LONGEST_MS: Ms = 64_000;
 
 /// The record of this boot.
 #[derive(Debug, Default)]
@@ -89,7 +91,7 @@ impl Book {
     pub fn failed(&mut self, now: Ms) -> Ms {
         self.record = self.record.map(Record::unwritten);
         self.dirty = true;
-        let pause = self.pause.map_or(AGAIN_MS.0, |(last, _)| (2 * last).min(AGAIN_MS.1));
+        let pause = self.pause.map_or(AGAIN_MS, |(last, _)| (2 * last).min(LONGEST_MS));
         self.pause = Some((pause, now.saturating_add(pause)));
         pause
     }

@@ -200,12 +200,12 @@ impl<S: Sys> Runtime<S> {
     /// A proof that is not on disk is none: power cuts would use up the tries of a good generation.
     fn record_failed(&mut self, why: core::fmt::Arguments<'_>) {
         let now = self.sys.now_ms();
-        let pause = self.book.failed(now) / 1_000;
+        let pause = self.book.failed(now);
         self.record_lost();
-        self.say(
-            LogLevel::Quiet,
-            format_args!("boot record not written: {why}; again in {pause} s"),
-        );
+        // A disk that takes nothing any more is said some times, and not once a minute for ever.
+        let level = if pause < record::LONGEST_MS { LogLevel::Quiet } else { LogLevel::Debug };
+        let again = pause / 1_000;
+        self.say(level, format_args!("boot record not written: {why}; again in {again} s"));
     }
 
     pub(crate) fn scribe_ended(&mut self, exit: Exit) {
