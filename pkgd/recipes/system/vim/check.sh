@@ -1,6 +1,8 @@
 # As the book does, by somebody who is not root, and on a terminal: without one vim warns and waits, and tests of it
 # fail that measure how long it took. A terminal's control sequences are no lines of a log.
 chown -R nobody:nogroup .
+# Tests ask it whether they are root.
+export USER=nobody
 export TERM=xterm-256color LC_ALL=C.UTF-8
 perl -e '$( = 65534; $) = "65534 65534"; $< = $> = 65534; exec @ARGV; die "$!"' \
     expect -c 'set timeout -1; set stty_init {rows 24 columns 80}; spawn make -j1 test; expect eof
