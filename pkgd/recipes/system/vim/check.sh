@@ -3,7 +3,8 @@
 chown -R nobody:nogroup .
 # Tests ask it whether they are root.
 export USER=nobody
-export TERM=xterm-256color LC_ALL=C.UTF-8
+export TERM=xterm-256color LANG=C.UTF-8
+unset LC_ALL
 perl -e '$( = 65534; $) = "65534 65534"; $< = $> = 65534; exec @ARGV; die "$!"' \
     expect -c 'set timeout -1; set stty_init {rows 24 columns 80}; spawn make -j1 test; expect eof
         lassign [wait] _ _ _ value; exit $value' > ../check.log 2>&1 || failed=$?
