@@ -20,9 +20,6 @@ pub const SUITE: &str = "trixie";
 /// The lock names exact versions, so nothing is taken from here that was not asked for.
 const MORE_SOURCES: [&str; 2] = ["bookworm", "forky"];
 
-/// Releases beside it that are asked for sources alone: some upstream versions that the recipes pin are theirs.
-const SOURCE_SUITES: [&str; 2] = ["bookworm", "forky"];
-
 /// A view of apt: which lists it reads.
 #[derive(Debug, Clone)]
 pub struct Apt {
@@ -75,8 +72,8 @@ impl Apt {
         Ok(Apt { options, private: Some(dir.to_path_buf()) })
     }
 
-    /// Fetches the lists of a private view when they are older than a day; old ones serve when the
-    /// mirror does not answer. The host's own lists are the host's affair.
+    /// Fetches the lists of a private view when they are older than a day; old ones serve when
+    /// new ones cannot be had, and why is told. The host's own lists are the host's affair.
     pub fn refresh(&self, log: &Path, progress: &dyn Progress) -> Result<()> {
         let Some(dir) = &self.private else { return Ok(()) };
         let stamp = dir.join("updated");
@@ -89,8 +86,11 @@ impl Apt {
         let run = self.run("apt-get")?.args(["-q", "update", "--error-on=any"]);
         match run.logged(log, "apt update", progress) {
             Err(error @ Error::CommandFailed { .. }) if age.is_none() => return Err(error),
-            Err(Error::CommandFailed { .. }) => {
-                progress.step("apt: the mirror does not answer, using the lists of an earlier day");
+            Err(Error::CommandFailed { tail, .. }) => {
+                progress.step(&format!(
+                    "apt: lists of an earlier day are used, new ones cannot be had: {}",
+                    complaint(&tail)
+                ));
                 return Ok(());
             }
             other => other?,
@@ -146,9 +146,6 @@ fn source_list(mirror: &Mirror) -> String {
     let signed = format!("[signed-by={}]", mirror.keyring.display());
     let mut text = format!("deb {signed} {} {SUITE} main\n", mirror.main);
     text += &format!("deb-src {signed} {} {SUITE} main\n", mirror.main);
-    for suite in SOURCE_SUITES {
-        text += &format!("deb-src {signed} {} {suite} main\n", mirror.main);
-    }
     if let Some(security) = &mirror.security {
         text += &format!("deb {signed} {security} {SUITE}-security main\n");
         text += &format!("deb-src {signed} {security} {SUITE}-security main\n");
@@ -157,6 +154,13 @@ fn source_list(mirror: &Mirror) -> String {
         text += &format!("deb-src {signed} {} {suite} main\n", mirror.main);
     }
     text
+}
+
+/// What apt itself names as the cause: its first line of an error, or else the last line there is.
+fn complaint(tail: &str) -> &str {
+    let mut lines = tail.lines().map(str::trim).filter(|line| !line.is_empty());
+    let error = lines.clone().find(|line| line.starts_with("E:") || line.starts_with("Err:"));
+    error.or_else(|| lines.next_back()).unwrap_or("no word of apt")
 }
 
 fn parse_offers(text: &str) -> Vec<Offer> {
@@ -181,6 +185,27 @@ mod tests {
         let short: Vec<_> =
             offers.iter().map(|o| (o.version.as_str(), o.sha256.as_str())).collect();
         assert_eq!(short, [("2-1", "aa"), ("1-1", "bb")]);
+    }
+
+    /// Two suites stood twice in it, from two lists of the same names.
+    #[test]
+    fn nothing_is_asked_for_twice() {
+        let security = Some("http://s.example".to_owned());
+        let text = source_list(&Mirror { security, ..Mirror::at("http://a.example") });
+        let mut lines: Vec<_> = text.lines().collect();
+        lines.sort_unstable();
+        let all = lines.len();
+        lines.dedup();
+        assert_eq!((lines.len(), all), (6, 6), "{text}");
+    }
+
+    /// A bad signature was told as a mirror that does not answer.
+    #[test]
+    fn apt_names_the_cause() {
+        let tail = "Hit:1 http://a.example trixie\nErr:1 http://a.example trixie: bad signature\n\
+                    E: The repository is not signed.\n";
+        assert_eq!(complaint(tail), "Err:1 http://a.example trixie: bad signature");
+        assert_eq!((complaint("a\nb\n\n"), complaint("")), ("b", "no word of apt"));
     }
 
     #[test]

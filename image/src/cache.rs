@@ -93,7 +93,7 @@ impl Cache {
 }
 
 /// An exclusive lock, held until the returned file is dropped.
-fn lock(path: &Path) -> Result<File> {
+pub fn lock(path: &Path) -> Result<File> {
     let file = File::create(path).map_err(Error::io("create", path))?;
     file.lock().map_err(Error::io("lock", path))?;
     Ok(file)

@@ -71,6 +71,8 @@ pub enum Error {
         locked: Vec<String>,
         /// The versions apt offers.
         offered: Vec<String>,
+        /// Why our own view of Debian's archive could not be asked.
+        unread: Option<Box<Error>>,
     },
     /// A file's SHA-256 is not the expected one.
     Mismatch {
@@ -156,8 +158,11 @@ impl fmt::Display for Error {
                 write!(f, "{what} is missing: {}\n  next: {next}", path.display())
             }
             Error::ConfigLost { lost, config } => write_lost(f, lost, config),
-            Error::NoKernelSource { lock, locked, offered } => {
-                write_no_kernel(f, lock, locked, offered)
+            Error::NoKernelSource { lock, locked, offered, unread } => {
+                write_no_kernel(f, lock, locked, offered)?;
+                unread
+                    .as_ref()
+                    .map_or(Ok(()), |why| write!(f, "\n  the archive was not asked: {why}"))
             }
             Error::Mismatch { what, from, expected, got, kept } => write!(
                 f,

@@ -53,7 +53,8 @@ impl Mirror {
             entries.extend(if deb822 { parse_deb822(&text) } else { parse_list(&text) });
         }
         let find = |wanted: fn(&str) -> bool| {
-            entries.iter().find(|e| e.usable() && e.suites.iter().any(|s| wanted(s)))
+            let fits = entries.iter().filter(|e| e.usable() && e.suites.iter().any(|s| wanted(s)));
+            fits.min_by_key(|e| e.doubt())
         };
         let Some(main) = find(is_main) else { return Err(Error::NoMirror { looked: files }) };
         Ok(Mirror {
@@ -76,6 +77,8 @@ fn is_security(suite: &str) -> bool {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Entry {
     binary: bool,
+    /// The keys it is verified with, where it names them.
+    signed_by: Option<String>,
     uri: String,
     suites: Vec<String>,
     components: Vec<String>,
@@ -83,6 +86,15 @@ struct Entry {
 }
 
 impl Entry {
+    /// How little speaks for Debian's own archive: names of suites and components are anybody's.
+    fn doubt(&self) -> u8 {
+        match &self.signed_by {
+            Some(keys) if keys.contains("debian-archive-keyring") => 0,
+            None => 1,
+            Some(_) => 2,
+        }
+    }
+
     fn usable(&self) -> bool {
         let scheme = ["http://", "https://", "file:"].iter().any(|s| self.uri.starts_with(s));
         let main = self.components.iter().any(|c| c == "main");
@@ -123,15 +135,17 @@ fn parse_list_line(line: &str) -> Option<Entry> {
     let line = line.split('#').next()?.trim();
     let (kind, rest) = line.split_once(char::is_whitespace)?;
     let rest = rest.trim_start();
-    let rest = match rest.strip_prefix('[') {
-        Some(options) => options.split_once(']')?.1,
-        None => rest,
+    let (options, rest) = match rest.strip_prefix('[') {
+        Some(options) => options.split_once(']')?,
+        None => ("", rest),
     };
+    let signed_by = options.split_whitespace().find_map(|o| o.strip_prefix("signed-by="));
     let mut fields = words(rest).into_iter();
     let uri = fields.next()?;
     let suites = vec![fields.next()?];
     Some(Entry {
         binary: kind == "deb",
+        signed_by: signed_by.map(str::to_owned),
         uri,
         suites,
         components: fields.collect(),
@@ -155,6 +169,8 @@ fn parse_deb822(text: &str) -> Vec<Entry> {
             "uris" => entry.uri = words(value).into_iter().next().unwrap_or_default(),
             "suites" => entry.suites = words(value),
             "components" => entry.components = words(value),
+            // A key that is written out begins on the next line: it is named, though not as a file.
+            "signed-by" => entry.signed_by = Some(value.trim().to_owned()),
             "enabled" => entry.disabled = matches!(value.trim(), "no" | "false" | "0"),
             _ => {}
         }
@@ -198,6 +214,22 @@ mod tests {
         let mirror = host(&[("sources.list", list), ("sources.list.d/a.list", other)]).unwrap();
         assert_eq!(mirror.main, "https://m.example/debian");
         assert_eq!(mirror.security, None);
+    }
+
+    /// A vendor's list came first by its file's name, and has Debian's words for suite and component.
+    #[test]
+    fn a_vendors_archive_is_not_taken_for_debians() {
+        let vendor = "deb [signed-by=/k/vendor.gpg arch=amd64] https://v.example/ stable main\n";
+        let debian =
+            "Types: deb\nURIs: http://m.example/debian\nSuites: trixie\nComponents: main\n";
+        let signed = format!("{debian}Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n");
+        for text in [debian, &signed] {
+            let files =
+                [("sources.list.d/brave.list", vendor), ("sources.list.d/debian.sources", text)];
+            assert_eq!(host(&files).unwrap().main, "http://m.example/debian");
+        }
+        let mirror = host(&[("sources.list.d/own.list", vendor)]).unwrap();
+        assert_eq!(mirror.main, "https://v.example/", "a mirror of one's own, with its own keys");
     }
 
     #[test]

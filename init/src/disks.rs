@@ -56,7 +56,7 @@ pub struct Disk {
     pub by: By,
     /// The device itself cannot be written to.
     pub read_only: bool,
-    /// Another one that goes by the same name in the same way.
+    /// Another one that goes by the same name: by serial number both, or by partition name or label.
     pub twin: Option<Name>,
 }
 

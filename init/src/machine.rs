@@ -128,11 +128,6 @@ impl Machine {
         }
     }
 
-    /// The services are started and no step is pending: from here on the heap is not touched.
-    pub const fn is_cruising(&self) -> bool {
-        matches!(self.state, State::Running)
-    }
-
     /// Whether a change of the boot record may be written in the background: once it was read, and
     /// not on the way down, where a step of its own writes it.
     pub const fn keeps_record(&self) -> bool {

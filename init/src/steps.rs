@@ -114,7 +114,7 @@ impl<S: Sys> Runtime<S> {
                 let label = label.as_deref().unwrap_or(disks::name::STATE);
                 self.say(
                     LogLevel::Quiet,
-                    format_args!("{name}: no disk has the serial number or label '{label}'"),
+                    format_args!("{name}: no disk, partition or label is called '{label}'"),
                 );
             }
             (Step::Root, _) => self.root_failed(outcome),

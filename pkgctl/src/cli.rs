@@ -1,5 +1,6 @@
 //! From the words of a command line to a verb, and from its end to an exit status.
 
+use minos_model::suggest;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use crate::render::json;
 use crate::render::text::{clip, labelled, labelled_lines, refold};
 use crate::spec::LONGEST_COMPLAINT;
 use crate::verbs::Verb;
-use crate::{shell, suggest, words};
+use crate::{shell, words};
 
 /// The name in usage texts.
 const NAME: &str = "pkgctl";

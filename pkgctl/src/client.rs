@@ -304,11 +304,11 @@ pub fn decode_reply(frame: &Frame) -> Result<(u32, Result<Reply, ErrorReport>), 
 }
 
 fn version_differs(theirs: u16, server: &str) -> Error {
-    let newer = if theirs > VERSION { "pkgctl" } else { "pkgd" };
+    let older = if theirs > VERSION { "pkgctl" } else { "pkgd" };
     Error::Daemon(ErrorReport::new(
         ErrorKind::Version,
         format!("this pkgctl speaks protocol {VERSION}, {server} speaks {theirs}"),
-        format!("use both from the same build; the older one here is {newer}"),
+        format!("use both from the same build; the older one here is {older}"),
     ))
 }
 

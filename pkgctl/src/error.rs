@@ -76,7 +76,7 @@ impl Error {
         }
     }
 
-    /// The name used in JSON: those of [`minos_proto::ErrorKind`] and four of our own.
+    /// The name used in JSON: those of [`minos_proto::ErrorKind`] and five of our own.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Usage { .. } => "usage",

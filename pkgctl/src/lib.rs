@@ -13,7 +13,6 @@ pub mod grammar;
 pub mod render;
 pub mod shell;
 pub mod spec;
-pub mod suggest;
 pub mod sys;
 pub mod verbs;
 pub mod words;

@@ -4,7 +4,7 @@ use minos_compare::{Kind, Report};
 use minos_model::StepState;
 use minos_proto::sheet::Field;
 use minos_proto::{ErrorKind, ErrorReport, Sheet};
-use minos_store::{ComparisonRow, StepRow, Store};
+use minos_store::{ComparisonRow, JobRow, StepRow, Store};
 
 use crate::service::state_error;
 
@@ -19,7 +19,8 @@ const CONDITIONS: &str = "The second build had another time, host name, number o
 pub fn sheet(store: &Store, job: u64) -> Result<Sheet, ErrorReport> {
     let snapshot = store.read().map_err(|e| state_error(&e))?;
     let row = snapshot.job(job).map_err(|e| state_error(&e))?;
-    let row = row.filter(|row| crate::views::options(&row.options).compare).ok_or_else(|| {
+    let compares = |row: &JobRow| crate::views::options(row).is_ok_and(|o| o.compare);
+    let row = row.filter(compares).ok_or_else(|| {
         let what = format!("job {job} compares nothing");
         ErrorReport::new(ErrorKind::NotFound, what, "'pkgctl build --check TARGET' does")
     })?;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use minos_model::units::duration;
 use minos_model::{Digest, Metrics, Stage, StepId};
 use minos_proto::sheet::Field;
 use minos_proto::{BuildOptions, ErrorReport, Sheet};
@@ -9,7 +10,7 @@ use minos_store::{HistoryRow, OutputRow, Snapshot, StoreError};
 
 use crate::engine::plan;
 use crate::service::{Service, state_error};
-use crate::summary::{bytes, clock};
+use crate::summary;
 
 /// The step whose CPU time is the standard build unit of the LFS book.
 const UNIT_STEP: &str = "binutils:pass1";
@@ -152,9 +153,9 @@ impl Costs {
              time<th>wall<th>CPU<th>SBU<th>memory<th>disk<th>size</tr>",
             self.built(),
             self.steps.len(),
-            clock(total.cpu_ms()),
+            duration(total.cpu_ms()),
             self.sbu(total.cpu_ms()).map_or(String::new(), |sbu| format!(", {sbu} SBU")),
-            bytes(size),
+            summary::measured(size),
         );
         for cost in &self.steps {
             self.line(&mut page, cost, longest.max(1));
@@ -173,12 +174,14 @@ impl Costs {
              <td>{}<td>{}<td>{}<td>{}<td>{}<td>{}</tr>",
             escaped(&cost.step),
             cost.stage,
-            clock(metrics.wall_ms),
-            clock(cpu),
+            duration(metrics.wall_ms),
+            duration(cpu),
             self.sbu(cpu).unwrap_or_default(),
-            bytes(memory_kib(&metrics) << 10),
-            bytes(metrics.disk_kib << 10),
-            cost.output.as_ref().map_or_else(|| "not built".to_owned(), |row| bytes(row.size)),
+            summary::measured(memory_kib(&metrics) << 10),
+            summary::measured(metrics.disk_kib << 10),
+            cost.output
+                .as_ref()
+                .map_or_else(|| "not built".to_owned(), |row| summary::measured(row.size)),
         );
     }
 }
@@ -282,10 +285,7 @@ mod tests {
         costs.steps[2].step = "<b>&".to_owned();
         let page = costs.page();
         assert_eq!(page.matches("<rect class").count(), 3);
-        assert!(
-            page.contains("width='320' height='12'/></svg><td>2m30s<td>4m10s<td>2.50"),
-            "{page}"
-        );
+        assert!(page.contains("width='320' height='12'/></svg><td>2:30<td>4:10<td>2.50"), "{page}");
         assert!(page.contains("&lt;b&gt;&amp;") && !page.contains("<b>"), "{page}");
         assert!(page.contains("<td>not built</tr>"));
     }

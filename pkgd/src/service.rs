@@ -277,7 +277,8 @@ impl Service {
         let row = self.store.read().and_then(|s| s.job(id)).map_err(|e| state_error(&e))?;
         match row {
             Some(row) if row.state.is_final() => {
-                self.build(row.target, views::options(&row.options), Some(id), peer)
+                let options = views::options(&row)?;
+                self.build(row.target, options, Some(id), peer)
             }
             _ => Err(ErrorReport::new(
                 ErrorKind::Conflict,

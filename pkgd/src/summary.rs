@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use minos_model::units::{duration, size};
 use minos_model::{JobState, StepId, StepState};
 use minos_proto::{Clobbers, StepReport};
 
@@ -40,10 +41,10 @@ pub fn table(
             "{:<24} {:<9} {:>9} {:>9} {:>8} {:>8} {:>6}",
             step.step,
             word(&step.state),
-            clock(m.wall_ms),
-            clock(m.cpu_ms()),
-            bytes(m.max_rss_kib << 10),
-            bytes(step.size),
+            duration(m.wall_ms),
+            duration(m.cpu_ms()),
+            measured(m.max_rss_kib << 10),
+            measured(step.size),
             step.files
         );
     }
@@ -63,7 +64,7 @@ pub fn table(
         }
     }
     let wall_ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
-    let _ = writeln!(out, "{} in {}", line(target, state, steps), clock(wall_ms));
+    let _ = writeln!(out, "{} in {}", line(target, state, steps), duration(wall_ms));
     out
 }
 
@@ -79,24 +80,9 @@ fn word(state: &StepState) -> &'static str {
     }
 }
 
-/// Milliseconds as a person reads them: `0.4s`, `12.0s`, `3m07s`, `1h02m`.
-pub fn clock(ms: u64) -> String {
-    match ms / 1000 {
-        0..60 => format!("{}.{}s", ms / 1000, ms % 1000 / 100),
-        s @ 60..3600 => format!("{}m{:02}s", s / 60, s % 60),
-        s => format!("{}h{:02}m", s / 3600, s % 3600 / 60),
-    }
-}
-
-/// Bytes in the largest unit that leaves at least one digit.
-pub fn bytes(n: u64) -> String {
-    match n {
-        0 => "-".to_owned(),
-        1..1024 => format!("{n}B"),
-        1024..1_048_576 => format!("{}K", n >> 10),
-        1_048_576..1_073_741_824 => format!("{}M", n >> 20),
-        _ => format!("{}.{}G", n >> 30, (n >> 20) % 1024 * 10 / 1024),
-    }
+/// A size; `-` where nothing was measured.
+pub fn measured(bytes: u64) -> String {
+    if bytes == 0 { "-".to_owned() } else { size(bytes) }
 }
 
 #[cfg(test)]
@@ -106,7 +92,7 @@ mod tests {
     use minos_model::{Failure, FailureClass, JobState, Metrics, Phase, StepState};
     use minos_proto::{Clobbers, StepReport};
 
-    use super::{bytes, clock, line, table};
+    use super::{line, measured, table};
 
     fn step(name: &str, state: StepState) -> StepReport {
         let metrics = Metrics {
@@ -152,9 +138,9 @@ mod tests {
             "gcc:pass1: clobbers: replaces 2 paths of m4 (1 unchanged): /usr/bin/m4",
             "hint: look",
             "pkgctl log glibc",
-            "3m07s",
-            "1h02m",
-            "5M",
+            "3:07",
+            "1:02:00",
+            "5.0 MiB",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
@@ -165,8 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn units() {
-        assert_eq!([clock(450), clock(60_000), clock(3_600_000)], ["0.4s", "1m00s", "1h00m"]);
-        assert_eq!([bytes(0), bytes(1023), bytes(1 << 30)], ["-", "1023B", "1.0G"]);
+    fn what_was_not_measured_is_a_dash() {
+        assert_eq!([measured(0), measured(1023)], ["-", "1023 B"]);
     }
 }

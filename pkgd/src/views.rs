@@ -20,10 +20,18 @@ const MAX_ATTEMPTS: usize = 100;
 /// Bytes of a log in one answer.
 const LOG_CHUNK: usize = 256 << 10;
 
-/// The options of a job; those of a job made by another version of pkgd may not be readable, and then
-/// the defaults stand in.
-pub fn options(bytes: &[u8]) -> BuildOptions {
-    postcard::from_bytes(bytes).unwrap_or_default()
+/// The options of a job.
+///
+/// # Errors
+/// Another version of pkgd wrote them in its own way: to go on with others would be another job.
+pub fn options(row: &JobRow) -> Result<BuildOptions, ErrorReport> {
+    postcard::from_bytes(&row.options).map_err(|_| {
+        ErrorReport::new(
+            ErrorKind::Conflict,
+            format!("the options of job {} were written by another version of pkgd", row.id),
+            format!("'pkgctl build {}' begins it anew; what is built stays", row.target),
+        )
+    })
 }
 
 /// All jobs, newest first.
@@ -60,7 +68,7 @@ pub fn job(store: &Store, unwritten: &Unwritten, id: u64) -> Result<Reply, Error
 
 fn job_report(row: JobRow) -> JobReport {
     JobReport {
-        compares: options(&row.options).compare,
+        compares: options(&row).is_ok_and(|o| o.compare),
         id: row.id,
         target: row.target,
         state: row.state,
@@ -204,7 +212,7 @@ pub fn lints(
 
 fn unknown_step(set: &RecipeSet, step: &StepId) -> ErrorReport {
     let names: Vec<String> = set.iter().map(|r| r.id.to_string()).collect();
-    let near = minos_recipe::nearest(&step.to_string(), names.iter().map(String::as_str));
+    let near = minos_model::suggest::nearest(&step.to_string(), names.iter().map(String::as_str));
     let hint = match near {
         Some(near) => format!("did you mean '{near}'? 'pkgctl recipe list' shows all"),
         None => "'pkgctl recipe list' shows all".to_owned(),

@@ -195,10 +195,43 @@ fn unsafe_code_is_in_one_module_of_a_crate() {
             let text = fs::read_to_string(&file).expect("source");
             let relative =
                 file.strip_prefix(&folder).expect("below its crate").display().to_string();
-            let is_sys = relative.starts_with("src/sys");
-            assert!(is_sys || !text.contains("unsafe {"), "unsafe code in {}", file.display());
+            let is_sys = relative == "src/sys.rs" || relative.starts_with("src/sys/");
+            for word in ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern", "(unsafe_code"] {
+                assert!(is_sys || !text.contains(word), "{word} in {}", file.display());
+            }
         }
     }
+}
+
+/// The source without the items that only tests have, as rustfmt lays them out: one ends with `;` on its own line, or
+/// with a bracket as far in as it began.
+fn code(text: &str) -> String {
+    let mut out = String::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let item = line.trim_start();
+        if item != "#[cfg(test)]" {
+            out += line;
+            out.push('\n');
+            continue;
+        }
+        let indent = &line[..line.len() - item.len()];
+        let ends = |l: &str| {
+            let rest = l.strip_prefix(indent).unwrap_or_default();
+            rest.starts_with('}')
+                || (!rest.starts_with([' ', '#']) && rest.ends_with([';', ',', '}']))
+        };
+        lines.by_ref().find(|l| ends(l));
+    }
+    out
+}
+
+/// All behind the first `#[cfg(test)]` was passed over, wherever that stood.
+#[test]
+fn code_behind_an_item_of_tests_is_looked_at() {
+    let text = "a\n#[cfg(test)]\nmod tests;\nb\n    #[cfg(test)]\n    fn f(\n        x: u8,\n    ) {\n        c;\n    }\n\
+                d\n#[cfg(test)]\nuse e::{\n    f,\n};\ng\n#[cfg(test)]\n#[path = \"t.rs\"]\nmod t;\nh\n";
+    assert_eq!(code(text), "a\nb\nd\ng\nh\n");
 }
 
 /// Files that may start a shell with a text, each with the reason why no text from outside is in it.
@@ -259,10 +292,9 @@ fn init_cannot_panic_by_unwrap() {
             continue;
         }
         let text = fs::read_to_string(&file).expect("source");
-        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-        for (number, line) in code.lines().enumerate() {
+        for line in code(&text).lines() {
             let found = line.contains(".unwrap()") || line.contains(".expect(");
-            assert!(!found, "{}:{}: {line}", file.display(), number + 1);
+            assert!(!found, "{}: {line}", file.display());
         }
     }
 }
@@ -276,7 +308,7 @@ fn pure_crates_do_not_look_at_the_host() {
                 continue;
             }
             let text = fs::read_to_string(&file).expect("source");
-            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let code = code(&text);
             for word in ["std::env", "std::fs", "fs::", "SystemTime", "Instant::now"] {
                 assert!(!code.contains(word), "{} uses {word}", file.display());
             }
@@ -292,4 +324,23 @@ fn files_stay_readable_in_one_sitting() {
             assert!(lines <= 800, "{} has {lines} lines", file.display());
         }
     }
+}
+
+/// An ignored test that nobody runs is a promise that nobody holds.
+#[test]
+fn ignored_tests_are_run_by_name() {
+    let run = fs::read_to_string(top().join("tests/run")).expect("the runner");
+    let mut found = 0;
+    for (folder, _) in manifests() {
+        for file in files(&folder, "rs") {
+            let text = fs::read_to_string(&file).expect("source");
+            if text.lines().any(|line| line.trim_start().starts_with("#[ignore")) {
+                let name = file.file_stem().expect("a name").to_string_lossy();
+                let words = format!("--test {name} -- --ignored");
+                assert!(run.contains(&words), "{} is not run by tests/run", file.display());
+                found += 1;
+            }
+        }
+    }
+    assert!(found > 0, "the seed made twice is one");
 }

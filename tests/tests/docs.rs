@@ -250,21 +250,49 @@ fn the_table_of_dependencies_is_the_list_that_is_enforced() {
     assert_eq!(table, allowed());
 }
 
-/// An ignored test that nobody runs is a promise that nobody holds.
+/// The names of an enum's variants as they stand in the source, in order.
+fn variants(source: &str, name: &str) -> Vec<String> {
+    let start = format!("pub enum {name} {{\n");
+    let body = source.split(&start).nth(1).unwrap_or_else(|| panic!("no {name}"));
+    let body = body.split("\n}").next().expect("a first piece");
+    let lines = body.lines().filter_map(|line| line.strip_prefix("    "));
+    let lines = lines.filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()));
+    let word = |line: &str| line.split(|c: char| !c.is_alphanumeric()).next().map(str::to_owned);
+    lines.filter_map(word).collect()
+}
+
+/// A variant that is missed out gives all behind it another number. Three requests were.
 #[test]
-fn ignored_tests_are_run_by_name() {
-    let run = text(&top().join("tests/run"));
-    let mut found = 0;
-    for folder in ["image", "init", "pkgctl", "qemu", "tests"] {
-        let files = fs::read_dir(top().join(folder).join("tests")).expect("a folder").flatten();
-        for file in files.map(|f| f.path()).filter(|f| f.extension().is_some_and(|e| e == "rs")) {
-            if text(&file).contains("\n#[ignore") {
-                let name = file.file_stem().expect("a name").to_string_lossy();
-                let words = format!("--test {name} -- --ignored");
-                assert!(run.contains(&words), "{} is not run by tests/run", file.display());
-                found += 1;
-            }
-        }
+fn the_numbers_of_variants_are_those_of_the_source() {
+    let page = text(&top().join("docs/formats/frames.md"));
+    let rows = page.lines().filter(|line| line.ends_with(".rs` |"));
+    let mut seen = 0;
+    for row in rows {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let [_, name, told, source, _] = cells[..] else { panic!("{row}") };
+        let source = source.trim_matches('`');
+        let place = if source.contains('/') { "" } else { "proto/src/" };
+        let path = top().join("pkgd/crates").join(format!("{place}{source}"));
+        let told = told.replace(" (these two only recorded)", "");
+        let told: Vec<&str> = told.split(", ").collect();
+        assert_eq!(told, variants(&text(&path), name), "{name}");
+        seen += 1;
     }
-    assert!(found > 0, "the seed made twice is one");
+    assert!(seen > 15, "{seen} rows");
+}
+
+/// The page that says what JSON looks like has the word of every event.
+#[test]
+fn every_event_has_its_word_in_the_page() {
+    let page = text(&top().join("docs/PKGCTL.md"));
+    for name in variants(&text(&top().join("pkgd/crates/proto/src/event.rs")), "EventBody") {
+        let mut word = String::new();
+        for c in name.chars() {
+            if c.is_ascii_uppercase() && !word.is_empty() {
+                word.push('-');
+            }
+            word.push(c.to_ascii_lowercase());
+        }
+        assert!(page.contains(&format!("`{word}`")), "{word}");
+    }
 }

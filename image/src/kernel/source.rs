@@ -128,10 +128,16 @@ fn find(
     log: &Path,
     progress: &dyn Progress,
 ) -> Result<(Apt, Locked)> {
-    let mut views = Vec::new();
+    let (mut views, mut unread) = (Vec::new(), None);
     for apt in [private(layout, log, progress), Ok(Apt::host())] {
         // A host without a Debian mirror, or without network, may still have a view of its own.
-        let Ok(apt) = apt else { continue };
+        let apt = match apt {
+            Ok(apt) => apt,
+            Err(e) => {
+                unread = Some(Box::new(e));
+                continue;
+            }
+        };
         let offers = apt.offers(PACKAGE)?;
         views.push((apt, offers));
     }
@@ -144,6 +150,7 @@ fn find(
             lock: lock.path.clone(),
             locked: lock.source.iter().map(|l| l.version.clone()).collect(),
             offered: views.iter().flat_map(|(_, o)| o).map(|o| o.version.clone()).collect(),
+            unread,
         });
     };
     let (apt, mut offers) = views.swap_remove(view);

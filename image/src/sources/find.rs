@@ -1,6 +1,7 @@
 //! Looking for a source in folders, and asking pip.
 
 use std::fs;
+use std::mem;
 use std::path::{Path, PathBuf};
 
 use minos_recipe::LockedSource;
@@ -60,8 +61,8 @@ pub fn downloaded(dir: &Path, source: &LockedSource) -> Result<PathBuf> {
     for entry in fs::read_dir(dir).map_err(Error::io("list", dir))? {
         files.push(entry.map_err(Error::io("list", dir))?.path());
     }
-    match files.pop() {
-        Some(only) if files.is_empty() => Ok(only),
+    match files.as_mut_slice() {
+        [only] => Ok(mem::take(only)),
         _ => Err(Error::request(format!("{} files came, none named {}", files.len(), source.file))),
     }
 }

@@ -92,10 +92,16 @@ impl<'a> Fetcher<'a> {
         let mut tried = Tried::new();
         let how = if self.is_stored(source, &stored)? {
             How::Cached
-        } else if self.obtain(source, &stored, label, &mut tried)? {
-            How::Made
         } else {
-            return Ok(Found::Nowhere(tried));
+            // Two runs would empty each other's folder for what comes in, and write to the same part of a file.
+            let _turn = cache::lock(&self.store.join("lock"))?;
+            if self.is_stored(source, &stored)? {
+                How::Cached
+            } else if self.obtain(source, &stored, label, &mut tried)? {
+                How::Made
+            } else {
+                return Ok(Found::Nowhere(tried));
+            }
         };
         let to = self.layout.out("sources").join(&source.file);
         cache::place(&stored, &to)?;

@@ -27,15 +27,25 @@ pub fn download(
     part: &Path,
     progress: &dyn Progress,
 ) -> Result<()> {
+    download_within(STALL, url, source, part, progress)
+}
+
+fn download_within(
+    stall: Duration,
+    url: &str,
+    source: &LockedSource,
+    part: &Path,
+    progress: &dyn Progress,
+) -> Result<()> {
     let have = fs::metadata(part).map_or(0, |meta| meta.len());
     if have == source.bytes {
         return Ok(());
     }
     if have > source.bytes {
         cache::remove_if_there(part)?;
-        return download(url, source, part, progress);
+        return download_within(stall, url, source, part, progress);
     }
-    let response = get(url, have)?;
+    let response = get(url, have, stall)?;
     // A server that does not know ranges sends all of it, with 200.
     let resumed = response.status() == StatusCode::PARTIAL_CONTENT && have > 0;
     let mut file = File::options()
@@ -52,10 +62,11 @@ pub fn download(
     copy(&mut reader, &mut file, start, source, progress).map_err(Error::io("download to", part))
 }
 
-fn get(url: &str, have: u64) -> Result<Response<ureq::Body>> {
+fn get(url: &str, have: u64, stall: Duration) -> Result<Response<ureq::Body>> {
     let agent: Agent = Agent::config_builder()
         .timeout_connect(Some(CONNECT))
-        .timeout_recv_response(Some(STALL))
+        .timeout_recv_response(Some(stall))
+        .timeout_per_read(Some(stall))
         .build()
         .into();
     let mut request = agent.get(url);
@@ -154,6 +165,27 @@ mod tests {
         download(&url, &source(10), &part, &Silent).unwrap();
         assert_eq!(server.join().unwrap(), Some(4));
         assert_eq!(fs::read(&part).unwrap(), b"0123456789");
+    }
+
+    /// Only the wait for the answer had an end, not that for the rest of the file.
+    #[test]
+    fn a_server_that_falls_silent_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/f", listener.local_addr().unwrap());
+        let (done, wait) = std::sync::mpsc::channel::<()>();
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123").unwrap();
+            let _ = wait.recv();
+        });
+        let dir = tempfile::tempdir().unwrap();
+        let part = dir.path().join("f.part");
+        let stall = Duration::from_millis(200);
+        let error = download_within(stall, &url, &source(10), &part, &Silent).unwrap_err();
+        assert!(error.to_string().contains("f.part"), "{error}");
+        assert_eq!(fs::read(&part).unwrap(), b"0123", "kept for the next try");
+        drop(done);
+        server.join().unwrap();
     }
 
     #[test]

@@ -26,6 +26,7 @@ fn release() -> PathBuf {
 fn the_file_is_small_static_and_runs() {
     let path = release();
     let bytes = std::fs::metadata(&path).unwrap().len();
+    println!("init: {bytes} of {FILE} bytes");
     assert!(bytes <= FILE, "{bytes} bytes are over the budget of {FILE}");
     let elf = std::fs::read(&path).unwrap();
     let word = |at: usize, n: usize| {
@@ -49,5 +50,6 @@ fn private_memory_stays_small_after_two_thousand_orphans() {
     ns.wait_file("gone");
     wait_for("all orphans to be reaped", || (ns.children() == 2).then_some(()));
     let private = ns.status_kb("RssAnon");
+    println!("private memory after 2,000 orphans: {private} of {PRIVATE_KB} kB");
     assert!(private <= PRIVATE_KB, "{private} kB are over the budget of {PRIVATE_KB}");
 }

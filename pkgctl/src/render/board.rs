@@ -1,10 +1,10 @@
 //! `watch`: one line for each change, and one status line that says where the job stands.
 
+use minos_model::units::{clock, count, duration, size_kib};
 use minos_model::{JobState, Metrics};
 use minos_proto::{Event, EventBody, JobReport, RunningStep, StepReport};
 
 use super::text::{clean, clip, labelled, width};
-use super::units::{clock, count, duration, size_kib};
 use super::{Tone, View};
 
 /// Columns of the time in front of each line.

@@ -1,10 +1,10 @@
 //! `doctor`: the checks and what to do about them.
 
+use minos_model::units::count;
 use minos_proto::{Check, CheckState, VerifyReport};
 
 use super::table::{Cell, Table};
 use super::text::labelled;
-use super::units::count;
 use super::{Tone, View};
 
 /// All checks as a table, then a hint for each that is not good, then the verdict.

@@ -1,11 +1,11 @@
 //! `events`: what happened, and who asked for it.
 
+use minos_model::units::date;
 use minos_proto::{AuditLine, EventBody, Recorded};
 
 use super::board::change;
 use super::job::job_tone;
 use super::table::{Cell, Table};
-use super::units::date;
 use super::{Tone, View};
 
 /// Events as a table, in the order given.

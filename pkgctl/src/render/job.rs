@@ -1,11 +1,11 @@
 //! `jobs`: the list, one job with its steps, and the summary at the end of a build.
 
+use minos_model::units::{count, date, duration, size, size_kib};
 use minos_model::{Failure, JobState, StepState};
 use minos_proto::{JobReport, StepReport};
 
 use super::table::{Cell, Table};
 use super::text::labelled;
-use super::units::{count, date, duration, size, size_kib};
 use super::{Tone, View};
 
 /// All jobs as a table, in the order given.

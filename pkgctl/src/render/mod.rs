@@ -14,7 +14,6 @@ pub mod sheet;
 pub mod status;
 pub mod table;
 pub mod text;
-pub mod units;
 
 /// How wide and how colourful.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

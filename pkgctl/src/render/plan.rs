@@ -1,10 +1,10 @@
 //! `plan`: what a build would do.
 
+use minos_model::units::{count, duration};
 use minos_proto::{PlanReport, PlanStep};
 
 use super::table::{Cell, Table};
 use super::text::labelled;
-use super::units::{count, duration};
 use super::{Tone, View};
 
 /// The steps in order, then the totals.

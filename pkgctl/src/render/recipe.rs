@@ -1,10 +1,10 @@
 //! `recipe list`, `recipe show` and `recipe lint`.
 
+use minos_model::units::count;
 use minos_proto::{LintReport, RecipeReport};
 
 use super::table::{Cell, Table};
 use super::text::{clean, clean_lines, labelled};
-use super::units::count;
 use super::{Tone, View};
 
 /// All recipes as a table.

@@ -1,11 +1,11 @@
 //! Sheets: what pkgd's package manager has to show, as text and as JSON.
 
+use minos_model::units::{date, duration, size};
 use minos_proto::{Column, Field, Grid, Sheet};
 use serde_json::{Map, Value};
 
 use super::table::{Cell, Table};
 use super::text::{clean, clip, labelled, width};
-use super::units::{date, duration, size};
 use super::{Tone, View};
 
 /// A sheet with nothing on it says so.

@@ -1,9 +1,9 @@
 //! `status`, and the banner of the shell.
 
+use minos_model::units::{count, duration, size};
 use minos_proto::Status;
 
 use super::text::{clean, labelled, width};
-use super::units::{count, duration, size};
 use super::{Tone, View};
 
 /// How the daemon stands, one fact a line.

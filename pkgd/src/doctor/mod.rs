@@ -7,6 +7,7 @@ use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use minos_model::units::date;
 use minos_proto::{Check, CheckState};
 use minos_sandbox::{
     Build, Error, IdRange, Limits, Network, Sight, Spec, Strength, Upper, spawn, tree,
@@ -102,27 +103,7 @@ fn memory() -> Check {
 fn clock(service: &Service) -> Check {
     let now = service.now_ms();
     let state = if now >= EARLIEST_MS { CheckState::Good } else { CheckState::Warning };
-    check("clock", state, date(now), "set the machine's clock")
-}
-
-/// A point in time as people read it, in UTC: `2025-11-21 03:47 UTC`.
-fn date(ms: u64) -> String {
-    let (days, minutes) = (ms / 86_400_000, ms / 60_000 % 1440);
-    let (y, m, d) = civil(days);
-    format!("{y:04}-{m:02}-{d:02} {:02}:{:02} UTC", minutes / 60, minutes % 60)
-}
-
-/// Year, month and day of a day counted from 1 January 1970, in the Gregorian calendar. Whole eras of
-/// 400 years first; within one, years begin in March, so that the leap day comes last.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let first = (153 * month + 2) / 5;
-    let m = if month < 10 { month + 3 } else { month - 9 };
-    (year + era * 400 + u64::from(m <= 2), m, day - first + 1)
+    check("clock", state, format!("{} UTC", date(now)), "set the machine's clock")
 }
 
 fn state(service: &Service) -> Check {

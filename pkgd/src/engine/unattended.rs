@@ -16,6 +16,7 @@ use super::{Engine, record};
 use crate::config::Then;
 use crate::server::Port;
 use crate::service::{Service, state_error};
+use crate::system::boots;
 use crate::{host, seed, summary, views};
 
 /// How long to wait for the host to take the verdict before the machine goes down without it.
@@ -33,6 +34,9 @@ pub struct Run {
     rebooted: bool,
 }
 
+/// Starts of pkgd that may lie between the reboot and the build that it was for: boots that were cut off.
+const STARTS: usize = 64;
+
 /// The line of the audit trail in front of a reboot that an unattended build asks for.
 fn reboot_line(target: &str) -> String {
     format!("unattended build of {target} is over: reboot")
@@ -40,10 +44,11 @@ fn reboot_line(target: &str) -> String {
 
 /// Whether the last thing that was asked of this pkgd is the reboot of an unattended build of `target`.
 /// `minos.build` and `minos.then=reboot` stand on the command line of the next boot as well: without a
-/// mark the machine would build nothing and reboot for ever.
+/// mark the machine would build nothing and reboot for ever. What a start itself writes down comes behind the mark.
 fn rebooted(store: &Store, target: &str) -> bool {
-    let newest = store.read().and_then(|s| s.audit(1)).unwrap_or_default();
-    newest.first().is_some_and(|row| row.uid.is_none() && row.what == reboot_line(target))
+    let newest = store.read().and_then(|s| s.audit(STARTS)).unwrap_or_default();
+    let mut asked = newest.iter().filter(|row| !row.what.starts_with(boots::STARTED));
+    asked.next().is_some_and(|row| row.uid.is_none() && row.what == reboot_line(target))
 }
 
 /// Asks for the reboot once it is written down. Without the mark there is none: a state that cannot be
@@ -85,7 +90,7 @@ impl Engine {
         let mut same = unfinished.map_err(|e| state_error(&e))?;
         same.retain(|row| row.target == target);
         let (same, other): (Vec<_>, Vec<_>) =
-            same.into_iter().partition(|row| views::options(&row.options) == *options);
+            same.into_iter().partition(|row| views::options(row).as_ref() == Ok(options));
         for row in other {
             self.audited(None, &format!("cancel job {}: other options of {target}", row.id))?;
             eprintln!("pkgd: job {} was begun with other options: cancelled", row.id);

@@ -22,7 +22,7 @@ use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
 use crate::service::{Peer, Service};
 
-/// Connections at once of all users but root, who always gets in.
+/// Connections at once of all users but root, whom they cannot shut out.
 const MAX_READERS: usize = 32;
 /// Connections at once of one such user, so that no user can shut the others out.
 const MAX_OF_ONE: usize = 8;

@@ -8,6 +8,9 @@ use super::errors::{not_found, system_error};
 use super::{Asked, Packages};
 use crate::service::state_error;
 
+/// How the line begins that a start of pkgd itself puts into the audit trail, once a boot.
+pub const STARTED: &str = "started; before: ";
+
 impl Packages {
     /// Follows what init wrote down since pkgd looked last: a proven generation is marked, one that was left behind
     /// is no longer the current one. On the first start in a boot it also tells the audit trail.
@@ -76,7 +79,7 @@ impl Packages {
         if self.machine.told() == Some(boot) {
             return Ok(());
         }
-        let entry = AuditEntry { peer: None, what: format!("started; before: {sentence}") };
+        let entry = AuditEntry { peer: None, what: format!("{STARTED}{sentence}") };
         self.store.write(|w| w.audit(entry, now_ms)).map_err(|e| state_error(&e))?;
         self.machine.set_told(boot)
     }

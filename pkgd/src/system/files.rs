@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use minos_proto::ErrorReport;
 
@@ -18,8 +19,12 @@ pub fn folder(path: &Path) -> Result<(), ErrorReport> {
     }
 }
 
+/// Held while a file is replaced: two that replace the same one have the same name for what comes next.
+static REPLACING: Mutex<()> = Mutex::new(());
+
 /// Puts `bytes` in the place of `path`; durable when it returns.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ErrorReport> {
+    let _turn = REPLACING.lock().unwrap_or_else(PoisonError::into_inner);
     let next = path.with_extension("next");
     let write = || -> io::Result<()> {
         let mut open = OpenOptions::new();
@@ -60,4 +65,31 @@ pub fn names(path: &Path) -> Result<Vec<String>, ErrorReport> {
     let mut names: Vec<String> = names.into_iter().filter_map(|n| n.into_string().ok()).collect();
     names.sort();
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    /// Each truncated what the other was about to put in place, or found it gone.
+    #[test]
+    fn two_may_replace_the_same_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("list");
+        thread::scope(|scope| {
+            for byte in [b'a', b'b', b'c'] {
+                let path = &path;
+                scope.spawn(move || {
+                    for _ in 0..50 {
+                        replace(path, &[byte; 4096], 0o600).unwrap();
+                        let read = read(path).unwrap().unwrap();
+                        assert!(read.len() == 4096 && read.iter().all(|b| *b == read[0]));
+                    }
+                });
+            }
+        });
+        assert_eq!(names(folder.path()).unwrap(), ["list"]);
+    }
 }

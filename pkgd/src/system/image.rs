@@ -66,8 +66,7 @@ impl Asked<'_> {
             Some(path) => PathBuf::from(path),
             None => self.packages.path(&format!("roots/{}/{KERNEL}", wish.generation)),
         };
-        let hint =
-            "--efi names a unified kernel image, such as out/minos.efi of 'minos-image disk'";
+        let hint = "--efi names a unified kernel image, such as out/minos.efi of 'minos-image efi'";
         let file = match File::open(&path) {
             Ok(file) if file.metadata().is_ok_and(|meta| meta.is_file()) => file,
             Err(e) if e.kind() != io::ErrorKind::NotFound => {

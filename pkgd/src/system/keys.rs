@@ -4,6 +4,7 @@
 //! `keys/machine.key` signs what this machine packs. It is made when it is first needed.
 
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use minos_package::keys::{PublicKey, TrustStore};
 use minos_package::{KeyId, SecretKey};
@@ -19,12 +20,18 @@ const MACHINE: &str = "machine.key";
 /// The folder of keys.
 pub struct Keys {
     folder: PathBuf,
+    turn: Mutex<()>,
 }
 
 impl Keys {
     /// Keys in `folder`, which need not exist.
     pub fn new(folder: PathBuf) -> Self {
-        Self { folder }
+        Self { folder, turn: Mutex::new(()) }
+    }
+
+    /// Held from the reading of the keys to the writing of what is made of them.
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The keys that are trusted, and those that are not any more.
@@ -64,6 +71,7 @@ impl Keys {
     /// # Errors
     /// It cannot be read or written, or there is no randomness.
     pub fn machine(&self) -> Result<SecretKey, ErrorReport> {
+        let _turn = self.turn();
         let path = self.folder.join(MACHINE);
         if let Some(bytes) = files::read(&path)? {
             let text = String::from_utf8_lossy(&bytes);
@@ -73,14 +81,21 @@ impl Keys {
         let seed: [u8; 32] = files::random()?;
         let key = SecretKey::from_seed(&seed, "MinOS machine key");
         let key = key.map_err(|e| on_file("make", &path, &e))?;
-        files::replace(&path, key.to_minisign().as_bytes(), 0o600)?;
+        // First: a key that is there is taken as it is, so one that was cut off before this would never be trusted.
         let mut trust = self.load()?;
         trust.trust(key.public().clone()).map_err(|e| on_file("trust", &path, &e))?;
         self.save(&trust)?;
+        files::replace(&path, key.to_minisign().as_bytes(), 0o600)?;
         Ok(key)
     }
 
-    fn change(&self, change: &KeyChange) -> Result<KeyId, ErrorReport> {
+    /// Changes which keys are trusted, after `before` was told which key it is about and agreed.
+    fn change(
+        &self,
+        change: &KeyChange,
+        before: impl FnOnce(&KeyId) -> Result<(), ErrorReport>,
+    ) -> Result<KeyId, ErrorReport> {
+        let _turn = self.turn();
         let mut trust = self.load()?;
         let refused = |e: &dyn std::fmt::Display| invalid(e.to_string(), "see 'pkgctl key list'");
         let id = match change {
@@ -94,6 +109,7 @@ impl Keys {
                 id
             }
         };
+        before(&id)?;
         self.save(&trust)?;
         Ok(id)
     }
@@ -123,8 +139,7 @@ impl Asked<'_> {
                 KeyChange::Trust { .. } => "trusted",
                 KeyChange::Revoke { .. } => "revoked",
             };
-            let id = keys.change(&change)?;
-            self.audit(format!("key {id} {word}"))?;
+            let id = keys.change(&change, |id| self.audit(format!("key {id} {word}")))?;
             note =
                 Some(format!("key {id} is {word}; 'pkgctl repo sync' looks at all packages anew"));
         }

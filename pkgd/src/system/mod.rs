@@ -8,7 +8,7 @@ mod accounts;
 mod actions;
 mod apply;
 mod boot;
-mod boots;
+pub mod boots;
 mod contained;
 mod contents;
 mod database;

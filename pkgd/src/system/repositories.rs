@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use minos_model::{Digest, Name};
 use minos_proto::{ErrorReport, Field, RepositoryChange, Sheet};
@@ -64,13 +64,19 @@ pub struct Repositories {
     folder: PathBuf,
     local: PathBuf,
     known: Mutex<Option<Arc<Known>>>,
+    turn: Mutex<()>,
 }
 
 impl Repositories {
     /// The repositories below the state root.
     pub fn new(root: &Path) -> Self {
         let (folder, local) = (root.join("repositories"), root.join("packages"));
-        Self { folder, local, known: Mutex::new(None) }
+        Self { folder, local, known: Mutex::new(None), turn: Mutex::new(()) }
+    }
+
+    /// Held from the reading of the files of this folder to the writing of what is made of them.
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The folder of what this machine packs.
@@ -106,7 +112,12 @@ impl Repositories {
         )
     }
 
-    fn add(&self, name: &str, path: &str, priority: i32) -> Result<(), ErrorReport> {
+    /// Adds a repository, or changes the one of this name, once all is well with what is asked and `before` has agreed.
+    fn add(
+        &self,
+        (name, path, priority): (&str, &str, i32),
+        before: impl FnOnce() -> Result<(), ErrorReport>,
+    ) -> Result<(), ErrorReport> {
         let hint = "a repository is a folder of the machine that pkgd runs on, named absolutely";
         if name.parse::<Name>().is_err() || name == LOCAL {
             return Err(invalid(format!("'{name}' cannot be the name of a repository"), hint));
@@ -115,22 +126,31 @@ impl Repositories {
         if !plain || !Path::new(path).is_dir() {
             return Err(invalid(format!("'{path}' is no folder that can be read"), hint));
         }
+        let _turn = self.turn();
         let mut places = self.list()?;
         places.retain(|place| place.name != name);
         places.push(Place { name: name.to_owned(), priority, path: path.into() });
+        before()?;
         self.save(&places)
     }
 
-    fn remove(&self, name: &str) -> Result<(), ErrorReport> {
+    /// Removes a repository, once it is found and `before` has agreed.
+    fn remove(
+        &self,
+        name: &str,
+        before: impl FnOnce() -> Result<(), ErrorReport>,
+    ) -> Result<(), ErrorReport> {
+        let _turn = self.turn();
         let mut places = self.list()?;
-        let before = places.len();
+        let all = places.len();
         places.retain(|place| place.name != name || name == LOCAL);
-        if places.len() == before {
+        if places.len() == all {
             return Err(not_found(
                 format!("there is no repository '{name}' that could be removed"),
                 "'pkgctl repo list' shows them",
             ));
         }
+        before()?;
         self.save(&places)?;
         // A person's word: whoever adds it again begins anew.
         let mut floors = self.floors()?;
@@ -149,6 +169,7 @@ impl Repositories {
     /// A folder cannot be read, or the index cannot be written. A bad package or a bad index of a publisher is no
     /// error: it is told.
     pub fn sync(&self, look: &Look) -> Result<(Arc<Known>, Found), ErrorReport> {
+        let _turn = self.turn();
         let places = self.list()?;
         let mut found = Found::default();
         let mut floors = self.floors()?;
@@ -242,12 +263,12 @@ impl Asked<'_> {
         };
         match &change {
             RepositoryChange::Add { name, path, priority } => {
-                repositories.add(name, path, *priority)?;
-                self.audit(format!("repository {name} added: {path}"))?;
+                let audit = || self.audit(format!("repository {name} added: {path}"));
+                repositories.add((name, path, *priority), audit)?;
             }
             RepositoryChange::Remove { name } => {
-                repositories.remove(name)?;
-                self.audit(format!("repository {name} removed"))?;
+                let audit = || self.audit(format!("repository {name} removed"));
+                repositories.remove(name, audit)?;
             }
             RepositoryChange::Sync { .. } => {}
         }

@@ -158,10 +158,10 @@ impl Offsets {
     fn at(&self, part: Part) -> Option<u64> {
         let header = self.header?;
         match part {
-            Part::Header => Some(0),
             Part::Signatures => Some(HEADER_LEN as u64),
             Part::Manifest => Some(header.manifest_offset()),
             Part::Index => Some(header.manifest_offset() + header.manifest),
+            Part::Content => Some(header.content_offset()),
             Part::Frame(number) => {
                 let before = self.frames.get(..number)?;
                 Some(header.content_offset() + before.iter().sum::<u64>())

@@ -7,6 +7,7 @@
 pub mod capability;
 pub mod comparison;
 pub mod digest;
+mod escape;
 pub mod manifest;
 pub mod metrics;
 pub mod name;
@@ -15,8 +16,10 @@ pub mod outcome;
 pub mod package;
 pub mod phase;
 pub mod requirement;
+pub mod suggest;
 pub mod suite;
 pub mod triplet;
+pub mod units;
 pub mod version;
 
 pub use capability::{Capability, CapabilityKind, CapabilityName};

@@ -11,14 +11,14 @@ use crate::keys::trust::TrustError;
 /// A part of a package file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// The first 104 bytes.
-    Header,
     /// The signatures.
     Signatures,
     /// The manifest.
     Manifest,
     /// The index of frames.
     Index,
+    /// All frames together.
+    Content,
     /// Frame number N of the content, from 0.
     Frame(usize),
 }
@@ -26,10 +26,10 @@ pub enum Part {
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Header => f.write_str("header"),
             Self::Signatures => f.write_str("signatures"),
             Self::Manifest => f.write_str("manifest"),
             Self::Index => f.write_str("index"),
+            Self::Content => f.write_str("content"),
             Self::Frame(number) => write!(f, "frame {number}"),
         }
     }

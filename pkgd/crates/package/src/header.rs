@@ -69,7 +69,7 @@ impl Header {
         limit(Part::Signatures, u64::from(self.signatures), u64::from(MAX_SIGNATURES))?;
         limit(Part::Manifest, self.manifest, MAX_MANIFEST)?;
         limit(Part::Index, self.index, MAX_INDEX)?;
-        limit(Part::Frame(0), self.content, MAX_CONTENT)
+        limit(Part::Content, self.content, MAX_CONTENT)
     }
 
     /// The bytes of the header.

@@ -3,8 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
+use minos_model::suggest::nearest;
 use minos_model::{Phase, Stage, StepId, TestLevel, Version};
-use minos_recipe::{Recipe, RecipeSet, nearest};
+use minos_recipe::{Recipe, RecipeSet};
 use petgraph::Direction::{Incoming, Outgoing};
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef as _;

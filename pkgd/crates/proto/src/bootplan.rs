@@ -96,7 +96,7 @@ pub struct ServiceSpec {
     /// How it is treated.
     pub kind: Kind,
     /// What is started. init appends to the words of `pkgd` what only it knows: `--control`, `--build`,
-    /// `--then`, `--jobs`, `--last-boot`.
+    /// `--then`, `--jobs`, `--tests`, `--last-boot`.
     pub command: Command,
     /// Bit i: it starts when service i is ready (a daemon that runs, a one-shot that is done), or has
     /// failed. Only services before this one can be named, so there are no cycles.

@@ -10,7 +10,7 @@ pub struct Hello {
     /// The client's [`crate::VERSION`].
     pub version: u16,
     /// Program and version. pkgd writes it into the audit trail beside what the client asks it to change;
-    /// at most 64 bytes are kept.
+    /// at most 64 characters are kept.
     pub client: String,
 }
 

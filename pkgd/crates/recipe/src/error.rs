@@ -5,7 +5,7 @@ use core::fmt;
 use serde::de::DeserializeOwned;
 
 use crate::SCHEMA;
-use crate::suggest::nearest;
+use minos_model::suggest::nearest;
 
 /// A TOML file that is not what it should be: where, what, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq)]

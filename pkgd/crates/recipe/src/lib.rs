@@ -19,7 +19,6 @@ pub mod recipe;
 mod resolve;
 pub mod set;
 mod shell;
-mod suggest;
 mod target;
 
 pub use compiled::CompiledError;
@@ -31,7 +30,6 @@ pub use lock::{LockedSource, SourcesLock};
 pub use package::Package;
 pub use recipe::{Install, Limits, Needs, Recipe, Role, Script, Source};
 pub use set::RecipeSet;
-pub use suggest::nearest;
 pub use target::TargetError;
 
 /// The version of `recipe.toml` and `sources.lock` this crate reads. Others are refused.

@@ -15,7 +15,7 @@ use crate::lint::{Lint, Rule};
 use crate::lock::SourcesLock;
 use crate::package::Package;
 use crate::recipe::{Check, Install, Limits, Needs, Recipe, Role, Script, Source};
-use crate::suggest::nearest;
+use minos_model::suggest::nearest;
 
 /// Environment the daemon fixes; a recipe may not change it.
 pub(crate) const FIXED_ENV: [&str; 17] = [

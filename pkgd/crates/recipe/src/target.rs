@@ -7,7 +7,7 @@ use minos_model::{Name, NameError, Stage, StepId, Triplet};
 
 use crate::recipe::Recipe;
 use crate::set::RecipeSet;
-use crate::suggest::nearest;
+use minos_model::suggest::nearest;
 
 /// The group that every step is in, so that none can be forgotten.
 const ALL: &str = "all";

@@ -74,6 +74,7 @@ fn good_recipes_have_no_findings() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table of cases")]
 fn each_defect_has_its_finding_with_line_and_hint() {
     for (file, old, new, want) in [
         (

@@ -1,6 +1,7 @@
 //! Many lines: counted, and the names kept that somebody will want to see.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::mem;
 
 use minos_model::Tested;
@@ -16,6 +17,8 @@ pub const MAX_LINE: usize = 4096;
 pub const MAX_NAME: usize = 200;
 /// Failing tests whose names are kept. More are counted.
 pub const MAX_FAILURES: usize = 2000;
+/// Failing tests beyond those that are remembered by a hash, so that one that is told twice counts once.
+pub const MAX_HASHES: usize = 200_000;
 /// Names kept of tests that neither passed nor failed.
 pub const MAX_OTHERS: usize = 200;
 
@@ -63,6 +66,8 @@ pub struct Collector {
     unexpected: u64,
     listed: u64,
     more: u64,
+    /// Of those that are only counted.
+    hashes: BTreeSet<u64>,
     others: BTreeSet<(Status, String)>,
     /// Of each entry of the list.
     entries: Vec<Seen>,
@@ -89,6 +94,7 @@ impl Collector {
             unexpected: 0,
             listed: 0,
             more: 0,
+            hashes: BTreeSet::new(),
             others: BTreeSet::new(),
         }
     }
@@ -168,12 +174,16 @@ impl Collector {
         if self.failures.contains_key(&key) {
             return;
         }
+        let full = self.failures.len() >= MAX_FAILURES;
+        if full && self.hashes.len() < MAX_HASHES && !self.hashes.insert(hash(&key)) {
+            return;
+        }
         self.counts[status as usize] += 1;
         *(if listed { &mut self.listed } else { &mut self.unexpected }) += 1;
-        if self.failures.len() < MAX_FAILURES {
-            self.failures.insert(key, listed);
-        } else {
+        if full {
             self.more += 1;
+        } else {
+            self.failures.insert(key, listed);
         }
     }
 
@@ -248,6 +258,13 @@ fn plain(line: &[u8]) -> String {
         out.push_str(piece.get(parameters + 1..).unwrap_or_default());
     }
     out
+}
+
+/// What stands for a failure whose name is not kept.
+fn hash(failure: &(String, Status)) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (&failure.0, failure.1 as usize).hash(&mut hasher);
+    hasher.finish()
 }
 
 fn clipped(name: &str) -> String {

@@ -119,6 +119,11 @@ fn names_and_lists_have_a_bound() {
     assert_eq!(report.others.len(), MAX_OTHERS);
     assert!(report.failures.iter().all(|f| f.name.chars().count() <= MAX_NAME));
     assert!(report.complaint(true).unwrap().ends_with(" more"), "only a few are named");
+    // A summary at the end tells all of them again: those beyond the bound counted twice.
+    assert_eq!(
+        read((text.clone() + &text).as_bytes(), "", None).tested.failed,
+        report.tested.failed
+    );
 }
 
 proptest! {

@@ -91,7 +91,7 @@ impl RunningJob {
     ) -> Result<Self, ErrorReport> {
         let row = service.store.read().and_then(|s| s.job(id)).map_err(|e| state_error(&e))?;
         let row = row.ok_or_else(|| ErrorReport::new(ErrorKind::NotFound, "no such job", ""))?;
-        let options = views::options(&row.options);
+        let options = views::options(&row)?;
         if let Some(refusal) = service.refusal() {
             return Err(refusal);
         }

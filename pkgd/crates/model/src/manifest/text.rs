@@ -1,8 +1,9 @@
 //! The text of a manifest: written, and read back strictly.
 
 use core::fmt;
-use core::fmt::Write as _;
 use std::collections::HashMap;
+
+use crate::escape::{escape, unescape};
 
 use super::{Entry, HEADER, Kind, Manifest, ManifestError, Xattr};
 
@@ -160,32 +161,4 @@ fn decimal(text: &str) -> Option<u32> {
 
 fn octal(text: &str) -> Option<u32> {
     u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777)
-}
-
-fn escape(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len());
-    for &b in bytes {
-        if b.is_ascii_graphic() && b != b'%' {
-            out.push(char::from(b));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "%{b:02X}");
-        }
-    }
-    out
-}
-
-fn unescape(text: &str) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(b) = bytes.next() {
-        out.push(if b == b'%' {
-            let high = char::from(bytes.next()?).to_digit(16)?;
-            let low = char::from(bytes.next()?).to_digit(16)?;
-            u8::try_from(high << 4 | low).ok()?
-        } else {
-            b
-        });
-    }
-    Some(out)
 }

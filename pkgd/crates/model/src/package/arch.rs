@@ -19,11 +19,6 @@ impl Arch {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// Whether the package can be used on every machine.
-    pub fn is_noarch(&self) -> bool {
-        self.0 == Self::NOARCH
-    }
 }
 
 /// The text is not a machine.

@@ -3,10 +3,10 @@
 use core::fmt;
 
 use super::limit::{MAX_FILES, MAX_LIST, MAX_XATTRS};
-use super::path::escape;
 use super::{
     Account, Actions, DependencyKind, FileKind, PackageFields, PackageFile, PackagePath, Xattr,
 };
+use crate::escape::escape;
 
 /// The most bytes of the value of an extended attribute.
 const MAX_XATTR_VALUE: usize = 4096;

@@ -1,5 +1,6 @@
 //! Paths inside a package.
 
+use crate::escape::{escape, unescape};
 use core::fmt;
 use core::str::FromStr;
 
@@ -82,28 +83,6 @@ fn check(bytes: &[u8]) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Writes bytes as printable ASCII: what is outside `!`..`~`, and `%`, becomes `%XX`.
-pub(super) fn escape(bytes: &[u8]) -> String {
-    let plain = |b: u8| b.is_ascii_graphic() && b != b'%';
-    let text = |b: &u8| if plain(*b) { char::from(*b).to_string() } else { format!("%{b:02X}") };
-    bytes.iter().map(text).collect()
-}
-
-fn unescape(text: &str) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(b) = bytes.next() {
-        out.push(if b == b'%' {
-            let high = char::from(bytes.next()?).to_digit(16)?;
-            let low = char::from(bytes.next()?).to_digit(16)?;
-            u8::try_from(high << 4 | low).ok()?
-        } else {
-            b
-        });
-    }
-    Some(out)
-}
-
 impl FromStr for PackagePath {
     type Err = PathError;
 
@@ -142,12 +121,14 @@ impl<'de> Deserialize<'de> for PackagePath {
 pub(super) mod raw {
     use serde::{Deserialize as _, Deserializer, Serializer, de};
 
+    use crate::escape::{escape, unescape};
+
     pub(in crate::package) fn serialize<S: Serializer>(
         bytes: &[u8],
         s: S,
     ) -> Result<S::Ok, S::Error> {
         if s.is_human_readable() {
-            s.serialize_str(&super::escape(bytes))
+            s.serialize_str(&escape(bytes))
         } else {
             s.serialize_bytes(bytes)
         }
@@ -160,7 +141,7 @@ pub(super) mod raw {
             return d.deserialize_byte_buf(super::Bytes);
         }
         let text = String::deserialize(d)?;
-        super::unescape(&text)
+        unescape(&text)
             .ok_or_else(|| de::Error::custom("a % is followed by two hexadecimal digits"))
     }
 }

@@ -3,6 +3,7 @@
 use core::fmt::{self, Write as _};
 
 use heapless::String;
+use minos_model::units::civil;
 
 use super::{Culprit, Failure, Reason, Record};
 
@@ -92,23 +93,10 @@ struct Time(u64);
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (days, seconds) = (self.0 / 86_400, self.0 % 86_400);
-        let (year, month, day) = date(days);
+        let (year, month, day) = civil(days);
         let (h, m, s) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
         write!(f, "{year}-{month:02}-{day:02} {h:02}:{m:02}:{s:02} UTC")
     }
-}
-
-/// Year, month and day in the Gregorian calendar of a number of days since 1970-01-01: years are counted
-/// from March, so that the leap day is the last one.
-const fn date(days: u64) -> (u64, u64, u64) {
-    let since = days + 719_468; // from 0000-03-01
-    let (era, of_era) = (since / 146_097, since % 146_097);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153; // 0 = March
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    (era * 400 + year + next, month, day)
 }
 
 #[cfg(test)]

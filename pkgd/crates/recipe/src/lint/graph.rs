@@ -7,7 +7,7 @@ use minos_model::StepId;
 use super::{Lint, Rule};
 use crate::error::line_of;
 use crate::recipe::Recipe;
-use crate::suggest::nearest;
+use minos_model::suggest::nearest;
 
 /// The steps of a graph and what each depends on.
 pub(crate) type Recipes = BTreeMap<StepId, Recipe>;

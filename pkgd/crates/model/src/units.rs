@@ -44,17 +44,23 @@ pub fn size_kib(kib: u64) -> String {
     if kib == 0 { String::new() } else { size(kib.saturating_mul(1024)) }
 }
 
-/// A point in time, UTC: `2025-11-21 03:47`. Gregorian calendar from days since 1970 in eras of
-/// 400 years, years counted from March so that the leap day comes last.
+/// A point in time, UTC: `2025-11-21 03:47`.
 pub fn date(ms: u64) -> String {
-    let (days, minutes) = (ms / 86_400_000 + 719_468, ms / 60_000 % 1440);
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let (d, m) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
-    let y = era * 400 + year + u64::from(m <= 2);
+    let ((y, m, d), minutes) = (civil(ms / 86_400_000), ms / 60_000 % 1440);
     format!("{y:04}-{m:02}-{d:02} {:02}:{:02}", minutes / 60, minutes % 60)
+}
+
+/// Year, month and day in the Gregorian calendar of a number of days since 1970-01-01, at most 2⁶³: counted in eras of
+/// 400 years, and in years from March, so that the leap day is the last one.
+pub const fn civil(days: u64) -> (u64, u64, u64) {
+    let since = days + 719_468; // from 0000-03-01
+    let (era, of_era) = (since / 146_097, since % 146_097);
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153; // 0 = March
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    (era * 400 + year + next, month, day)
 }
 
 /// `1 step`, `2 steps`.

@@ -1,10 +1,12 @@
 //! "Did you mean …?"
 
-/// The word of `known` nearest to `word`, when it is near enough to be a slip of the fingers.
+/// The word of `known` nearest to `word`, when it is near enough to be a slip of the fingers: a third of the letters, or
+/// the rest of the word left out. Never the word itself; the first of equals wins.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).max(1);
     known
         .into_iter()
+        .filter(|k| *k != word)
         .map(|k| (distance(word, k), k))
         .filter(|(d, k)| *d <= limit || (word.len() > 1 && k.starts_with(word)))
         .min_by_key(|(d, _)| *d)
@@ -52,5 +54,10 @@ mod tests {
         assert_eq!(nearest("sta", verbs), Some("status"));
         assert_eq!(nearest("install", verbs), None);
         assert_eq!(nearest("x", verbs), None);
+        let keys = ["version", "release", "stage"];
+        assert_eq!(nearest("verison", keys), Some("version"));
+        assert_eq!(nearest("stages", keys), Some("stage"));
+        assert_eq!(nearest("maintainer", keys), None);
+        assert_eq!(nearest("stage", keys), None, "the word itself is no suggestion");
     }
 }
