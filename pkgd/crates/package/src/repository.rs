@@ -110,10 +110,14 @@ impl fmt::Display for RepositoryError {
                     "the signature of trusted key {id} is wrong: the index was changed, do not use it"
                 )
             }
-            Self::Trust(TrustError::TooFew { unknown, revoked, .. })
+            Self::Trust(TrustError::TooFew { needed, good, unknown, revoked })
                 if unknown.is_empty() && revoked.is_empty() =>
             {
-                f.write_str("no trusted key has signed the index: ask for one that its publisher has signed")
+                let good = good.len();
+                write!(
+                    f,
+                    "signed by {good} of {needed} trusted keys; ask for an index that its publisher has signed"
+                )
             }
             Self::Trust(error) => error.fmt(f),
         }
