@@ -109,7 +109,8 @@ impl Packages {
 
     fn system(&self) -> Result<System<'_>, ErrorReport> {
         let in_use = self.machine.in_use().into_iter().chain(self.seed).collect();
-        let options = SystemOptions { in_use, ..SystemOptions::default() };
+        let options =
+            SystemOptions { in_use, runs: self.machine.booted(), ..SystemOptions::default() };
         System::new(&self.store, &self.fs, options).map_err(|e| system_error(&e))
     }
 

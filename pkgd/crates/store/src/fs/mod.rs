@@ -119,3 +119,11 @@ pub trait Fs: Send + Sync {
     /// Free space.
     fn space(&self) -> io::Result<Space>;
 }
+
+/// Whether the error says that the path leads through something that is no directory: a file, or a symbolic link, which
+/// none is followed. Nothing of ours stands there then.
+pub(crate) fn leads_elsewhere(e: &io::Error) -> bool {
+    // std has no stable name for a link where none may be.
+    e.kind() == io::ErrorKind::NotADirectory
+        || e.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+}

@@ -12,7 +12,7 @@ use std::path::Path;
 use minos_model::Digest;
 
 use super::{Own, OwnKind};
-use crate::fs::{Attributes, FileType, Fs};
+use crate::fs::{Attributes, FileType, Fs, leads_elsewhere};
 use crate::objects::{self, ObjectId, put_bytes};
 use crate::packages::Node;
 use crate::transaction::SystemError;
@@ -39,7 +39,7 @@ pub(crate) type Outcomes = Vec<(Vec<u8>, ConfigOutcome)>;
 fn look(fs: &dyn Fs, root: &Path, path: &[u8]) -> Result<Option<(Node, Vec<u8>)>, SystemError> {
     let path = root.join(OsStr::from_bytes(path));
     let stat = match fs.stat(&path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => None,
+        Err(e) if leads_elsewhere(&e) => None,
         found => found.map_err(|e| SystemError::io("look at", &path, e))?,
     };
     let Some(stat) = stat else { return Ok(None) };
@@ -70,6 +70,20 @@ fn save(fs: &dyn Fs, object: &ObjectId, bytes: &[u8]) -> Result<(), SystemError>
     }
 }
 
+/// Whether a folder above `path` has been replaced by a link: what stands behind it is nobody's edit, and nobody has
+/// deleted the file.
+fn is_moved(fs: &dyn Fs, root: &Path, path: &[u8]) -> Result<bool, SystemError> {
+    let mut folder = root.join(OsStr::from_bytes(path));
+    while folder.pop() && folder != root {
+        match fs.stat(&folder) {
+            Ok(Some(stat)) => return Ok(stat.kind == FileType::Symlink),
+            Err(e) if !leads_elsewhere(&e) => return Err(SystemError::io("look at", folder, e)),
+            Ok(None) | Err(_) => {}
+        }
+    }
+    Ok(false)
+}
+
 /// The own files of the generation at `root`, with its config files as they are edited at this moment.
 pub(crate) fn capture(
     fs: &dyn Fs,
@@ -79,6 +93,9 @@ pub(crate) fn capture(
 ) -> Result<Own, SystemError> {
     let mut now = own.clone();
     for (path, (object, size)) in config {
+        if is_moved(fs, root, path)? {
+            continue;
+        }
         let shipped = Node::File { object: object.clone(), size: *size };
         match look(fs, root, path)? {
             None => now.set(path, OwnKind::Config, None),
@@ -118,7 +135,11 @@ pub(crate) fn merge(
     for (path, kind, node) in left.own.iter() {
         let carried = match kind {
             OwnKind::Trigger => true,
-            OwnKind::New => still_there(fs, left, path)?,
+            // It goes with the file that it stands beside.
+            OwnKind::New => {
+                let beside = path.strip_suffix(b".new").unwrap_or(path);
+                config.contains_key(beside) && still_there(fs, left, path)?
+            }
             OwnKind::Config => {
                 if !config.contains_key(path) {
                     outcomes.push((path.to_vec(), ConfigOutcome::LeftBehind));

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use super::roots::remove_tree;
-use crate::fs::{Attributes, FileType, Fs, Stat};
+use crate::fs::{Attributes, FileType, Fs, Stat, leads_elsewhere};
 use crate::objects::{self, put_bytes};
 use crate::transaction::SystemError;
 
@@ -35,23 +35,33 @@ impl Keep {
         self.exact.contains(path) || self.folders.iter().any(|folder| path.starts_with(folder))
     }
 
-    /// Brings every kept file of `from` into `to`. What `from` does not have stays as it is in `to`.
-    pub(crate) fn carry(&self, fs: &dyn Fs, from: &Path, to: &Path) -> Result<(), SystemError> {
+    /// Brings every kept file of `from` into `to`, and returns the paths of what `to` has and `from` has not.
+    pub(crate) fn carry(
+        &self,
+        fs: &dyn Fs,
+        from: &Path,
+        to: &Path,
+    ) -> Result<Vec<Vec<u8>>, SystemError> {
         let folders = self.folders.iter().map(|f| f.strip_suffix(b"/").unwrap_or(f));
         let mut paths: Vec<&[u8]> = self.exact.iter().map(Vec::as_slice).chain(folders).collect();
         paths.sort_unstable();
+        let mut only = Vec::new();
         for path in paths {
-            let path = OsStr::from_bytes(path);
-            mirror(fs, &from.join(path), &to.join(path))?;
+            let name = OsStr::from_bytes(path);
+            if look(fs, &from.join(name))?.is_some() {
+                mirror(fs, &from.join(name), &to.join(name))?;
+            } else if look(fs, &to.join(name))?.is_some() {
+                only.push(path.to_vec());
+            }
         }
-        Ok(())
+        Ok(only)
     }
 }
 
 fn look(fs: &dyn Fs, path: &Path) -> Result<Option<Stat>, SystemError> {
     match fs.stat(path) {
         // A kept file below a folder that the other root does not have, or has as something else.
-        Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => Ok(None),
+        Err(e) if leads_elsewhere(&e) => Ok(None),
         found => found.map_err(|e| SystemError::io("look at", path, e)),
     }
 }

@@ -25,8 +25,8 @@ pub(crate) use keep::Keep;
 pub(crate) use own::Own;
 pub(crate) use record::{Record, RecordMember, put_record, record_path};
 pub(crate) use roots::{
-    GENERATIONS_DIR, NEXT, ROOTS, current_link, point_at, prepare, realised, remove_tree,
-    root_path, staging_path,
+    GENERATIONS_DIR, NEXT, ROOTS, current_link, discard_root, free_name, point_at, prepare,
+    realised, remove_tree, root_path, staging_path,
 };
 pub(crate) use stage::{Copies, Placed, Stage, place, place_all};
 

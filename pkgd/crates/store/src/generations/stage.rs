@@ -11,7 +11,7 @@ use super::config::ConfigMap;
 use super::roots::remove_tree;
 use super::{FileChange, Keep, Own};
 use crate::error::StoreError;
-use crate::fs::{Attributes, FileType, Fs};
+use crate::fs::{Attributes, FileType, Fs, leads_elsewhere};
 use crate::objects::{CHUNK, ObjectId};
 use crate::packages::{Node, PathRow};
 use crate::transaction::{SystemError, parallel};
@@ -130,7 +130,7 @@ impl Stage<'_> {
 }
 
 fn is_gone(e: &io::Error) -> bool {
-    matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    e.kind() == io::ErrorKind::NotFound || leads_elsewhere(e)
 }
 
 /// Path, node, and whether it is to be a copy.

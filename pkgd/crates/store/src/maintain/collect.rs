@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 use crate::error::StoreError;
 use crate::generations::{
-    GenerationRow, Outcome, TransactionKind, realised, record_path, remove_tree, root_path,
+    GenerationRow, Outcome, TransactionKind, discard_root, realised, record_path, remove_tree,
+    root_path,
 };
 use crate::objects::{ObjectId, manifest_path};
 use crate::packages::Node;
@@ -223,7 +224,7 @@ impl System<'_> {
             if stop() {
                 return Ok(false);
             }
-            remove_tree(self.fs, &root_path(*generation))?;
+            discard_root(self.fs, &root_path(*generation))?;
         }
         for generation in &dead.generations {
             remove_tree(self.fs, &record_path(*generation))?;

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use minos_model::Name;
 
-use crate::fs::{Attributes, FileType, Stat};
-use crate::generations::{GenerationRow, Own, root_path};
+use crate::fs::{Attributes, FileType, Stat, leads_elsewhere};
+use crate::generations::{GenerationRow, Own, OwnKind, root_path};
 use crate::objects::{self, CHUNK};
 use crate::packages::{Node, Tree};
 use crate::transaction::{System, SystemError, parallel};
@@ -20,6 +20,9 @@ use crate::transaction::{System, SystemError, parallel};
 pub enum Depth {
     /// Kind, mode, owner, size, target of every path, and what is there too much.
     Metadata,
+    /// Also every byte and attribute of a file that is no link of its object: it was changed, or its object was mended
+    /// since.
+    Links,
     /// Also every byte and every extended attribute.
     Content,
 }
@@ -78,6 +81,8 @@ pub(crate) struct Expected<'a> {
     pub(crate) package: Option<&'a Name>,
     /// A file that users edit.
     pub(crate) config: bool,
+    /// A file that users take away when they are done with it.
+    pub(crate) optional: bool,
 }
 
 /// A directory's names and what should stand there.
@@ -102,7 +107,11 @@ impl System<'_> {
         self.verify_row(&self.generation(number)?, depth)
     }
 
-    fn verify_row(&self, row: &GenerationRow, depth: Depth) -> Result<Verified, SystemError> {
+    pub(crate) fn verify_row(
+        &self,
+        row: &GenerationRow,
+        depth: Depth,
+    ) -> Result<Verified, SystemError> {
         let (mut trees, own) = (self.trees(), self.own_of(row.number)?);
         let mut list = Vec::with_capacity(row.members.len());
         for member in &row.members {
@@ -159,13 +168,21 @@ pub(crate) fn folders<'a>(trees: &'a [Arc<Tree>], own: &'a Own) -> HashMap<&'a [
             let is_config =
                 !config.is_empty() && config.binary_search_by(|c| c.as_bytes().cmp(path)).is_ok();
             let node = std::borrow::Cow::Borrowed(node);
-            add(path, Some(Expected { node, package: Some(tree.name()), config: is_config }));
+            add(
+                path,
+                Some(Expected {
+                    node,
+                    package: Some(tree.name()),
+                    config: is_config,
+                    optional: false,
+                }),
+            );
         }
     }
     for (path, kind, node) in own.iter() {
-        let config = kind != crate::generations::OwnKind::Trigger;
+        let (config, optional) = (kind != OwnKind::Trigger, kind == OwnKind::New);
         let node = node.map(std::borrow::Cow::Borrowed);
-        add(path, node.map(|node| Expected { node, package: None, config }));
+        add(path, node.map(|node| Expected { node, package: None, config, optional }));
     }
     folders
 }
@@ -210,6 +227,7 @@ impl Worker<'_> {
             }
             match self.fault(&at.join(OsStr::from_bytes(name)), expected)? {
                 None => {}
+                Some(Fault::Missing) if expected.optional => {}
                 Some(fault) if expected.config && fault != Fault::Missing => {
                     self.found.edited.push(path);
                 }
@@ -242,10 +260,21 @@ impl Worker<'_> {
             return Ok((found != *target).then_some(Fault::Target));
         }
         // An edited file is worth its bytes in any mode: there are few of them.
-        if self.depth == Depth::Metadata && !expected.config {
-            return Ok(None);
-        }
-        self.content_fault(path, node)
+        let read = expected.config
+            || match self.depth {
+                Depth::Metadata => false,
+                Depth::Links => !self.is_linked(&stat, node)?,
+                Depth::Content => true,
+            };
+        if read { self.content_fault(path, node) } else { Ok(None) }
+    }
+
+    /// Whether it is the object itself that stands there. Only of regular files there is one.
+    fn is_linked(&self, stat: &Stat, node: &Node) -> Result<bool, SystemError> {
+        let Some(object) = node.object() else { return Ok(true) };
+        let path = object.path();
+        let there = self.system.fs.stat(&path).map_err(|e| SystemError::io("look at", path, e))?;
+        Ok(there.is_some_and(|there| there.inode == stat.inode))
     }
 
     fn content_fault(&mut self, path: &Path, node: &Node) -> Result<Option<Fault>, SystemError> {
@@ -265,7 +294,7 @@ impl Worker<'_> {
 }
 
 fn is_gone(e: &std::io::Error) -> bool {
-    matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+    e.kind() == std::io::ErrorKind::NotFound || leads_elsewhere(e)
 }
 
 fn attributes(node: &Node) -> Option<&Attributes> {

@@ -1,6 +1,8 @@
 //! Carrying a plan out.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use super::SystemError;
@@ -14,8 +16,10 @@ use crate::error::StoreError;
 use crate::fs::{Attributes, FileType};
 use crate::generations::{
     self, ConfigMap, ConfigOutcome, Copies, GenerationRow, IntentRow, Left, Outcome, Own, OwnKind,
-    Stage, TransactionKind, changed_files, compare, remove_tree, root_path, staging_path,
+    Stage, TransactionKind, changed_files, compare, discard_root, free_name, remove_tree,
+    root_path, staging_path,
 };
+use crate::maintain::{Depth, Fault, Finding};
 use crate::packages::{Delta, Node, PathRow, Trees};
 
 /// What a transaction did.
@@ -107,9 +111,7 @@ impl System<'_> {
         self.keep_folders(&mut making, prepared)?;
         let copies = Copies { own: &making.own, config: &making.config };
         self.realise(intent.to, &numbers, &mut prepared.trees, &prepared.delta, copies)?;
-        if let Some(root) = &from_root {
-            self.keep.carry(self.fs, root, &root_path(intent.to))?;
-        }
+        self.carry_kept(&mut prepared.trees, intent.from, (intent.to, &numbers))?;
         let changed = changed_paths(prepared, &making.old_config);
         self.run_triggers(&mut making, prepared, &changed, triggers)?;
         self.write_records(&making, prepared)?;
@@ -185,7 +187,13 @@ impl System<'_> {
         delta: &Delta,
         copies: Copies<'_>,
     ) -> Result<(), SystemError> {
-        let spare = self.spare()?;
+        let spare = match self.spare()? {
+            Some(spare) if !self.is_sound(spare)? => {
+                discard_root(self.fs, &root_path(spare))?;
+                None
+            }
+            spare => spare,
+        };
         match self.realise_from(spare, to, numbers, trees, delta, copies) {
             // Somebody put other things into the older root: it is no ground to build on.
             Err(error) if spare.is_some() && error.is_about_shape() => {
@@ -193,6 +201,26 @@ impl System<'_> {
             }
             done => done,
         }
+    }
+
+    /// Whether a root is as its generation says, so that another can be made of it. What nobody brought is taken away:
+    /// it would turn up in the generation that is made.
+    fn is_sound(&self, generation: u64) -> Result<bool, SystemError> {
+        let found = match self.verify_row(&self.generation(generation)?, Depth::Links) {
+            Err(error) if error.is_about_shape() => return Ok(false),
+            found => found?,
+        };
+        let (root, extra) = (root_path(generation), |f: &Finding| f.fault == Fault::Extra);
+        if !found.findings.iter().all(extra) || !found.edited.is_empty() {
+            return Ok(false);
+        }
+        for finding in found.findings {
+            match remove_tree(self.fs, &root.join(OsStr::from_bytes(&finding.path))) {
+                Err(error) if error.is_held() => return Ok(false),
+                done => done?,
+            }
+        }
+        Ok(true)
     }
 
     fn realise_from(
@@ -204,8 +232,11 @@ impl System<'_> {
         delta: &Delta,
         copies: Copies<'_>,
     ) -> Result<(), SystemError> {
-        let staging = staging_path(to);
-        remove_tree(self.fs, &staging)?;
+        let mut staging = staging_path(to);
+        discard_root(self.fs, &staging)?;
+        if self.fs.stat(&staging).map_err(|e| SystemError::io("look at", &staging, e))?.is_some() {
+            staging = free_name(self.fs, &staging)?;
+        }
         let (old, own, config) = match spare {
             Some(spare) => {
                 let root = root_path(spare);

@@ -184,21 +184,20 @@ impl SystemError {
 
     /// Whether a path was not what it had to be, as after somebody worked in a root by hand.
     pub(crate) fn is_about_shape(&self) -> bool {
-        use io::ErrorKind::{
-            AlreadyExists, CrossesDevices, DirectoryNotEmpty, IsADirectory, NotADirectory, NotFound,
-        };
+        use io::ErrorKind::{AlreadyExists, IsADirectory, NotADirectory, NotFound};
         let Self::Io { source, .. } = self else { return false };
         // std has no stable name for a link where none may be.
         let link = source.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
-        let kinds = [
-            AlreadyExists,
-            CrossesDevices,
-            DirectoryNotEmpty,
-            IsADirectory,
-            NotADirectory,
-            NotFound,
-        ];
-        link || kinds.contains(&source.kind())
+        let kinds = [AlreadyExists, IsADirectory, NotADirectory, NotFound];
+        link || self.is_held() || kinds.contains(&source.kind())
+    }
+
+    /// Whether something cannot be deleted or looked into because somebody else holds it: it is mounted, or may not be
+    /// changed.
+    pub(crate) fn is_held(&self) -> bool {
+        use io::ErrorKind::{CrossesDevices, DirectoryNotEmpty, PermissionDenied, ResourceBusy};
+        let Self::Io { source, .. } = self else { return false };
+        [CrossesDevices, DirectoryNotEmpty, PermissionDenied, ResourceBusy].contains(&source.kind())
     }
 
     /// What to do next, in one line.

@@ -11,7 +11,7 @@ use super::system::{System, package_changes};
 use crate::audit::{AuditEntry, Peer};
 use crate::generations::{
     self, GENERATIONS_DIR, GenerationRow, IntentRow, NEXT, Outcome, ROOTS, TransactionKind,
-    TransactionRow, current_link, point_at, realised, remove_tree, root_path,
+    TransactionRow, current_link, discard_root, point_at, realised, remove_tree, root_path,
 };
 use crate::objects::{OBJECTS, ObjectId, key_of};
 use crate::snapshot::Source as _;
@@ -75,12 +75,10 @@ impl System<'_> {
     fn unswitch(&self, intent: &IntentRow) -> Result<(), SystemError> {
         let root = root_path(intent.to);
         if intent.makes_root {
-            return remove_tree(self.fs, &root);
+            return discard_root(self.fs, &root);
         }
-        if intent.from > 0 {
-            self.keep.carry(self.fs, &root_path(intent.from), &root)?;
-        }
-        Ok(())
+        let packages = self.generation(intent.to)?.numbers();
+        self.carry_kept(&mut self.trees(), intent.from, (intent.to, &packages))
     }
 
     fn sync(&self) -> Result<(), SystemError> {
@@ -197,8 +195,11 @@ impl System<'_> {
         };
         for folder in [ROOTS, GENERATIONS_DIR] {
             for (name, _) in self.list(Path::new(folder))? {
-                if !known(&name) {
-                    remove_tree(self.fs, &Path::new(folder).join(OsStr::from_bytes(&name)))?;
+                let path = Path::new(folder).join(OsStr::from_bytes(&name));
+                match known(&name) {
+                    true => {}
+                    false if folder == ROOTS => discard_root(self.fs, &path)?,
+                    false => remove_tree(self.fs, &path)?,
                 }
             }
         }

@@ -13,7 +13,7 @@ use crate::packages::Delta;
 impl System<'_> {
     /// Makes `generation` the current one. Where its root is realised that is one rename and two
     /// commits, whatever its size; otherwise the root is made first. What is kept (accounts, keys)
-    /// comes along from the root that is left. `note` says what for, `clock` gives the time in
+    /// comes along from the root that is in use. `note` says what for, `clock` gives the time in
     /// milliseconds since the Unix epoch, `peer` is the user and process number of who asked.
     ///
     /// # Errors
@@ -58,13 +58,10 @@ impl System<'_> {
         target: &GenerationRow,
         clock: &dyn Fn() -> u64,
     ) -> Result<(), SystemError> {
-        let root = root_path(intent.to);
         if intent.makes_root {
             self.realise_again(target, intent.from)?;
         }
-        if intent.from > 0 {
-            self.keep.carry(self.fs, &root_path(intent.from), &root)?;
-        }
+        self.carry_kept(&mut self.trees(), intent.from, (intent.to, &target.numbers()))?;
         self.fs.sync().map_err(|e| SystemError::io("sync", "", e))?;
         point_at(self.fs, intent.to)?;
         self.complete(intent, Outcome::Done, clock)

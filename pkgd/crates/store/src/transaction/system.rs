@@ -1,15 +1,19 @@
 //! The installed system: a store, a file system below it, and what the policy says.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 
 use minos_model::Name;
 
 use super::SystemError;
+use super::apply::is_directory;
 use crate::db::Store;
 use crate::error::StoreError;
 use crate::fs::Fs;
 use crate::generations::{
     self, ConfigMap, GenerationRow, IntentRow, Keep, Own, Reason, TransactionKind, compare,
+    remove_tree, root_path,
 };
 use crate::objects;
 use crate::packages::{Change, Delta, PackageRow, PathRow, Trees};
@@ -51,6 +55,9 @@ pub struct SystemOptions {
     pub keep: Vec<String>,
     /// Generations that the machine runs, may boot next or falls back to: their roots are never touched.
     pub in_use: Vec<u64>,
+    /// The generation that the machine runs, where it runs one: accounts and keys are as its root has them, which may
+    /// be another than the current one's.
+    pub runs: Option<u64>,
 }
 
 impl Default for SystemOptions {
@@ -61,6 +68,7 @@ impl Default for SystemOptions {
             threads: 2,
             keep: DEFAULT_KEEP.iter().map(ToString::to_string).collect(),
             in_use: Vec::new(),
+            runs: None,
         }
     }
 }
@@ -185,6 +193,47 @@ impl<'a> System<'a> {
             }
         }
         Ok(guarded)
+    }
+
+    /// Brings what is kept into the root of `to`, of these packages, from the root that is in use: that of the
+    /// generation that runs, else that of `current`. What is not there any more goes in `to` as well, unless `to`'s
+    /// packages are the first to bring it. The root that is in use is never written to.
+    pub(crate) fn carry_kept(
+        &self,
+        trees: &mut Trees<'_>,
+        current: u64,
+        (to, packages): (u64, &[u32]),
+    ) -> Result<(), SystemError> {
+        let mut from = current;
+        if let Some(runs) = self.options.runs
+            && is_directory(self, &root_path(runs))?
+            && self.store.read()?.generation(runs)?.is_some()
+        {
+            from = runs;
+        }
+        if from == to || from == 0 {
+            return Ok(());
+        }
+        let root = root_path(to);
+        let only = self.keep.carry(self.fs, &root_path(from), &root)?;
+        if only.is_empty() {
+            return Ok(());
+        }
+        let before = self.generation(from)?.numbers();
+        let mut have = |packages: &[u32], path: &[u8]| -> Result<bool, SystemError> {
+            for package in packages {
+                if trees.tree(*package)?.get(path).is_some() {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        };
+        for path in only {
+            if have(&before, &path)? || !have(packages, &path)? {
+                remove_tree(self.fs, &root.join(OsStr::from_bytes(&path)))?;
+            }
+        }
+        Ok(())
     }
 
     /// A realised root that may be rebuilt into the next one: the oldest that nothing guards, once
