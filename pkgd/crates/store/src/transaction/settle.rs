@@ -38,9 +38,20 @@ impl System<'_> {
     pub fn settle(&self, clock: &dyn Fn() -> u64) -> Result<Settled, SystemError> {
         let settled = self.settle_because("it was cut off", clock)?;
         if settled == Settled::Nothing {
+            self.discard_again()?;
             self.repoint()?;
         }
         Ok(settled)
+    }
+
+    /// Roots that could not be deleted because something was mounted in them: perhaps it is not any more.
+    fn discard_again(&self) -> Result<(), SystemError> {
+        for (name, _) in self.list(Path::new(ROOTS))? {
+            if name.starts_with(b".") {
+                discard_root(self.fs, &Path::new(ROOTS).join(OsStr::from_bytes(&name)))?;
+            }
+        }
+        Ok(())
     }
 
     /// [`System::settle`], with the reason that goes into the history.
