@@ -32,6 +32,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use minos_plan::Fingerprints;
+use minos_proto::bootrec;
 use minos_recipe::{Lint, RecipeSet};
 use minos_sandbox::Strength;
 use minos_store::{Options, Store, StoreError};
@@ -68,7 +69,7 @@ fn run(mut args: Args) -> Result<(), String> {
     let signals = block_signals()?;
     // The sandbox takes absolute paths, and nothing may depend on where pkgd was started.
     absolute(&mut args)?;
-    let store = open_store(&args.root).map_err(|e| format!("{e}\nhint: {}", e.hint()))?;
+    let store = open_store(&args).map_err(|e| format!("{e}\nhint: {}", e.hint()))?;
     minos_sandbox::sweep();
     let (recipes, lints) = load_recipes(&args.recipes)?;
     let (to_engine, inbox) = channel();
@@ -109,16 +110,31 @@ fn run(mut args: Args) -> Result<(), String> {
 /// the child until that has become another program: milliseconds, more on a busy machine.
 const LOCK_PATIENCE: Duration = Duration::from_secs(3);
 
-fn open_store(root: &Path) -> Result<Store, StoreError> {
+fn open_store(args: &Args) -> Result<Store, StoreError> {
     let start = Instant::now();
+    let mut is_back = false;
     loop {
-        match Store::open(root, now_ms(), Options::default()) {
+        match Store::open(&args.root, now_ms(), Options::default()) {
+            Err(error @ StoreError::NewerSchema { .. }) if follows_a_failure(args) && !is_back => {
+                is_back = minos_store::set_back(&args.root)?;
+                if !is_back {
+                    return Err(error);
+                }
+                eprintln!("pkgd: {error}: set back to before the generation that failed");
+            }
             Err(StoreError::Locked { .. }) if start.elapsed() < LOCK_PATIENCE => {
                 thread::sleep(Duration::from_millis(20));
             }
             done => return done,
         }
     }
+}
+
+/// Whether the machine has left a generation behind that failed. Its pkgd may have migrated the state; what is kept of
+/// before goes as soon as a generation is proven with it.
+fn follows_a_failure(args: &Args) -> bool {
+    let bytes = std::fs::read(args.root.join(bootrec::PATH)).unwrap_or_default();
+    args.appliance && bootrec::read(&bytes).record.is_some_and(|record| record.failure.is_some())
 }
 
 fn serve(service: &Arc<Service>, inbox: std::sync::mpsc::Receiver<Command>) -> Result<(), String> {

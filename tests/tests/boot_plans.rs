@@ -281,6 +281,28 @@ fn cycles_and_too_many_services_are_refused() {
     assert!(many.what.contains("25 services are enabled, at most 24"), "{many}");
 }
 
+/// The initramfs stays the one that the disk was made with. Its pkgctl did not speak to a pkgd of a later version, and
+/// every update that brought one failed the check of the root.
+#[test]
+fn a_generation_with_a_pkgd_of_its_own_is_looked_at_by_its_own_pkgctl() {
+    let mut recipes = Recipes::new();
+    service(&mut recipes, "pkgd", "");
+    let moved = program("pkgctl") + "mkdir -p /usr/bin\nmv /usr/sbin/pkgctl /usr/bin/pkgctl\n";
+    recipes.step("client", &[], &[("install", &moved)]);
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    pack(&mut daemon, &["pkgd", "client"]);
+    let looks = |daemon: &mut Daemon, name| {
+        change(daemon, install(&[name]));
+        let What::Command(command) = plan(&root).checks[1].what.clone() else {
+            panic!("a command")
+        };
+        command.program().to_owned()
+    };
+    assert_eq!(looks(&mut daemon, "pkgd"), "/run/initramfs/bin/pkgctl", "it has no other");
+    assert_eq!(looks(&mut daemon, "client"), "/usr/bin/pkgctl");
+}
+
 fn next(root: &Root) -> Option<BootNext> {
     fs::read(root.path().join("boot/next")).ok().map(|b| BootNext::decode(&b).expect("a wish"))
 }

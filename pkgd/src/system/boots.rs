@@ -33,6 +33,9 @@ impl Packages {
         let Some(record) = self.machine.record().filter(|record| record.fallback > 0) else {
             return Ok(());
         };
+        if self.machine.booted() == Some(record.fallback) {
+            self.store.forget_older().map_err(|e| state_error(&e))?;
+        }
         let read = self.store.read().map_err(|e| state_error(&e))?;
         let there = read.generation(record.fallback).map_err(|e| state_error(&e))?.is_some();
         if !there || read.last_proven().map_err(|e| state_error(&e))? == Some(record.fallback) {
@@ -46,7 +49,8 @@ impl Packages {
     /// that the next change is made on it. The history has the reason.
     fn leave_failed(&self, now: &dyn Fn() -> u64) -> Result<(), ErrorReport> {
         let Some(record) = self.machine.record() else { return Ok(()) };
-        let Some(failure) = record.failure else { return Ok(()) };
+        // One that was proven since was left for another reason, or not at all.
+        let Some(failure) = self.failure()? else { return Ok(()) };
         let read = self.store.read().map_err(|e| state_error(&e))?;
         let current = read.current_generation().map_err(|e| state_error(&e))?;
         let to = record.generation;

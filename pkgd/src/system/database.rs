@@ -72,6 +72,9 @@ impl Asked<'_> {
             .fact("current", done.current)
             .grid("unusable", &["record", "why"], rows.collect());
         sheet.alarm = !done.unusable.is_empty();
+        if done.generations.is_empty() && !sheet.alarm {
+            return Ok(sheet.note("every generation has its row: nothing was made anew"));
+        }
         Ok(sheet.note("history, holds, pins and proofs are not in the records and are lost"))
     }
 }

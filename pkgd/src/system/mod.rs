@@ -41,7 +41,7 @@ use minos_store::{Store, System, SystemOptions};
 
 use crate::config::{Args, SeedPlace};
 use crate::engine::Command;
-use crate::service::{Peer, Service, state_error};
+use crate::service::{Peer, Service};
 use boot::Machine;
 use errors::system_error;
 use keys::Keys;
@@ -133,12 +133,10 @@ impl Packages {
         Ok(changing)
     }
 
-    /// The database was lost or replaced, and the generations were not.
+    /// The database was lost, or set back to an older one, and the generations were not.
     fn is_forgotten(&self) -> Result<bool, ErrorReport> {
-        let read = self.store.read().map_err(|e| state_error(&e))?;
-        let known = read.current_generation().map_err(|e| state_error(&e))?.is_some();
-        Ok(!known
-            && files::names(&self.path("generations"))?.iter().any(|n| n.parse::<u64>().is_ok()))
+        let forgotten = self.system()?.forgotten().map_err(|e| system_error(&e))?;
+        Ok(!forgotten.is_empty())
     }
 
     fn lock(&self) -> Result<MutexGuard<'_, ()>, ErrorReport> {

@@ -69,7 +69,9 @@ impl Store {
         now_ms: u64,
         options: Options,
     ) -> Result<Self, StoreError> {
-        Self::open_as(&schema::CURRENT, open_files, Layout::new(root), now_ms, options)
+        let layout = Layout::new(root);
+        schema::resume_set_back(&layout)?;
+        Self::open_as(&schema::CURRENT, open_files, layout, now_ms, options)
     }
 
     /// [`Store::open`] with the database and its journal on these media instead of the files

@@ -68,6 +68,7 @@ pub use rows::{
     AttemptRow, AuditRow, CacheRow, CheckpointRow, ComparisonRow, EventRow, HistoryRow, JobRow,
     Layer, OutputRow, Sample, StepRow, SuiteRow,
 };
+pub use schema::set_back;
 pub use snapshot::Snapshot;
 pub use suites::CommitSuite;
 pub use sweep::SweepReport;

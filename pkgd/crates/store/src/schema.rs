@@ -1,9 +1,13 @@
 //! The schema version and the way from an older one to the present one.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 
 use crate::db::Store;
 use crate::error::StoreError;
+use crate::layout::Layout;
+use crate::lock::Lock;
 use crate::table::{self, META};
 use crate::write::Write;
 
@@ -119,16 +123,107 @@ fn highest_log(store: &Store) -> u64 {
         .unwrap_or(0)
 }
 
+/// Where the file at `path` is kept as it was before the migration from a schema.
+fn kept(path: &Path, schema: u32) -> PathBuf {
+    let mut copy = path.to_owned().into_os_string();
+    copy.push(format!(".schema{schema}"));
+    copy.into()
+}
+
+/// Puts a copy of `from` in the place of `to`; durable when it returns.
+fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {
+    let next = to.with_extension("next");
+    let write = || {
+        fs::copy(from, &next)?;
+        File::open(&next)?.sync_all()?;
+        fs::rename(&next, to)?;
+        to.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    };
+    write().map_err(|e| StoreError::io("copy the old state to", to, e))
+}
+
 /// Copies database and journal beside themselves, as `state.redb.schema0` and `state.log.schema0`.
 fn keep_copy(store: &Store, found: u32) -> Result<(), StoreError> {
     for path in [store.layout.database(), store.layout.journal()] {
-        let mut copy = path.clone().into_os_string();
-        copy.push(format!(".schema{found}"));
         if path.exists() {
-            fs::copy(&path, &copy).map_err(|e| StoreError::io("copy the old state to", copy, e))?;
+            copy(&path, &kept(&path, found))?;
         }
     }
     Ok(())
+}
+
+/// Sets the state below `root` back to what it was before a newer program migrated it from the schema that this one
+/// writes; false where that is not kept. What the newer program wrote down is lost. A cut is made good by the next
+/// [`Store::open`]: the two files belong together, and a mark stands beside them until both are there.
+///
+/// # Errors
+/// [`StoreError::Locked`] while somebody has it open; the files cannot be written.
+pub fn set_back(root: impl Into<PathBuf>) -> Result<bool, StoreError> {
+    set_back_to(&CURRENT, &Layout::new(root))
+}
+
+fn set_back_to(schema: &Schema, layout: &Layout) -> Result<bool, StoreError> {
+    let _lock = Lock::take(&layout.lock())?;
+    let files = [layout.journal(), layout.database()];
+    if !files.iter().all(|path| kept(path, schema.version).is_file()) {
+        return Ok(false);
+    }
+    let mark = mark(layout);
+    let write = || {
+        let mut file = File::create(&mark)?;
+        write!(file, "{}", schema.version)?;
+        file.sync_all()
+    };
+    write().map_err(|e| StoreError::io("write", &mark, e))?;
+    put_back(layout, schema.version)?;
+    Ok(true)
+}
+
+/// Says that files are being put back, and of which schema.
+fn mark(layout: &Layout) -> PathBuf {
+    layout.root().join("state.set-back")
+}
+
+fn put_back(layout: &Layout, schema: u32) -> Result<(), StoreError> {
+    for path in [layout.journal(), layout.database()] {
+        copy(&kept(&path, schema), &path)?;
+    }
+    let mark = mark(layout);
+    fs::remove_file(&mark).map_err(|e| StoreError::io("delete", mark, e))
+}
+
+/// Ends a setting back that was cut off.
+pub(crate) fn resume_set_back(layout: &Layout) -> Result<(), StoreError> {
+    let Ok(text) = fs::read_to_string(mark(layout)) else { return Ok(()) };
+    let _lock = Lock::take(&layout.lock())?;
+    match text.parse() {
+        Ok(schema) => put_back(layout, schema),
+        // Cut off before a file was touched.
+        Err(_) => {
+            fs::remove_file(mark(layout)).map_err(|e| StoreError::io("delete", mark(layout), e))
+        }
+    }
+}
+
+impl Store {
+    /// Deletes what was kept before migrations: nobody will go back behind this one.
+    ///
+    /// # Errors
+    /// A file cannot be deleted.
+    pub fn forget_older(&self) -> Result<(), StoreError> {
+        for path in [self.layout.database(), self.layout.journal()] {
+            for schema in 0..CURRENT.version {
+                let copy = kept(&path, schema);
+                match fs::remove_file(&copy) {
+                    Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                        return Err(StoreError::io("delete", copy, e));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 fn migrate(store: &Store, schema: &Schema, found: u32) -> Result<(), StoreError> {
@@ -155,7 +250,6 @@ mod tests {
 
     use super::*;
     use crate::db::Options;
-    use crate::layout::Layout;
     use crate::snapshot::Source as _;
     use crate::table::HISTORY;
 
@@ -198,6 +292,28 @@ mod tests {
         assert!(dir.path().join("state.log.schema0").exists());
         drop(store);
         drop(open(&ONE, &dir).unwrap());
+        // A trial that failed: the program before cannot read what it left, until that is set back.
+        assert!(matches!(open(&ZERO, &dir), Err(StoreError::NewerSchema { found: 1, .. })));
+        assert!(set_back_to(&ZERO, &Layout::new(dir.path())).unwrap());
+        let store = open(&ZERO, &dir).unwrap();
+        assert!(store.read().unwrap().history(&"m4".parse().unwrap()).unwrap().is_none());
+        drop(store);
+        // A cut after the first of the two files.
+        drop(open(&ONE, &dir).unwrap());
+        super::copy(&dir.path().join("state.log.schema0"), &dir.path().join("state.log")).unwrap();
+        fs::write(dir.path().join("state.set-back"), "0").unwrap();
+        resume_set_back(&Layout::new(dir.path())).unwrap();
+        assert!(!dir.path().join("state.set-back").exists());
+        drop(open(&ZERO, &dir).unwrap());
+        // Once nobody goes back behind it, nothing is kept.
+        let store = open(&ONE, &dir).unwrap();
+        store.forget_older().unwrap();
+        drop(store);
+        assert!(!dir.path().join("state.redb.schema0").exists());
+        assert!(
+            !set_back_to(&ZERO, &Layout::new(dir.path())).unwrap(),
+            "there is nothing to set back to"
+        );
     }
 
     #[test]

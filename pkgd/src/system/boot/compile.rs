@@ -38,6 +38,9 @@ const CONSOLE_MS: u32 = 60_000;
 /// Has pkgd look at kind, size, owner and mode of all that the generation has that runs; the initramfs's, since no
 /// generation has to bring it.
 const PKGCTL: &str = "/run/initramfs/bin/pkgctl";
+/// Where a generation that brings its own pkgd has what was built with it. The initramfs may be older and speak to
+/// another version.
+const OWN_PKGCTL: &str = "/usr/bin/pkgctl";
 
 /// A service with the name and the package it has.
 struct Enabled {
@@ -60,7 +63,8 @@ pub fn compile(root: &Root) -> Result<BootPlan, String> {
     let after = waits(&services)?;
     let sorted = order(&after)
         .map_err(|cycle| format!("the services {} wait for each other", cycle.join(", behind ")))?;
-    let mut checks = builtin_checks()?;
+    let own = services.contains_key("pkgd") && programs.check(OWN_PKGCTL).is_ok();
+    let mut checks = builtin_checks(if own { OWN_PKGCTL } else { PKGCTL })?;
     checks.extend(required(&sorted, &services)?);
     for (name, path, check) in check_files(root)? {
         let program = check.command.program();
@@ -150,9 +154,9 @@ fn waits(services: &BTreeMap<String, Enabled>) -> Result<BTreeMap<&str, Vec<&str
 }
 
 /// What every generation has to pass.
-fn builtin_checks() -> Result<Vec<CheckSpec>, String> {
+fn builtin_checks(pkgctl: &str) -> Result<Vec<CheckSpec>, String> {
     let wait = ROOT_S.to_string();
-    let verify = Command::new([PKGCTL, "--timeout", &wait, "verify", "--booted", "--quick"]);
+    let verify = Command::new([pkgctl, "--timeout", &wait, "verify", "--booted", "--quick"]);
     let verify = verify.map_err(|e| e.to_string())?;
     Ok(vec![
         check_spec("pkgd", What::PkgdReady, PKGD_MS)?,
@@ -265,7 +269,7 @@ mod tests {
     /// was over, and a good generation was left behind.
     #[test]
     fn the_look_at_the_root_is_waited_for_as_long_as_the_check_has() {
-        let checks = builtin_checks().unwrap();
+        let checks = builtin_checks(super::PKGCTL).unwrap();
         let root = checks.iter().find(|check| check.name == "root").unwrap();
         let What::Command(command) = &root.what else { panic!("{root:?}") };
         let words: Vec<&str> = command.words().collect();

@@ -10,6 +10,7 @@ use crate::generations::{
 };
 use crate::objects;
 use crate::packages::{Change, Delta, PackageRow, Tree, read_manifest};
+use crate::snapshot::Source as _;
 use crate::table::{GENERATION_OWN, GENERATIONS, META, number};
 use crate::transaction::{System, SystemError, put_package};
 use crate::write::Write;
@@ -30,25 +31,25 @@ pub struct Rebuilt {
 type Packages = BTreeMap<u32, (PackageRow, Arc<Tree>)>;
 
 impl System<'_> {
-    /// Makes the rows of packages and generations anew, in a database that has none. History, holds,
-    /// pins and proofs are not in the records and are lost.
+    /// Makes the rows of generations that have none anew, and those of their packages: all of them in a database that is
+    /// new, the later ones in one that was set back. History, holds, pins and proofs are not in the records and are
+    /// lost. A current generation stays the current one. Where every generation has its row nothing is done.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] when there are generations already; the database cannot be written.
+    /// A package of such a generation has a number that another one was given; the database cannot be written.
     pub fn rebuild(&self) -> Result<Rebuilt, SystemError> {
-        if !self.store.read()?.generations()?.is_empty() {
-            let what = "there are generations: move the database aside first".to_owned();
-            return Err(StoreError::Invalid { what }.into());
-        }
+        let rows = self.store.read()?.generations()?;
         let mut report = Rebuilt::default();
         let (mut packages, mut records) = (Packages::new(), BTreeMap::new());
-        let folder = Path::new(GENERATIONS_DIR);
-        for (name, _) in self.fs.list(folder).map_err(|e| SystemError::io("list", folder, e))? {
-            let name = String::from_utf8_lossy(&name).into_owned();
+        let known = |name: &str| rows.iter().any(|row| row.number.to_string() == name);
+        for name in self.records()?.into_iter().filter(|name| !known(name)) {
             match self.read_record(&name, &mut packages) {
                 Ok(record) => drop(records.insert(record.number, record)),
                 Err(why) => report.unusable.push((name, why)),
             }
+        }
+        if !rows.is_empty() {
+            return self.adopt(&records, &packages, report);
         }
         let current = current_link(self.fs)?.filter(|n| records.contains_key(n));
         report.current = current.or(records.keys().last().copied()).unwrap_or(0);
@@ -57,8 +58,57 @@ impl System<'_> {
         let delta = self.paths_anew(records.get(&report.current), &packages)?;
         self.store.write(|w| {
             w.make_durable();
-            write(w, &records, &packages, report.current)?;
+            write(w, &records, &packages)?;
+            w.put(META, generations::CURRENT_KEY, &report.current)?;
+            w.put(META, generations::PATHS_OF, &report.current)?;
             delta.write(w)
+        })?;
+        Ok(report)
+    }
+
+    /// Names of the records of generations.
+    fn records(&self) -> Result<Vec<String>, SystemError> {
+        let folder = Path::new(GENERATIONS_DIR);
+        let names = self.fs.list(folder).map_err(|e| SystemError::io("list", folder, e))?;
+        Ok(names.into_iter().map(|(name, _)| String::from_utf8_lossy(&name).into_owned()).collect())
+    }
+
+    /// Generations that the database knows nothing of, though it has others: it is an older one.
+    ///
+    /// # Errors
+    /// The records or the database cannot be read.
+    pub fn forgotten(&self) -> Result<Vec<u64>, SystemError> {
+        let read = self.store.read()?;
+        // A change that was cut off has a record and no row yet: it will be taken back.
+        if read.intent()?.is_some() {
+            return Ok(Vec::new());
+        }
+        let rows = read.generations()?;
+        let numbers = self.records()?.into_iter().filter_map(|name| name.parse().ok());
+        Ok(numbers.filter(|n| !rows.iter().any(|row| row.number == *n)).collect())
+    }
+
+    /// The rows of generations that were made after those of the database.
+    fn adopt(
+        &self,
+        records: &BTreeMap<u64, Record>,
+        packages: &Packages,
+        mut report: Rebuilt,
+    ) -> Result<Rebuilt, SystemError> {
+        let read = self.store.read()?;
+        for (number, (row, _)) in packages {
+            if read.package(*number)?.is_some_and(|there| there.digest != row.digest) {
+                let what = format!("package number {number} is {}, and another one", row.name);
+                return Err(SystemError::Damaged { what });
+            }
+        }
+        report.current = read.current_generation()?.unwrap_or(0);
+        report.generations = records.keys().copied().collect();
+        report.packages = packages.len();
+        drop(read);
+        self.store.write(|w| {
+            w.make_durable();
+            write(w, records, packages)
         })?;
         Ok(report)
     }
@@ -101,7 +151,6 @@ fn write(
     w: &mut Write<'_>,
     records: &BTreeMap<u64, Record>,
     packages: &Packages,
-    current: u64,
 ) -> Result<(), StoreError> {
     for (row, tree) in packages.values() {
         put_package(w, row, Some(tree))?;
@@ -121,7 +170,6 @@ fn write(
         w.put(GENERATION_OWN, &number(row.number), &Own::from_row(record.own.clone()).to_row())?;
     }
     let last = records.keys().last().copied().unwrap_or(0);
-    w.put(META, generations::LAST_GENERATION, &last)?;
-    w.put(META, generations::CURRENT_KEY, &current)?;
-    w.put(META, generations::PATHS_OF, &current)
+    let before: u64 = w.get(META, generations::LAST_GENERATION)?.unwrap_or(0);
+    w.put(META, generations::LAST_GENERATION, &last.max(before))
 }
