@@ -224,3 +224,73 @@ fn what_is_kept_is_that_of_the_root_that_runs() {
     let third = install(&system, &[package("c", "1-1")], &[]).unwrap();
     assert_eq!(fs::read_to_string(shadow(third)).unwrap(), "root:NEWER\n");
 }
+
+/// They vanished with the next change without a word, and turned up again in every third generation.
+#[test]
+fn what_a_user_puts_into_etc_comes_along() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, fs_seam) = open(dir.path());
+    let system = System::new(&store, &fs_seam, options()).unwrap();
+    let at = |path: &str| dir.path().join("current").join(path);
+    install(&system, &[package("a", "1-1"), package("b", "1-1")], &[]).unwrap();
+    fs::write(at("etc/mine.conf"), "mine\n").unwrap();
+    fs::set_permissions(at("etc/mine.conf"), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::create_dir_all(at("etc/profile.d/empty")).unwrap();
+    fs::write(at("etc/profile.d/mine.sh"), "alias x=y\n").unwrap();
+    symlink("../usr/share/zoneinfo/UTC", at("etc/localtime")).unwrap();
+    fs::write(at("etc/a/beside"), "mine too\n").unwrap();
+    fs::write(at("etc/large"), vec![0; (1 << 20) + 1]).unwrap();
+    fs::write(at("usr/bin/elsewhere"), "not in /etc").unwrap();
+    let first = fs::read_link(dir.path().join("current")).unwrap();
+    changes(&system);
+    let there = |path: &str| fs::symlink_metadata(at(path)).is_ok();
+    assert_eq!(fs::read_to_string(at("etc/mine.conf")).unwrap(), "mine\n");
+    assert_eq!(fs::metadata(at("etc/mine.conf")).unwrap().mode() & 0o7777, 0o600);
+    assert_eq!(fs::read_to_string(at("etc/profile.d/mine.sh")).unwrap(), "alias x=y\n");
+    assert!(there("etc/profile.d/empty") && there("etc/localtime") && there("etc/a/beside"));
+    assert!(!there("etc/large") && !there("usr/bin/elsewhere"), "what is large, or elsewhere");
+    // The folder's package goes, and the file stays.
+    install(&system, &[], &["a"]).unwrap();
+    assert_eq!(fs::read_to_string(at("etc/a/beside")).unwrap(), "mine too\n");
+    assert!(!there("etc/a/conf"));
+    // What is taken away is gone, and no damage; a package that brings the path goes before.
+    fs::remove_file(at("etc/mine.conf")).unwrap();
+    assert_eq!(system.verify(Depth::Content).unwrap().findings, []);
+    let brings = [("etc", Item::Folder(0o755)), ("etc/localtime", Item::File("theirs", 0o644))];
+    install(&system, &[spec("tz", "1-1", &brings)], &[]).unwrap();
+    assert!(!there("etc/mine.conf"));
+    assert_eq!(fs::read_to_string(at("etc/localtime")).unwrap(), "theirs");
+    assert_eq!(system.verify(Depth::Content).unwrap().findings, []);
+    // Going back brings back what stood there, also where the root had been built on.
+    assert!(!dir.path().join(first).exists());
+    system.switch(1, "back", None, &CLOCK).unwrap();
+    assert_eq!(fs::read_to_string(at("etc/mine.conf")).unwrap(), "mine\n");
+    assert_eq!(system.verify(Depth::Content).unwrap().findings, []);
+    // A disk that is made of it is another machine's.
+    system.export(1, Path::new("export")).unwrap();
+    let (store, fs_seam) = open(&dir.path().join("export"));
+    let other = System::new(&store, &fs_seam, options()).unwrap();
+    other.rebuild().unwrap();
+    other.settle(&CLOCK).unwrap();
+    let made = dir.path().join("export/current/etc");
+    assert!(made.join("a/conf").exists() && !made.join("mine.conf").exists());
+}
+
+/// It was read into memory and written twice over, outside of what had been asked of the disk.
+#[test]
+fn a_config_file_that_has_become_huge_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, fs_seam) = open(dir.path());
+    let system = System::new(&store, &fs_seam, options()).unwrap();
+    install(&system, &[package("a", "1-1")], &[]).unwrap();
+    let path = dir.path().join("current/etc/a/conf");
+    fs::File::options().write(true).open(&path).unwrap().set_len(3 << 30).unwrap();
+    let error = install(&system, &[package("b", "1-1")], &[]).unwrap_err();
+    assert!(
+        error.to_string().contains("etc/a/conf") && error.to_string().contains("16 MiB"),
+        "{error}"
+    );
+    assert!(error.hint().contains("smaller"), "{}", error.hint());
+    fs::write(&path, "first\n").unwrap();
+    changes(&system);
+}

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
@@ -16,6 +17,9 @@ use crate::fs::{Attributes, FileType, Fs, leads_elsewhere};
 use crate::objects::{self, ObjectId, put_bytes};
 use crate::packages::Node;
 use crate::transaction::SystemError;
+
+/// The longest config file that is merged and taken along, in bytes: three of them are in memory at once.
+const MAX_FILE: u64 = 16 << 20;
 
 /// Config files of a set of packages, by path.
 pub(crate) type ConfigMap = BTreeMap<Vec<u8>, (ObjectId, u64)>;
@@ -36,7 +40,11 @@ pub(crate) type Outcomes = Vec<(Vec<u8>, ConfigOutcome)>;
 
 /// What stands at `path` below `root`, as a node with all its attributes. The content of a file comes
 /// with it.
-fn look(fs: &dyn Fs, root: &Path, path: &[u8]) -> Result<Option<(Node, Vec<u8>)>, SystemError> {
+pub(super) fn look(
+    fs: &dyn Fs,
+    root: &Path,
+    path: &[u8],
+) -> Result<Option<(Node, Vec<u8>)>, SystemError> {
     let path = root.join(OsStr::from_bytes(path));
     let stat = match fs.stat(&path) {
         Err(e) if leads_elsewhere(&e) => None,
@@ -44,6 +52,11 @@ fn look(fs: &dyn Fs, root: &Path, path: &[u8]) -> Result<Option<(Node, Vec<u8>)>
     };
     let Some(stat) = stat else { return Ok(None) };
     match stat.kind {
+        FileType::Regular if stat.size > MAX_FILE => {
+            let why = "a config file of more than 16 MiB cannot be taken along";
+            let error = io::Error::new(io::ErrorKind::FileTooLarge, why);
+            Err(SystemError::io("keep what was edited in", path, error))
+        }
         FileType::Regular => {
             let bytes = objects::read(fs, &path).map_err(|e| SystemError::io("read", &path, e))?;
             let xattrs =
@@ -62,7 +75,7 @@ fn look(fs: &dyn Fs, root: &Path, path: &[u8]) -> Result<Option<(Node, Vec<u8>)>
 }
 
 /// Makes sure that an object with this content is there.
-fn save(fs: &dyn Fs, object: &ObjectId, bytes: &[u8]) -> Result<(), SystemError> {
+pub(super) fn save(fs: &dyn Fs, object: &ObjectId, bytes: &[u8]) -> Result<(), SystemError> {
     let path = object.path();
     match fs.stat(&path).map_err(|e| SystemError::io("look for", &path, e))? {
         Some(_) => Ok(()),
@@ -140,6 +153,8 @@ pub(crate) fn merge(
                 let beside = path.strip_suffix(b".new").unwrap_or(path);
                 config.contains_key(beside) && still_there(fs, left, path)?
             }
+            // The user's own, which no package has had.
+            OwnKind::Config if !left.config.contains_key(path) => true,
             OwnKind::Config => {
                 if !config.contains_key(path) {
                     outcomes.push((path.to_vec(), ConfigOutcome::LeftBehind));

@@ -1,5 +1,6 @@
 //! Generations: numbered lists of packages, the files that come from no package, and their roots.
 
+mod added;
 mod config;
 mod current;
 mod delta;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::packages::Node;
 
+pub(crate) use added::capture_added;
 pub use config::ConfigOutcome;
 pub(crate) use config::{ConfigMap, Left, capture, merge};
 pub use current::Installed;

@@ -23,7 +23,7 @@ pub struct Exported {
 impl System<'_> {
     /// Makes the folder `to` (relative to the state root, in the place of whatever stands there) the beginning of a state
     /// with this generation alone: its objects, as links; its manifests; its record, with config files as they are edited
-    /// now. There [`System::rebuild`] makes the rows, and [`System::settle`] the root. Nothing of it is durable.
+    /// now, and without what was added to `/etc`. There [`System::rebuild`] makes the rows, and [`System::settle`] the root. Nothing of it is durable.
     ///
     /// # Errors
     /// [`SystemError::NoGeneration`]; a manifest cannot be read, a file cannot be made.
@@ -34,8 +34,8 @@ impl System<'_> {
         let config = Self::config_of(&mut trees, &numbers)?;
         let root = root_path(generation);
         let own = match is_directory(self, &root)? {
-            true => capture(self.fs, &root, &config, &recorded)?,
-            false => recorded,
+            true => capture(self.fs, &root, &config, &recorded)?.without_added(&config),
+            false => recorded.without_added(&config),
         };
         let mut export = Export { paths: 0, files: BTreeMap::new() };
         let mut manifests = Vec::new();

@@ -180,7 +180,9 @@ pub(crate) fn folders<'a>(trees: &'a [Arc<Tree>], own: &'a Own) -> HashMap<&'a [
         }
     }
     for (path, kind, node) in own.iter() {
-        let (config, optional) = (kind != OwnKind::Trigger, kind == OwnKind::New);
+        let of_package = || trees.iter().any(|tree| tree.get(path).is_some());
+        let config = kind != OwnKind::Trigger;
+        let optional = kind == OwnKind::New || (kind == OwnKind::Config && !of_package());
         let node = node.map(std::borrow::Cow::Borrowed);
         add(path, node.map(|node| Expected { node, package: None, config, optional }));
     }
@@ -332,7 +334,7 @@ fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
 
 impl System<'_> {
     /// Whether a path is kept, or is a folder on the way to one.
-    fn keeps(&self, path: &[u8]) -> bool {
+    pub(crate) fn keeps(&self, path: &[u8]) -> bool {
         let below = |keep: &String| {
             keep.as_bytes().strip_prefix(path).is_some_and(|rest| rest.starts_with(b"/"))
         };

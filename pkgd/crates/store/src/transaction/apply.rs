@@ -1,6 +1,6 @@
 //! Carrying a plan out.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -100,9 +100,9 @@ impl System<'_> {
         let config = Self::config_of(&mut prepared.trees, &numbers)?;
         let recorded = self.own_of(intent.from)?;
         let from_root = (intent.from > 0).then(|| root_path(intent.from));
-        let edited = match &from_root {
-            Some(root) => generations::capture(self.fs, root, &old_config, &recorded)?,
-            None => recorded.clone(),
+        let edited = match intent.from {
+            0 => recorded.clone(),
+            from => self.edits((from, &old), &old_config, &mut prepared.trees, &recorded)?,
         };
         let left = Left { config: &old_config, own: &edited, root: from_root.as_deref() };
         let (own, outcomes) = generations::merge(self.fs, &left, &config)?;
@@ -135,8 +135,8 @@ impl System<'_> {
         }
     }
 
-    /// Where a package now has what a trigger made, or what stands beside a config file, the package
-    /// goes before.
+    /// Where a package now has what a trigger made, what stands beside a config file, or what a user had added, the
+    /// package goes before.
     fn drop_shadowed(
         &self,
         making: &mut Making<'_>,
@@ -144,7 +144,8 @@ impl System<'_> {
     ) -> Result<(), SystemError> {
         let mut shadowed = Vec::new();
         for (path, kind, _) in making.own.iter() {
-            if kind != OwnKind::Config && self.view(&prepared.delta, path)?.is_some() {
+            let is_edit = kind == OwnKind::Config && making.config.contains_key(path);
+            if !is_edit && self.view(&prepared.delta, path)?.is_some() {
                 shadowed.push(path.to_vec());
             }
         }
@@ -152,21 +153,27 @@ impl System<'_> {
         Ok(())
     }
 
-    /// What a trigger made stays where its folder came from a package that goes: the folder stays with it.
+    /// What a trigger made or a user added stays where its folder came from a package that goes: the folder stays with
+    /// it.
     fn keep_folders(
         &self,
         making: &mut Making<'_>,
         prepared: &Prepared<'_>,
     ) -> Result<(), SystemError> {
-        let mut folders: BTreeSet<Vec<u8>> = BTreeSet::new();
-        for (path, ..) in making.own.iter().filter(|(_, kind, _)| *kind == OwnKind::Trigger) {
+        let mut folders: BTreeMap<Vec<u8>, OwnKind> = BTreeMap::new();
+        for (path, kind, _) in making.own.iter() {
+            let is_edit = kind == OwnKind::Config && making.config.contains_key(path);
+            if kind == OwnKind::New || is_edit {
+                continue;
+            }
             let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
-            folders.extend(ends.filter_map(|(end, _)| path.get(..end)).map(<[u8]>::to_vec));
+            let above = ends.filter_map(|(end, _)| path.get(..end));
+            folders.extend(above.map(|folder| (folder.to_vec(), kind)));
         }
-        for folder in folders {
+        for (folder, kind) in folders {
             if making.own.get(&folder).is_none() && self.view(&prepared.delta, &folder)?.is_none() {
                 let node = Node::Directory(Attributes::root(0o755));
-                making.own.set(&folder, OwnKind::Trigger, Some(node));
+                making.own.set(&folder, kind, Some(node));
             }
         }
         Ok(())

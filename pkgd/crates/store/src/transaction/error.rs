@@ -246,6 +246,8 @@ fn io_hint(source: &io::Error) -> &'static str {
             "see the kernel log for an error of the disk, then remount it read-write"
         }
         io::ErrorKind::PermissionDenied => "pkgd must run as root and own its state folder",
+        io::ErrorKind::FileTooLarge => "make it smaller, or move it away; nothing was changed",
+        io::ErrorKind::ResourceBusy => "something is mounted there: unmount it, then retry",
         io::ErrorKind::CrossesDevices => "it must be on the file system of the state folder",
         _ => "see the kernel log for an error of the disk, then retry",
     }

@@ -169,9 +169,10 @@ impl System<'_> {
         }
         let row = self.generation(intent.from)?;
         let mut trees = self.trees();
-        let config = Self::config_of(&mut trees, &row.numbers())?;
+        let numbers = row.numbers();
+        let config = Self::config_of(&mut trees, &numbers)?;
         let recorded = self.own_of(intent.from)?;
-        let own = generations::capture(self.fs, &root, &config, &recorded)?;
+        let own = self.edits((intent.from, &numbers), &config, &mut trees, &recorded)?;
         if own == recorded {
             return Ok(None);
         }
