@@ -225,12 +225,29 @@ fn without_a_terminal_and_without_yes_nothing_is_changed() {
 fn with_nothing_to_do_there_is_nothing_to_ask() {
     let fake = Fake::start(healthy);
     assert_eq!(fake.pkgctl(&["install", "nothing"]).ends(0).out, "Nothing is to be done.\n");
-    let alarming = Fake::start(|_, wire| {
-        let mut sheet = Sheet::new("plan").note("Both have /usr/bin/vi.");
-        sheet.alarm = true;
-        wire.reply(Reply::Proposal(Proposal { plan: None, sheet }));
-    });
-    alarming.pkgctl(&["install", "vim"]).ends(13);
+}
+
+/// It showed the table and ended with 0, and nothing was installed.
+#[test]
+fn who_may_change_nothing_is_told_so_and_not_asked() {
+    let fake = || {
+        Fake::start(|request, wire| {
+            if matches!(request, Request::Package(Ask::Apply { .. })) {
+                return wire.fail(ErrorKind::Forbidden);
+            }
+            let mut sheet = Sheet::new("proposal").note("only root may carry this out");
+            sheet.alarm = true;
+            wire.reply(Reply::Proposal(Proposal { plan: None, sheet }));
+        })
+    };
+    for line in ["install vim -y", "remove vim", "upgrade --json", "autoremove -y --json"] {
+        let ran = fake().pkgctl(&words(line)).ends(5);
+        assert!(
+            ran.out.contains("only root may carry this out"),
+            "what it would do is shown: {ran:?}"
+        );
+    }
+    fake().pkgctl(&words("install vim --dry-run")).ends(0);
 }
 
 #[test]

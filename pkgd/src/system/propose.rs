@@ -47,6 +47,8 @@ impl Asked<'_> {
         }
         // Who may not carry it out shall not push other plans out of the folder either.
         if self.peer.role != Role::Admin {
+            sheet = sheet.note("only root may carry this out: the plan is not kept");
+            sheet.alarm = true;
             return Ok(Proposal { plan: None, sheet });
         }
         let digest = self.packages.plans.keep(&plan)?;

@@ -5,6 +5,7 @@ use minos_proto::{DatabaseTask, PackageRequest, Reply, Request};
 use super::change::{DRY_RUN, YES, consent};
 use super::flow::{confirm, look, show};
 use super::progress;
+use super::systems::absolute;
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -67,9 +68,12 @@ pub static DB: Spec = Spec {
 };
 
 static BACKUP: Spec = Spec {
-    words: &[one("file", "the copy; an absolute path on pkgd's machine, not there yet")],
+    words: &[one("file", "the copy, on pkgd's machine, not there yet")],
     run: Some(|given, context| {
-        show(context, PackageRequest::Database(DatabaseTask::Backup { path: given.word(0) }))
+        show(
+            context,
+            PackageRequest::Database(DatabaseTask::Backup { path: absolute(&given.word(0)) }),
+        )
     }),
     ..Spec::new("backup", "Writes a copy of the database.")
 };

@@ -75,8 +75,12 @@ pub fn propose(
     let reply = progress::ask(context, &Request::Package(PackageRequest::Propose(wish)))?;
     let Reply::Proposal(Proposal { plan, sheet }) = &reply else { return Err(unexpected()) };
     show_sheet(context, &reply, sheet)?;
+    // What is to be done and has no plan is for others to do: pkgd says so, to who asks for more than a look.
     let Some(plan) = plan else {
-        return Ok(if sheet.alarm { Exit::Unsolvable } else { Exit::Ok });
+        if dry_run || !sheet.alarm {
+            return Ok(Exit::Ok);
+        }
+        return show(context, PackageRequest::Apply { plan: String::new() });
     };
     let apply = format!("{} apply {}", context.command(), plan.short());
     if dry_run {

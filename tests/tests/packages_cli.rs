@@ -1,0 +1,97 @@
+//! What a person at the command line is told: who may do what, what is kept back and why, what there is to have.
+#![cfg(feature = "system")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use minos_tests::room::Room;
+use minos_tests::{Daemon, Recipes, Root};
+use serde_json::Value;
+
+/// A room, a state that trusts its key, and the words that lead pkgctl to that state.
+struct Site {
+    room: Room,
+    root: Root,
+    daemon: Daemon,
+    _recipes: Recipes,
+    at: String,
+}
+
+impl Site {
+    /// With the repository `site`, the folder of that name.
+    fn new() -> Self {
+        let room = Room::new();
+        room.key("ann");
+        fs::create_dir(room.path("site")).expect("a folder");
+        let recipes = Recipes::new();
+        let root = Root::new(recipes.path());
+        let daemon = root.start();
+        let at = format!("--root {}", root.path().display());
+        let site = Self { room, root, daemon, _recipes: recipes, at };
+        site.json("key trust ann.pub");
+        site.json("repo add site ./site");
+        site
+    }
+
+    /// Packs into the repository, and has pkgd look again.
+    #[track_caller]
+    fn offer(&self, name: &str, version: &str, more: &str) -> Value {
+        self.room.pack("site", name, version, more);
+        self.json("repo sync")
+    }
+
+    #[track_caller]
+    fn json(&self, words: &str) -> Value {
+        self.room.json(&format!("{} {words}", self.at))
+    }
+
+    /// The last of the objects that a change answers with.
+    #[track_caller]
+    fn change(&self, words: &str) -> String {
+        let output = self.room.pkgctl(&format!("{} {words} --yes", self.at));
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{words}: {output:?}");
+        said.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// The values of a column.
+fn column(value: &Value, grid: &str, name: &str) -> Vec<String> {
+    let rows = value[grid].as_array().cloned().unwrap_or_default();
+    rows.iter().map(|row| words(&row[name])).collect()
+}
+
+/// A field as text; of a list its items.
+fn words(value: &Value) -> String {
+    match value {
+        Value::Array(list) => list.iter().map(words).collect::<Vec<_>>().join(", "),
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}
+
+/// `install -y` by an ordinary user showed the table, ended with 0, and nothing was installed.
+#[test]
+fn who_may_change_nothing_is_told_so_before_the_question() {
+    let site = Site::new();
+    site.offer("one", "1", "");
+    site.offer("two", "1", "");
+    site.change("install one");
+    let above = site.root.path().parent().expect("a folder").to_owned();
+    for folder in [above.as_path(), site.root.path(), &site.root.path().join("run")] {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("its mode");
+    }
+    for words in ["install two -y", "install two", "remove one -y", "install two -y --json"] {
+        let ran = site.room.reader(&format!("{} {words}", site.at));
+        let said = String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned();
+        assert_eq!(ran.status.code(), Some(5), "{words}: {said}");
+        assert!(said.contains("only root may change anything"), "{words}: {said}");
+    }
+    let look = site.room.reader(&format!("{} install two --dry-run", site.at));
+    assert!(look.status.success(), "{look:?}");
+    // Nothing to be done is nothing to be refused.
+    assert!(site.room.reader(&format!("{} install one -y", site.at)).status.success());
+    assert_eq!(column(&site.json("list"), "packages", "package"), ["one"]);
+    assert!(site.daemon.stop().success());
+}
