@@ -53,6 +53,11 @@ impl Site {
         assert!(output.status.success(), "{words}: {output:?}");
         said.split_whitespace().collect::<Vec<_>>().join(" ")
     }
+
+    #[track_caller]
+    fn refused(&self, words: &str, code: i32) -> String {
+        self.room.refused(&format!("{} {words}", self.at), code)
+    }
 }
 
 /// The values of a column.
@@ -69,6 +74,10 @@ fn words(value: &Value) -> String {
         Value::Null => String::new(),
         other => other.to_string(),
     }
+}
+
+fn notes(value: &Value) -> String {
+    words(&value["notes"])
 }
 
 /// `install -y` by an ordinary user showed the table, ended with 0, and nothing was installed.
@@ -93,5 +102,31 @@ fn who_may_change_nothing_is_told_so_before_the_question() {
     // Nothing to be done is nothing to be refused.
     assert!(site.room.reader(&format!("{} install one -y", site.at)).status.success());
     assert_eq!(column(&site.json("list"), "packages", "package"), ["one"]);
+    assert!(site.daemon.stop().success());
+}
+
+/// A newer package for another machine beat the native one, and was installed without a word.
+#[test]
+fn packages_for_another_machine_are_passed_over_and_counted() {
+    let site = Site::new();
+    let here = format!("arch = \"{}\"", std::env::consts::ARCH);
+    site.offer("tool", "1", &here);
+    site.offer("data", "1", "");
+    site.offer("tool", "2", "arch = \"aarch64\"");
+    let synced = site.offer("only", "1", "arch = \"riscv64\"");
+    let told = "repository site: 2 packages are for another machine (aarch64, riscv64) and not offered";
+    assert!(notes(&synced).contains(told), "{synced}");
+    assert_eq!(column(&synced, "repositories", "packages"), ["0", "2"]);
+    assert_eq!(column(&site.json("list --available"), "packages", "package"), ["data", "tool"]);
+    site.change("install tool data");
+    assert_eq!(column(&site.json("list"), "packages", "version"), ["1-1", "1-1"]);
+    assert!(site.json("list --outdated")["packages"].as_array().is_some_and(Vec::is_empty));
+    site.refused("install only --yes", 13);
+    // The same of an index that the publisher signed.
+    site.room.json("repo publish site --key ann.key");
+    let synced = site.json("repo sync");
+    assert!(notes(&synced).contains(told), "{synced}");
+    site.refused("install tool=2 --yes", 13);
+    site.json("sysroot dev tool");
     assert!(site.daemon.stop().success());
 }

@@ -10,6 +10,7 @@ use minos_store::{ContentSource as _, Incoming, Installed, Plan, Reason, Request
 use super::accounts::Numbers;
 use super::contents::Contents;
 use super::errors::{invalid, solve_error, system_error};
+use super::found::is_native;
 use super::universe::View;
 use super::{Asked, plans};
 use crate::service::state_error;
@@ -115,7 +116,12 @@ impl Asked<'_> {
             };
             let bytes = contents.manifest(&digest).map_err(|e| gone(&e))?;
             let manifest = minos_package::reader::decode_manifest(&bytes, digest);
-            found.push(manifest.map_err(|e| gone(&e))?);
+            let manifest = manifest.map_err(|e| gone(&e))?;
+            // An index that an older pkgd made may still have it.
+            if !is_native(manifest.arch.as_str()) {
+                return Err(gone(&format!("it is for another machine ({})", manifest.arch)));
+            }
+            found.push(manifest);
         }
         Ok(found)
     }

@@ -281,7 +281,8 @@ impl Asked<'_> {
         let rows = rows.map(|(place, count)| row(place, count, &floors)).collect();
         let mut sheet = Sheet::new("repositories").grid("repositories", &COLUMNS, rows);
         sheet.alarm = found.has_refused();
-        Ok(found.notes.iter().cloned().chain(found.refusals()).fold(sheet, Sheet::note))
+        let notes = found.notes.iter().cloned().chain(found.passed_over());
+        Ok(notes.chain(found.refusals()).fold(sheet, Sheet::note))
     }
 }
 
