@@ -70,7 +70,7 @@ impl Room {
         self.run(Path::new("setpriv"), &format!("{user} {} {words}", binary("pkgctl").display()))
     }
 
-    /// What it answers in JSON.
+    /// What it answers in JSON, the last object of it.
     ///
     /// # Panics
     /// It fails, or says something else.
@@ -79,7 +79,9 @@ impl Room {
         let output = self.pkgctl(&format!("--json {words}"));
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{words}: {text} {output:?}");
-        serde_json::from_str::<Value>(&text).expect("one object")["data"].clone()
+        // Progress comes before.
+        let last = text.lines().last().unwrap_or_default();
+        serde_json::from_str::<Value>(last).expect("an object")["data"].clone()
     }
 
     /// That it refuses, with this exit status; what it says.

@@ -114,7 +114,8 @@ fn packages_for_another_machine_are_passed_over_and_counted() {
     site.offer("data", "1", "");
     site.offer("tool", "2", "arch = \"aarch64\"");
     let synced = site.offer("only", "1", "arch = \"riscv64\"");
-    let told = "repository site: 2 packages are for another machine (aarch64, riscv64) and not offered";
+    let told =
+        "repository site: 2 packages are for another machine (aarch64, riscv64) and not offered";
     assert!(notes(&synced).contains(told), "{synced}");
     assert_eq!(column(&synced, "repositories", "packages"), ["0", "2"]);
     assert_eq!(column(&site.json("list --available"), "packages", "package"), ["data", "tool"]);
@@ -128,5 +129,48 @@ fn packages_for_another_machine_are_passed_over_and_counted() {
     assert!(notes(&synced).contains(told), "{synced}");
     site.refused("install tool=2 --yes", 13);
     site.json("sysroot dev tool");
+    assert!(site.daemon.stop().success());
+}
+
+/// `list --outdated` said that 2 was there, and `upgrade` that there was nothing to do.
+#[test]
+fn what_an_upgrade_keeps_back_is_told_with_the_reason() {
+    let site = Site::new();
+    for name in ["bound", "held", "below", "free"] {
+        site.room.pack("site", name, "1", "");
+        site.room.pack("site", name, "2", "");
+    }
+    site.json("repo sync");
+    site.change("install bound=1 below=1 held=1 free=1 --downgrade");
+    site.change("install held below free");
+    site.json("hold held below<2");
+    let told = notes(&site.json("upgrade --dry-run"));
+    for line in [
+        "kept back: bound 1 (asked for as bound=1; 2 is there)",
+        "kept back: held 1 (held; 2 is there)",
+        "kept back: below 1 (held as below<2; 2 is there)",
+    ] {
+        assert!(told.contains(line), "{told}");
+    }
+    assert!(!told.contains("free"), "it is updated: {told}");
+    let told = notes(&site.json("update bound --dry-run"));
+    assert!(told.contains("nothing to do") && told.contains("kept back: bound 1"), "{told}");
+    assert!(!told.contains("held 1"), "only what was named: {told}");
+    let listed = site.json("list");
+    assert_eq!(column(&listed, "packages", "package"), ["below", "bound", "free", "held"]);
+    assert_eq!(
+        column(&listed, "packages", "state"),
+        ["asked for, held as below<2", "asked for as bound=1", "asked for", "asked for, held"]
+    );
+    assert_eq!(column(&site.json("list --held"), "packages", "package"), ["below", "held"]);
+    assert_eq!(site.json("info bound")["state"], "installed, asked for as bound=1");
+    // The bare name lets go of the bound; what is installed meets it, and the newest is a request of its own.
+    let said = site.change("install bound");
+    assert!(
+        said.contains("bound is not bound to bound=1 any more; 'pkgctl update bound' takes 2"),
+        "{said}"
+    );
+    site.change("update bound");
+    assert_eq!(column(&site.json("list"), "packages", "version")[1], "2-1");
     assert!(site.daemon.stop().success());
 }

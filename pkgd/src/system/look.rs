@@ -5,12 +5,12 @@ use std::collections::{BTreeSet, VecDeque};
 use minos_model::package::FileKind;
 use minos_model::{Digest, Name, PackageManifest};
 use minos_proto::{ErrorReport, Field, Listing, Sheet};
-use minos_solve::{Ask, Limits, PackageId, Request, RequestError, Universe, Want};
+use minos_solve::{Ask, Limits, PackageId, Request, RequestError, System, Universe, Want};
 use minos_store::{Installed, Node, Reason};
 
-use super::Asked;
 use super::errors::{invalid, not_found, solve_error, system_error};
 use super::universe::View;
+use super::{Asked, kept};
 use crate::service::state_error;
 
 /// Names offered for one that is not known.
@@ -70,12 +70,14 @@ impl Asked<'_> {
         };
         let offered = view.universe.named(name).into_iter();
         let offered = offered.map(|p| view.universe.version_text(p).to_owned());
-        let state = installed.as_ref().map(|i| match i.reason {
-            Reason::Asked => "installed, asked for",
-            Reason::Dependency => "installed, needed by others",
-        });
+        let mut state = match installed.as_ref().map(|i| i.reason) {
+            Some(Reason::Asked) => format!("installed, {}", asked(&view.asks, name)),
+            Some(Reason::Dependency) => "installed, needed by others".to_owned(),
+            None => "not installed".to_owned(),
+        };
+        held(&view.asks, name).iter().for_each(|held| state += &format!(", {held}"));
         Ok(described(sheet, &manifest)
-            .fact("state", state.unwrap_or("not installed"))
+            .fact("state", state)
             .fact("digest", digest.to_string())
             .fact("versions", offered.map(Field::from).collect::<Field>()))
     }
@@ -106,29 +108,30 @@ impl Asked<'_> {
 
     fn list_installed(&self, listing: Listing) -> Result<Vec<Vec<Field>>, ErrorReport> {
         let read = self.packages.store.read().map_err(|e| state_error(&e))?;
-        let holds = read.holds().map_err(|e| state_error(&e))?;
-        let held: BTreeSet<String> = holds.into_iter().map(|(name, _)| name).collect();
+        let current = read.current_generation().map_err(|e| state_error(&e))?;
+        let asks = self.asks(current.unwrap_or(0))?;
         let unneeded = match listing {
             Listing::Unneeded => self.unneeded()?,
             _ => BTreeSet::new(),
         };
         let wanted = |i: &Installed| match listing {
             Listing::Asked => i.reason == Reason::Asked,
-            Listing::Held => held.contains(&i.package.name.to_string()),
+            Listing::Held => !held(&asks, &i.package.name.to_string()).is_empty(),
             Listing::Unneeded => unneeded.contains(&i.package.name.to_string()),
             _ => true,
         };
         let row = |i: Installed| {
-            let mut state = vec![Field::from(match i.reason {
-                Reason::Asked => "asked for",
-                Reason::Dependency => "needed",
-            })];
-            state.extend(held.contains(&i.package.name.to_string()).then(|| Field::from("held")));
+            let name = i.package.name.to_string();
+            let mut state = vec![match i.reason {
+                Reason::Asked => asked(&asks, &name),
+                Reason::Dependency => "needed".to_owned(),
+            }];
+            state.extend(held(&asks, &name));
             vec![
-                i.package.name.to_string().into(),
+                name.into(),
                 i.package.version.with_release().into(),
                 Field::Bytes(i.package.size),
-                Field::List(state),
+                state.into_iter().map(Field::from).collect(),
             ]
         };
         Ok(self.installed()?.into_iter().filter(wanted).map(row).collect())
@@ -163,11 +166,7 @@ impl Asked<'_> {
     fn outdated(&self) -> Result<Vec<Vec<Field>>, ErrorReport> {
         let view = self.view()?;
         let universe = &view.universe;
-        let newer = |installed: &PackageId| {
-            let all = universe.named(universe.name(*installed));
-            let best = all.into_iter().max_by_key(|p| universe.version(*p))?;
-            (universe.version(best) > universe.version(*installed)).then_some((*installed, best))
-        };
+        let newer = |installed: &PackageId| Some((*installed, view.newer(*installed)?));
         let row = |(old, new): (PackageId, PackageId)| {
             let to = format!("{} is there", universe.version_text(new));
             let (_, size) = universe.sizes(new);
@@ -332,6 +331,17 @@ impl<'a> Near<'a> {
         let needs = |p: &&PackageId| self.universe.providers(**p).contains(&package);
         self.members.iter().filter(needs).copied().collect()
     }
+}
+
+/// That a user asked for a package, with the versions and groups that were meant.
+fn asked(asks: &System, name: &str) -> String {
+    kept::bound(asks, name).map_or("asked for".to_owned(), |want| format!("asked for as {want}"))
+}
+
+/// How a package is held; empty where it is not.
+fn held(asks: &System, name: &str) -> Vec<String> {
+    let whole = asks.holds.iter().filter(|held| *held == name).map(|_| "held".to_owned());
+    whole.chain(kept::pins(asks, name).map(|pin| format!("held as {pin}"))).collect()
 }
 
 fn unknown(universe: &Universe, name: &str) -> ErrorReport {

@@ -18,6 +18,7 @@ mod files;
 mod found;
 mod generations;
 mod image;
+mod kept;
 mod keys;
 mod look;
 mod mounts;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use minos_model::{Digest, Name, PackageManifest};
-use minos_proto::{ErrorReport, Field, Proposal, Role, Wish};
+use minos_proto::{ErrorReport, Field, Proposal, Role, Sheet, Wish};
 use minos_solve::{Action, Answer, Ask, Limits, PackageId, Reason as Why, Request as Goal, Want};
 use minos_store::{ContentSource as _, Incoming, Installed, Plan, Reason, Request};
 
@@ -34,13 +34,16 @@ impl Asked<'_> {
         })?;
         let plan = self.plan(&view, &answer, wish)?;
         let mut sheet = plans::sheet(&plan, "proposal");
+        let kept = view.kept_back(&answer, wish).into_iter().chain(view.let_go(&answer, wish));
         if plan.is_empty() {
             sheet = sheet.note("nothing to do: the system is as asked already");
+            sheet = kept.fold(sheet, Sheet::note);
             return Ok(Proposal { plan: None, sheet });
         }
         let down = plan.install.iter().filter_map(|i| view.known.files.get(&i.manifest));
         let size = down.filter_map(|path| path.metadata().ok()).map(|meta| meta.len()).sum();
         sheet = sheet.fact("packages_size", Field::Bytes(size));
+        sheet = kept.fold(sheet, Sheet::note);
         for package in &answer.unneeded {
             let label = view.universe.label(*package);
             sheet =
