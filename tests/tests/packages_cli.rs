@@ -174,3 +174,30 @@ fn what_an_upgrade_keeps_back_is_told_with_the_reason() {
     assert_eq!(column(&site.json("list"), "packages", "version")[1], "2-1");
     assert!(site.daemon.stop().success());
 }
+
+/// `hold foo@` was taken, bounds piled up, and `unhold foo` said that it was not held.
+#[test]
+fn holds_name_what_there_is_and_go_with_the_name() {
+    let site = Site::new();
+    site.offer("one", "1", "");
+    site.change("install one");
+    let plan =
+        site.json("remove one --dry-run")["plan"].as_str().map(str::to_owned).expect("a plan");
+    let said = site.refused("hold one@", 2);
+    assert!(said.contains("behind '@' stands the name of a repository"), "{said}");
+    let said = site.refused("hold one@nosuch", 3);
+    assert!(said.contains("there is no repository 'nosuch'"), "{said}");
+    site.json("hold one");
+    let said = site.refused(&format!("apply {plan} --yes"), 13);
+    assert!(said.contains("one is held: nobody said why"), "{said}");
+    assert!(said.contains("'pkgctl unhold one'") && !said.contains("--release"), "{said}");
+    site.json("hold one<2 one@site");
+    assert_eq!(column(&site.json("hold"), "holds", "package"), ["one", "one<2", "one@site"]);
+    // One of them by its own words, all by the name.
+    site.json("unhold one<2");
+    assert_eq!(column(&site.json("hold"), "holds", "package"), ["one", "one@site"]);
+    assert!(column(&site.json("unhold one"), "holds", "package").is_empty());
+    site.refused("unhold one", 3);
+    site.change(&format!("apply {plan}"));
+    assert!(site.daemon.stop().success());
+}

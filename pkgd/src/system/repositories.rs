@@ -101,6 +101,14 @@ impl Repositories {
         Ok(places)
     }
 
+    /// Whether there is a repository of this name.
+    ///
+    /// # Errors
+    /// The list cannot be read.
+    pub fn has(&self, name: &str) -> Result<bool, ErrorReport> {
+        Ok(self.list()?.iter().any(|place| place.name == name))
+    }
+
     fn save(&self, places: &[Place]) -> Result<(), ErrorReport> {
         files::folder(&self.folder)?;
         let others = places.iter().filter(|place| place.name != LOCAL);
