@@ -201,3 +201,81 @@ fn holds_name_what_there_is_and_go_with_the_name() {
     site.change(&format!("apply {plan}"));
     assert!(site.daemon.stop().success());
 }
+
+/// What only a repository has was said not to exist, and a way out offered that was no way to a sysroot.
+#[test]
+fn a_sysroot_says_that_it_is_made_of_what_is_installed() {
+    let site = Site::new();
+    site.room.pack("site", "one", "1", "");
+    site.room.pack("site", "one", "2", "provides = [\"cap:mail\"]");
+    site.offer("other", "1", "");
+    site.change("install one");
+    let said = site.refused("sysroot dev other=1", 3);
+    assert!(
+        said.contains("other is not installed: a sysroot is made of installed packages"),
+        "{said}"
+    );
+    let said = site.refused("sysroot dev one=1", 3);
+    assert!(said.contains("one 2 is installed, and not one=1: a sysroot is made of"), "{said}");
+    assert!(said.contains("'pkgctl install one=1' comes first"), "{said}");
+    for want in ["one", "one>=2", "mail"] {
+        assert_eq!(site.json(&format!("sysroot dev {want} --writable"))["packages"], 1);
+    }
+    assert!(site.daemon.stop().success());
+}
+
+/// Every version of an installed name was "installed", and nobody said where it comes from.
+#[test]
+fn what_there_is_to_have_is_told_by_version_and_repository() {
+    let site = Site::new();
+    for version in ["1", "1.1", "2"] {
+        site.room.pack("site", "one", version, "");
+    }
+    site.json("repo sync");
+    site.change("install one=1.1");
+    site.offer("two", "1", "");
+    let there = site.json("list --available");
+    assert_eq!(column(&there, "packages", "version"), ["1", "1.1", "2", "1"]);
+    assert_eq!(column(&there, "packages", "state"), ["", "installed", "", ""]);
+    assert_eq!(column(&there, "packages", "repository"), ["site"; 4]);
+    let counts = column(&site.json("repo"), "repositories", "packages");
+    assert_eq!(counts, ["0", "4"], "as the sync counted them");
+    // Which version is meant.
+    let info = |what: &str| site.json(&format!("info {what}"));
+    assert_eq!(words(&info("one")["version"]), "1.1-1");
+    assert_eq!(words(&info("one=2")["version"]), "2-1");
+    assert_eq!(words(&info("one=2")["state"]), "not installed; 1.1-1 is");
+    assert_eq!(words(&info("one<1.1")["version"]), "1-1");
+    assert!(words(&info("one=1.1")["state"]).starts_with("installed"));
+    let said = site.refused("info one=3", 3);
+    assert!(said.contains("there is no package 'one=3'") && said.contains("1, 1.1, 2"), "{said}");
+    assert!(site.daemon.stop().success());
+}
+
+/// One name that nobody knows hid the answers to all others; the history of nothing was an empty table.
+#[test]
+fn one_unknown_name_hides_no_answer() {
+    let site = Site::new();
+    site.offer("one", "1", "");
+    site.offer("two", "1", "");
+    site.change("install one");
+    for (words, known, unknown) in [
+        ("info one nosuch", "one", "there is no package 'nosuch'"),
+        ("owner /nowhere usr/share/one", "/usr/share/one", "no installed package has '/nowhere'"),
+    ] {
+        let ran = site.room.pkgctl(&format!("{} {words}", site.at));
+        let said =
+            String::from_utf8_lossy(&ran.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(ran.status.code(), Some(3), "{words}: {said}");
+        assert!(said.contains(known) && said.contains(unknown), "{words}: {said}");
+    }
+    site.refused("info nosuch", 3);
+    site.refused("owner /nowhere", 3);
+    assert!(site.refused("history twoo", 3).contains("is it one of: two?"));
+    assert!(notes(&site.json("history two")).contains("no change that is remembered touched two"));
+    assert_eq!(column(&site.json("history one"), "transactions", "what"), ["install one"]);
+    // A path may be said as it is seen from here.
+    site.json("db backup copy");
+    assert!(site.room.path("copy").exists());
+    assert!(site.daemon.stop().success());
+}

@@ -8,6 +8,7 @@ use minos_store::{
 
 use super::Asked;
 use super::errors::{not_found, system_error};
+use super::look::unknown;
 use crate::service::state_error;
 
 /// Generations kept beside those that always are.
@@ -192,9 +193,24 @@ impl Asked<'_> {
         let touches = |row: &&TransactionRow| {
             package.is_none_or(|p| row.changes.iter().any(|c| c.name.to_string() == p))
         };
-        let lines = rows.iter().filter(touches).take(limit as usize);
+        let lines: Vec<_> = rows.iter().filter(touches).take(limit as usize).collect();
+        let quiet = match package.filter(|_| lines.is_empty()) {
+            Some(name) => Some(self.untouched(name)?),
+            None => None,
+        };
         let columns = ["number", "at", ">from", ">to", "outcome", "what", "changes"];
-        Ok(Sheet::new("history").grid("transactions", &columns, lines.map(history_row).collect()))
+        let rows = lines.into_iter().map(history_row).collect();
+        let sheet = Sheet::new("history").grid("transactions", &columns, rows);
+        Ok(quiet.into_iter().fold(sheet, Sheet::note))
+    }
+
+    /// What there is to say of a package that no change touched: that there is one at all.
+    fn untouched(&self, name: &str) -> Result<String, ErrorReport> {
+        let universe = self.view()?.universe;
+        if universe.named(name).is_empty() {
+            return Err(unknown(&universe, name));
+        }
+        Ok(format!("no change that is remembered touched {name}"))
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use minos_model::{Digest, Name};
 use minos_proto::{ErrorReport, Field, RepositoryChange, Sheet};
-use minos_solve::index::{self, Repository, Table};
+use minos_solve::index::{self, Package, Repository, Table};
 use serde::{Deserialize, Serialize};
 
 use super::Asked;
@@ -57,6 +57,17 @@ pub struct Known {
     pub files: Arc<HashMap<Digest, PathBuf>>,
     /// Digest of the index: it changes with each sync that found something else.
     pub version: Digest,
+}
+
+impl Known {
+    /// How many packages of a repository the index has.
+    fn count(&self, repository: &str) -> usize {
+        let all = (0..self.table.len()).map(Package);
+        let of = |package: &Package| {
+            self.table.repository_view(self.table.repository(*package)).0 == repository
+        };
+        all.filter(of).count()
+    }
 }
 
 /// The repositories of a state root.
@@ -265,8 +276,11 @@ impl Asked<'_> {
         let repositories = &self.packages.repositories;
         let Some(change) = change else {
             let floors = repositories.floors()?;
+            // Of the index as it is: an index that cannot be made is no reason not to tell the folders.
+            let known = repositories.known(|| self.look(false)).ok();
+            let count = |place: &Place| known.as_ref().map(|known| known.count(&place.name)).into();
             let places = repositories.list()?.into_iter();
-            let rows = places.map(|place| row(&place, Field::None, &floors)).collect();
+            let rows = places.map(|place| row(&place, count(&place), &floors)).collect();
             return Ok(Sheet::new("repositories").grid("repositories", &COLUMNS, rows));
         };
         match &change {

@@ -3,7 +3,7 @@
 use minos_proto::{DatabaseTask, PackageRequest, Reply, Request};
 
 use super::change::{DRY_RUN, YES, consent};
-use super::flow::{confirm, look, show};
+use super::flow::{confirm, find, show};
 use super::progress;
 use super::systems::absolute;
 use crate::context::Context;
@@ -91,8 +91,8 @@ static REBUILD: Spec = Spec {
 
 fn verify(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
     if let Some(target) = given.value("--self-contained") {
-        let sheet = look(context, PackageRequest::Contained { target: target.to_owned() })?;
-        return Ok(if sheet.alarm { Exit::NotContained } else { Exit::Ok });
+        let contained = PackageRequest::Contained { target: target.to_owned() };
+        return find(context, contained, Exit::NotContained);
     }
     let (names, repair) = (given.words.clone(), given.has("--repair"));
     let only_outputs = given.has("--outputs");

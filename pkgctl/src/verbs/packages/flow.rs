@@ -15,8 +15,20 @@ use crate::render::text::labelled;
 /// # Errors
 /// As [`crate::client::Client::call`].
 pub fn show(context: &mut Context<'_>, request: PackageRequest) -> Result<Exit, Error> {
-    // Damage that a verb was to find is told by its exit status.
-    Ok(if look(context, request)?.alarm { Exit::State } else { Exit::Ok })
+    // Damage that a verb was to find out is told by its exit status.
+    find(context, request, Exit::State)
+}
+
+/// As [`show`], with the exit status for what the verb was to find out.
+///
+/// # Errors
+/// As [`show`].
+pub fn find(
+    context: &mut Context<'_>,
+    request: PackageRequest,
+    found: Exit,
+) -> Result<Exit, Error> {
+    Ok(if look(context, request)?.alarm { found } else { Exit::Ok })
 }
 
 /// As [`show`], with what was shown.
