@@ -198,6 +198,9 @@ fn what_cannot_be_a_package_is_named() {
     let said = room.refused("pack ./hello", 2);
     assert!(said.contains("package.toml': depends: 'zlib>>1'"), "{said}");
     room.refused("pack ./nothing", 3);
+    // It blamed the kernel's Landlock.
+    let said = room.refused("pack ./hello --output nowhere", 3);
+    assert!(said.contains("'nowhere'") && !said.contains("Landlock"), "{said}");
     room.refused("pack ./hello ./hello", 2);
     room.refused("pack hello --key x", 2);
 }
