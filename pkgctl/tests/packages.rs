@@ -111,11 +111,15 @@ fn repositories_and_keys() {
     let repo = |change| Ask::Repositories(Some(change));
     let add =
         |priority| repo(RepositoryChange::Add { name: name.clone(), path: path.clone(), priority });
+    let path = std::env::current_dir().unwrap().join("packages").display().to_string();
+    let here = RepositoryChange::Add { name: name.clone(), path, priority: 0 };
     each_asks(vec![
         ("repo", Ask::Repositories(None)),
         ("repo list", Ask::Repositories(None)),
         ("repo add site /srv/site", add(0)),
         ("repo add site /srv/site --priority -5", add(-5)),
+        // pkgd knows nothing of where pkgctl was started.
+        ("repo add site ./packages", repo(here)),
         ("repo remove site", repo(RepositoryChange::Remove { name: name.clone() })),
         ("repo sync --allow-expired", repo(RepositoryChange::Sync { allow_expired: true })),
         ("repo sync", repo(RepositoryChange::Sync { allow_expired: false })),
