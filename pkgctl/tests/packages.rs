@@ -111,11 +111,15 @@ fn repositories_and_keys() {
     let repo = |change| Ask::Repositories(Some(change));
     let add =
         |priority| repo(RepositoryChange::Add { name: name.clone(), path: path.clone(), priority });
+    let path = std::env::current_dir().unwrap().join("packages").display().to_string();
+    let here = RepositoryChange::Add { name: name.clone(), path, priority: 0 };
     each_asks(vec![
         ("repo", Ask::Repositories(None)),
         ("repo list", Ask::Repositories(None)),
         ("repo add site /srv/site", add(0)),
         ("repo add site /srv/site --priority -5", add(-5)),
+        // pkgd knows nothing of where pkgctl was started.
+        ("repo add site ./packages", repo(here)),
         ("repo remove site", repo(RepositoryChange::Remove { name: name.clone() })),
         ("repo sync --allow-expired", repo(RepositoryChange::Sync { allow_expired: true })),
         ("repo sync", repo(RepositoryChange::Sync { allow_expired: false })),
@@ -225,12 +229,29 @@ fn without_a_terminal_and_without_yes_nothing_is_changed() {
 fn with_nothing_to_do_there_is_nothing_to_ask() {
     let fake = Fake::start(healthy);
     assert_eq!(fake.pkgctl(&["install", "nothing"]).ends(0).out, "Nothing is to be done.\n");
-    let alarming = Fake::start(|_, wire| {
-        let mut sheet = Sheet::new("plan").note("Both have /usr/bin/vi.");
-        sheet.alarm = true;
-        wire.reply(Reply::Proposal(Proposal { plan: None, sheet }));
-    });
-    alarming.pkgctl(&["install", "vim"]).ends(13);
+}
+
+/// It showed the table and ended with 0, and nothing was installed.
+#[test]
+fn who_may_change_nothing_is_told_so_and_not_asked() {
+    let fake = || {
+        Fake::start(|request, wire| {
+            if matches!(request, Request::Package(Ask::Apply { .. })) {
+                return wire.fail(ErrorKind::Forbidden);
+            }
+            let mut sheet = Sheet::new("proposal").note("only root may carry this out");
+            sheet.alarm = true;
+            wire.reply(Reply::Proposal(Proposal { plan: None, sheet }));
+        })
+    };
+    for line in ["install vim -y", "remove vim", "upgrade --json", "autoremove -y --json"] {
+        let ran = fake().pkgctl(&words(line)).ends(5);
+        assert!(
+            ran.out.contains("only root may carry this out"),
+            "what it would do is shown: {ran:?}"
+        );
+    }
+    fake().pkgctl(&words("install vim --dry-run")).ends(0);
 }
 
 #[test]

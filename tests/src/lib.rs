@@ -19,6 +19,7 @@ pub mod packages;
 pub mod peers;
 pub mod recipes;
 pub mod rollback;
+pub mod room;
 pub mod story;
 pub mod trials;
 

@@ -5,94 +5,12 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::Command;
 
-use minos_tests::artefacts::binary;
+use minos_tests::room::{Room, text};
 use minos_tests::{Recipes, Root};
 use serde_json::Value;
-use tempfile::TempDir;
-
-/// A folder to work in.
-struct Room(TempDir);
-
-impl Room {
-    fn new() -> Self {
-        Self(tempfile::tempdir().expect("a folder"))
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
-        fs::write(self.path(name), content).expect("a file");
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).expect("a file")
-    }
-
-    fn run(&self, program: &Path, words: &str) -> Output {
-        let mut command = Command::new(program);
-        command.args(words.split_whitespace()).current_dir(self.0.path()).stdin(Stdio::null());
-        command
-            .output()
-            .unwrap_or_else(|e| panic!("install {} for this test: {e}", program.display()))
-    }
-
-    /// pkgctl with these words, without a terminal. Blanks separate.
-    fn pkgctl(&self, words: &str) -> Output {
-        // No terminal at all, so that nobody is asked for a password.
-        self.run(Path::new("setsid"), &format!("--wait {} {words}", binary("pkgctl").display()))
-    }
-
-    /// What it answers in JSON.
-    #[track_caller]
-    fn json(&self, words: &str) -> Value {
-        let output = self.pkgctl(&format!("--json {words}"));
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{words}: {text} {output:?}");
-        serde_json::from_str::<Value>(&text).expect("one object")["data"].clone()
-    }
-
-    /// That it refuses, with this exit status; what it says.
-    #[track_caller]
-    fn refused(&self, words: &str, code: i32) -> String {
-        let output = self.pkgctl(words);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(code), "{words}: {said}");
-        said.split_whitespace().collect::<Vec<_>>().join(" ")
-    }
-
-    #[track_caller]
-    fn other(&self, program: &str, words: &str) {
-        let output = self.run(Path::new(program), words);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{program} {words}: {said}");
-    }
-
-    /// A key without password: `NAME.key` and `NAME.pub`. Its id.
-    fn key(&self, name: &str) -> String {
-        text(&self.json(&format!("key generate {name} --no-passphrase"))["id"])
-    }
-
-    /// A folder to be packed, with one script.
-    fn package(&self, name: &str) {
-        self.json(&format!("skeleton {name} --package"));
-        let toml = self.read(&format!("{name}/package.toml"));
-        let toml = toml.replacen("\"TODO\"", "\"1.0\"", 1).replace("\"TODO\"", "\"MIT\"");
-        self.write(&format!("{name}/package.toml"), toml);
-        fs::create_dir_all(self.path(&format!("{name}/root/usr/bin"))).expect("folders");
-        let script = format!("{name}/root/usr/bin/{name}");
-        self.write(&script, "#!/bin/sh\necho hello\n");
-        fs::set_permissions(self.path(&script), fs::Permissions::from_mode(0o755)).expect("mode");
-    }
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
-}
 
 fn signify() -> &'static str {
     if Path::new("/usr/bin/signify-openbsd").exists() { "signify-openbsd" } else { "signify" }
@@ -178,7 +96,7 @@ fn a_key_with_a_password_is_minisigns_and_ours() {
     // minisign reads the password from a pipe where there is no terminal.
     let signs = "minisign -S -s ann.key -m text -x by-minisign < password";
     let mut shell = Command::new("setsid");
-    let shell = shell.args(["--wait", "sh", "-c", signs]).current_dir(room.0.path()).output();
+    let shell = shell.args(["--wait", "sh", "-c", signs]).current_dir(room.path(".")).output();
     assert!(shell.as_ref().is_ok_and(|o| o.status.success()), "{shell:?}");
     room.json("verify-file text --key ann.pub --signature by-minisign");
     let said = room.refused("sign text --key ann.key", 2);
@@ -280,6 +198,9 @@ fn what_cannot_be_a_package_is_named() {
     let said = room.refused("pack ./hello", 2);
     assert!(said.contains("package.toml': depends: 'zlib>>1'"), "{said}");
     room.refused("pack ./nothing", 3);
+    // It blamed the kernel's Landlock.
+    let said = room.refused("pack ./hello --output nowhere", 3);
+    assert!(said.contains("'nowhere'") && !said.contains("Landlock"), "{said}");
     room.refused("pack ./hello ./hello", 2);
     room.refused("pack hello --key x", 2);
 }

@@ -1,8 +1,9 @@
 //! What a look at the folders of repositories finds: packages, and what is refused and why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use minos_model::package::Arch;
 use minos_package::keys::TrustStore;
 use minos_package::repository::{self, Listed};
 use minos_package::{Checked, Policy};
@@ -12,6 +13,20 @@ use minos_solve::index::Entry;
 use super::files;
 use super::published::{Floors, Look};
 use super::repositories::{Held, LOCAL, Place, THRESHOLD};
+
+/// Packages of a repository that are for another machine: neither faults nor offers.
+#[derive(Debug, Default)]
+struct Foreign {
+    repository: String,
+    count: usize,
+    machines: BTreeSet<String>,
+}
+
+/// Whether a package of this architecture is for the machine that pkgd runs on.
+pub fn is_native(arch: &str) -> bool {
+    // The names of `uname -m`, as the packer has them, are Rust's own for the machines that pkgd is built for.
+    arch == Arch::NOARCH || arch == std::env::consts::ARCH
+}
 
 /// What a look at all folders found.
 #[derive(Debug, Default)]
@@ -24,6 +39,8 @@ pub struct Found {
     pub counts: Vec<usize>,
     /// What there is to say of repositories that are used.
     pub notes: Vec<String>,
+    /// Packages for another machine, of each repository.
+    foreign: Vec<Foreign>,
     /// Files that are no packages, or not to be trusted, each with the reason.
     refused: Vec<(PathBuf, String)>,
 }
@@ -99,12 +116,41 @@ impl Found {
             let why = "it is not the package that the repository's index names: fetch both again";
             return self.refuse(path, why.to_owned());
         }
+        let arch = reader.manifest().arch.as_str();
+        if !is_native(arch) {
+            return self.pass_over(place, arch);
+        }
         self.entries.push(minos_solve::entry(reader.manifest(), number, id, size));
         self.held.push(Held { id, path });
     }
 
+    /// Counts a package for another machine. A folder may well serve several.
+    fn pass_over(&mut self, place: &Place, arch: &str) {
+        if self.foreign.last().is_none_or(|last| last.repository != place.name) {
+            let repository = place.name.clone();
+            self.foreign.push(Foreign { repository, ..Foreign::default() });
+        }
+        if let Some(foreign) = self.foreign.last_mut() {
+            foreign.count += 1;
+            foreign.machines.insert(arch.to_owned());
+        }
+    }
+
     fn refuse(&mut self, path: PathBuf, why: String) {
         self.refused.push((path, why));
+    }
+
+    /// What was passed over as being for another machine, for people.
+    pub fn passed_over(&self) -> Vec<String> {
+        let line = |Foreign { repository, count, machines }: &Foreign| {
+            let machines: Vec<&str> = machines.iter().map(String::as_str).collect();
+            let (what, here) = (plural(*count), std::env::consts::ARCH);
+            format!(
+                "repository {repository}: {what} for another machine ({}) and not offered; this one is {here}",
+                machines.join(", ")
+            )
+        };
+        self.foreign.iter().map(line).collect()
     }
 
     /// Whether anything was refused.
@@ -117,6 +163,10 @@ impl Found {
         let line = |(path, why): &(PathBuf, String)| format!("{}: {why}", path.display());
         self.refused.iter().map(line).collect()
     }
+}
+
+fn plural(count: usize) -> String {
+    if count == 1 { "1 package is".to_owned() } else { format!("{count} packages are") }
 }
 
 /// Opens a package file and checks it up to its manifest; a link in its place is refused.

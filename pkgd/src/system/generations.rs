@@ -7,7 +7,8 @@ use minos_store::{
 };
 
 use super::Asked;
-use super::errors::{invalid, not_found, system_error};
+use super::errors::{not_found, system_error};
+use super::look::unknown;
 use crate::service::state_error;
 
 /// Generations kept beside those that always are.
@@ -192,9 +193,24 @@ impl Asked<'_> {
         let touches = |row: &&TransactionRow| {
             package.is_none_or(|p| row.changes.iter().any(|c| c.name.to_string() == p))
         };
-        let lines = rows.iter().filter(touches).take(limit as usize);
+        let lines: Vec<_> = rows.iter().filter(touches).take(limit as usize).collect();
+        let quiet = match package.filter(|_| lines.is_empty()) {
+            Some(name) => Some(self.untouched(name)?),
+            None => None,
+        };
         let columns = ["number", "at", ">from", ">to", "outcome", "what", "changes"];
-        Ok(Sheet::new("history").grid("transactions", &columns, lines.map(history_row).collect()))
+        let rows = lines.into_iter().map(history_row).collect();
+        let sheet = Sheet::new("history").grid("transactions", &columns, rows);
+        Ok(quiet.into_iter().fold(sheet, Sheet::note))
+    }
+
+    /// What there is to say of a package that no change touched: that there is one at all.
+    fn untouched(&self, name: &str) -> Result<String, ErrorReport> {
+        let universe = self.view()?.universe;
+        if universe.named(name).is_empty() {
+            return Err(unknown(&universe, name));
+        }
+        Ok(format!("no change that is remembered touched {name}"))
     }
 }
 
@@ -272,74 +288,6 @@ fn history_row(row: &TransactionRow) -> Vec<Field> {
         format!("{word}{}", row.intent.note).into(),
         row.changes.iter().map(change).collect(),
     ]
-}
-
-impl Asked<'_> {
-    pub(super) fn hold(
-        &self,
-        names: &[String],
-        release: bool,
-        note: &str,
-    ) -> Result<Sheet, ErrorReport> {
-        let whats: Vec<String> =
-            names.iter().map(|text| restriction(text)).collect::<Result<_, _>>()?;
-        // All of them before the first: one name that is not there changes nothing.
-        whats
-            .iter()
-            .try_for_each(|what| if release { self.is_held(what) } else { self.is_known(what) })?;
-        let system = self.system()?;
-        for what in whats {
-            let _changing = self.packages.changing()?;
-            self.audit(format!("{} {what}", if release { "unhold" } else { "hold" }))?;
-            let note = (!release).then_some(note);
-            let done = system.restrict(&what, note, self.service.now_ms());
-            done.map_err(|e| system_error(&e))?;
-        }
-        let read = self.packages.store.read().map_err(|e| state_error(&e))?;
-        let rows = read.holds().map_err(|e| state_error(&e))?.into_iter();
-        let rows =
-            rows.map(|(name, row)| vec![name.into(), Field::Time(row.at_ms), row.note.into()]);
-        Ok(Sheet::new("holds").grid("holds", &["package", "since", "why"], rows.collect()))
-    }
-
-    fn is_held(&self, what: &str) -> Result<(), ErrorReport> {
-        let read = self.packages.store.read().map_err(|e| state_error(&e))?;
-        let holds = read.holds().map_err(|e| state_error(&e))?;
-        if holds.iter().any(|(held, _)| held == what) {
-            return Ok(());
-        }
-        Err(not_found(format!("'{what}' is not held"), "'pkgctl hold' lists what is"))
-    }
-
-    /// That a package to be held is installed or offered: a hold of a name that nobody has would keep nothing.
-    fn is_known(&self, what: &str) -> Result<(), ErrorReport> {
-        let pin = what.parse::<minos_solve::Pin>();
-        let name = pin.as_ref().map_or(what, |pin| pin.name.as_str());
-        if self.installed()?.iter().any(|installed| installed.package.name.to_string() == name) {
-            return Ok(());
-        }
-        let universe = self.view()?.universe;
-        if !universe.named(name).is_empty() {
-            return Ok(());
-        }
-        let similar = universe.similar(name, 3);
-        let hint = match similar.is_empty() {
-            true => "'pkgctl search TEXT' looks for packages".to_owned(),
-            false => format!("is it one of: {}?", similar.join(", ")),
-        };
-        Err(not_found(format!("no package is called '{name}'"), &hint))
-    }
-}
-
-/// A package's name, or a name with versions or a repository behind it, as it is kept.
-fn restriction(text: &str) -> Result<String, ErrorReport> {
-    if let Ok(name) = text.parse::<minos_model::Name>() {
-        return Ok(name.to_string());
-    }
-    let bad =
-        |e: minos_solve::RequestError| invalid(e.to_string(), "NAME, NAME<2 or NAME@REPOSITORY");
-    let pin: minos_solve::Pin = text.parse().map_err(bad)?;
-    Ok(pin.to_string())
 }
 
 #[cfg(test)]

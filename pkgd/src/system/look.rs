@@ -5,12 +5,12 @@ use std::collections::{BTreeSet, VecDeque};
 use minos_model::package::FileKind;
 use minos_model::{Digest, Name, PackageManifest};
 use minos_proto::{ErrorReport, Field, Listing, Sheet};
-use minos_solve::{Ask, Limits, PackageId, Request, RequestError, Universe, Want};
+use minos_solve::{Ask, Limits, PackageId, Request, RequestError, System, Universe, Want};
 use minos_store::{Installed, Node, Reason};
 
-use super::Asked;
 use super::errors::{invalid, not_found, solve_error, system_error};
 use super::universe::View;
+use super::{Asked, kept};
 use crate::service::state_error;
 
 /// Names offered for one that is not known.
@@ -50,32 +50,64 @@ impl Asked<'_> {
     pub(super) fn info(&self, names: &[String]) -> Result<Sheet, ErrorReport> {
         let view = self.view()?;
         let mut sheet = Sheet::new("info");
-        for name in names {
-            sheet = self.info_of(&view, name, sheet)?;
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            names.iter().map(|text| self.found(&view, text)).partition(Result::is_ok);
+        let unknown: Vec<ErrorReport> = unknown.into_iter().filter_map(Result::err).collect();
+        if let (true, Some(first)) = (known.is_empty(), unknown.first()) {
+            return Err(first.clone());
         }
-        Ok(sheet)
+        for found in known.into_iter().flatten() {
+            sheet = self.info_of(&view, &found, sheet)?;
+        }
+        Ok(with_unknown(sheet, unknown))
     }
 
-    fn info_of(&self, view: &View, name: &str, sheet: Sheet) -> Result<Sheet, ErrorReport> {
+    /// The package that a text means: the installed one where that is in question, else the newest.
+    fn found(&self, view: &View, text: &str) -> Result<Found, ErrorReport> {
+        let universe = &view.universe;
+        let want = text.parse::<Want>().map_err(|_| unknown(universe, text))?;
+        let name = want.term.target;
         let installed = self.installed()?.into_iter().find(|i| i.package.name.to_string() == name);
-        let newest = view.universe.named(name).into_iter().last();
-        let digest = match (&installed, newest) {
-            (Some(installed), _) => installed.package.digest,
-            (None, Some(package)) => Digest::from_bytes(view.universe.digest(package)),
-            (None, None) => return Err(unknown(&view.universe, name)),
+        let meant = |p: &PackageId| {
+            let constraint = &want.term.constraint;
+            universe.version(*p).is_some_and(|version| constraint.matches(&version))
         };
-        let manifest = match &installed {
-            Some(_) => self.system()?.manifest(&digest).map_err(|e| system_error(&e))?,
-            None => self.manifest_of(view, &digest, name)?,
+        let offered = universe.named(&name).into_iter().filter(meant);
+        let here = installed.as_ref().map(|i| i.package.digest);
+        let digests: Vec<_> = offered.map(|p| Digest::from_bytes(universe.digest(p))).collect();
+        let digest = here.filter(|here| digests.contains(here)).or(digests.last().copied());
+        match digest {
+            Some(digest) => Ok(Found { name, digest, installed }),
+            None if universe.named(&name).is_empty() => Err(unknown(universe, &name)),
+            None => {
+                let all: Vec<&str> =
+                    universe.named(&name).iter().map(|p| universe.version_text(*p)).collect();
+                let hint = format!("there is: {}", all.join(", "));
+                Err(not_found(format!("there is no package '{text}'"), &hint))
+            }
+        }
+    }
+
+    fn info_of(&self, view: &View, found: &Found, sheet: Sheet) -> Result<Sheet, ErrorReport> {
+        let Found { name, digest, installed } = found;
+        let other = installed.as_ref().filter(|i| i.package.digest != *digest);
+        let installed = installed.as_ref().filter(|i| i.package.digest == *digest);
+        let manifest = match installed {
+            Some(_) => self.system()?.manifest(digest).map_err(|e| system_error(&e))?,
+            None => self.manifest_of(view, digest, name)?,
         };
         let offered = view.universe.named(name).into_iter();
         let offered = offered.map(|p| view.universe.version_text(p).to_owned());
-        let state = installed.as_ref().map(|i| match i.reason {
-            Reason::Asked => "installed, asked for",
-            Reason::Dependency => "installed, needed by others",
-        });
+        let mut state = match installed.map(|i| i.reason) {
+            Some(Reason::Asked) => format!("installed, {}", asked(&view.asks, name)),
+            Some(Reason::Dependency) => "installed, needed by others".to_owned(),
+            None => "not installed".to_owned(),
+        };
+        state +=
+            &other.map_or(String::new(), |i| format!("; {} is", i.package.version.with_release()));
+        held(&view.asks, name).iter().for_each(|held| state += &format!(", {held}"));
         Ok(described(sheet, &manifest)
-            .fact("state", state.unwrap_or("not installed"))
+            .fact("state", state)
             .fact("digest", digest.to_string())
             .fact("versions", offered.map(Field::from).collect::<Field>()))
     }
@@ -95,7 +127,7 @@ impl Asked<'_> {
 
     pub(super) fn list(&self, listing: Listing) -> Result<Sheet, ErrorReport> {
         let rows = match listing {
-            Listing::Available => self.available()?,
+            Listing::Available => return self.available(),
             Listing::Outdated => self.outdated()?,
             other => self.list_installed(other)?,
         };
@@ -106,29 +138,30 @@ impl Asked<'_> {
 
     fn list_installed(&self, listing: Listing) -> Result<Vec<Vec<Field>>, ErrorReport> {
         let read = self.packages.store.read().map_err(|e| state_error(&e))?;
-        let holds = read.holds().map_err(|e| state_error(&e))?;
-        let held: BTreeSet<String> = holds.into_iter().map(|(name, _)| name).collect();
+        let current = read.current_generation().map_err(|e| state_error(&e))?;
+        let asks = self.asks(current.unwrap_or(0))?;
         let unneeded = match listing {
             Listing::Unneeded => self.unneeded()?,
             _ => BTreeSet::new(),
         };
         let wanted = |i: &Installed| match listing {
             Listing::Asked => i.reason == Reason::Asked,
-            Listing::Held => held.contains(&i.package.name.to_string()),
+            Listing::Held => !held(&asks, &i.package.name.to_string()).is_empty(),
             Listing::Unneeded => unneeded.contains(&i.package.name.to_string()),
             _ => true,
         };
         let row = |i: Installed| {
-            let mut state = vec![Field::from(match i.reason {
-                Reason::Asked => "asked for",
-                Reason::Dependency => "needed",
-            })];
-            state.extend(held.contains(&i.package.name.to_string()).then(|| Field::from("held")));
+            let name = i.package.name.to_string();
+            let mut state = vec![match i.reason {
+                Reason::Asked => asked(&asks, &name),
+                Reason::Dependency => "needed".to_owned(),
+            }];
+            state.extend(held(&asks, &name));
             vec![
-                i.package.name.to_string().into(),
+                name.into(),
                 i.package.version.with_release().into(),
                 Field::Bytes(i.package.size),
-                Field::List(state),
+                state.into_iter().map(Field::from).collect(),
             ]
         };
         Ok(self.installed()?.into_iter().filter(wanted).map(row).collect())
@@ -142,32 +175,33 @@ impl Asked<'_> {
         Ok(answer.unneeded.iter().map(|p| view.universe.name(*p).to_owned()).collect())
     }
 
-    fn available(&self) -> Result<Vec<Vec<Field>>, ErrorReport> {
+    /// What the repositories offer. Of several versions only the very package that is installed is told as that.
+    fn available(&self) -> Result<Sheet, ErrorReport> {
         let view = self.view()?;
-        let (universe, here) = (&view.universe, view.here());
+        let universe = &view.universe;
+        let here: BTreeSet<[u8; 32]> =
+            universe.installed().iter().map(|p| universe.digest(*p)).collect();
         let row = |package: PackageId| {
-            let name = universe.name(package);
-            let state = if here.contains(name) { "installed" } else { "" };
-            let (_, size) = universe.sizes(package);
+            let state = if here.contains(&universe.digest(package)) { "installed" } else { "" };
             vec![
-                name.into(),
+                universe.name(package).into(),
                 universe.version_text(package).into(),
-                Field::Bytes(size),
+                Field::Bytes(universe.sizes(package).1),
+                universe.repository(package).map(|(name, _)| name.to_owned()).into(),
                 state.into(),
             ]
         };
-        Ok(universe.offered().map(row).collect())
+        let rows: Vec<_> = universe.offered().map(row).collect();
+        let columns = ["package", "version", ">size", "repository", "state"];
+        let count = rows.len();
+        Ok(Sheet::new("packages").fact("count", count).grid("packages", &columns, rows))
     }
 
     /// What an upgrade would change, without asking for it.
     fn outdated(&self) -> Result<Vec<Vec<Field>>, ErrorReport> {
         let view = self.view()?;
         let universe = &view.universe;
-        let newer = |installed: &PackageId| {
-            let all = universe.named(universe.name(*installed));
-            let best = all.into_iter().max_by_key(|p| universe.version(*p))?;
-            (universe.version(best) > universe.version(*installed)).then_some((*installed, best))
-        };
+        let newer = |installed: &PackageId| Some((*installed, view.newer(*installed)?));
         let row = |(old, new): (PackageId, PackageId)| {
             let to = format!("{} is there", universe.version_text(new));
             let (_, size) = universe.sizes(new);
@@ -199,18 +233,23 @@ impl Asked<'_> {
 
     pub(super) fn owner(&self, paths: &[String]) -> Result<Sheet, ErrorReport> {
         let system = self.system()?;
-        let mut rows = Vec::new();
+        let (mut rows, mut unknown) = (Vec::new(), Vec::new());
         for path in paths {
             let inside = path.trim_start_matches('/').trim_end_matches('/');
             let owners = system.owners(inside.as_bytes()).map_err(|e| system_error(&e))?;
             if owners.is_empty() {
                 let hint = "'pkgctl verify' tells of files that nobody brought";
-                return Err(not_found(format!("no installed package has '{path}'"), hint));
+                unknown.push(not_found(format!("no installed package has '{path}'"), hint));
+                continue;
             }
             let names = owners.iter().map(|name| Field::from(name.to_string())).collect();
             rows.push(vec![path.clone().into(), names]);
         }
-        Ok(Sheet::new("owner").grid("paths", &["path", "packages"], rows))
+        if let (true, Some(first)) = (rows.is_empty(), unknown.first()) {
+            return Err(first.clone());
+        }
+        let sheet = Sheet::new("owner").grid("paths", &["path", "packages"], rows);
+        Ok(with_unknown(sheet, unknown))
     }
 
     pub(super) fn depends(
@@ -334,7 +373,34 @@ impl<'a> Near<'a> {
     }
 }
 
-fn unknown(universe: &Universe, name: &str) -> ErrorReport {
+/// A package that a text means.
+struct Found {
+    name: String,
+    digest: Digest,
+    /// The package of this name that is installed, which may be another.
+    installed: Option<Installed>,
+}
+
+/// What is known, and in the end what is not: one wrong word does not hide the answers to the others. The alarm makes it
+/// the exit status of what does not exist.
+fn with_unknown(mut sheet: Sheet, unknown: Vec<ErrorReport>) -> Sheet {
+    sheet.alarm = !unknown.is_empty();
+    let notes = unknown.into_iter().map(|error| format!("{} ({})", error.what, error.hint));
+    notes.fold(sheet, Sheet::note)
+}
+
+/// That a user asked for a package, with the versions and groups that were meant.
+fn asked(asks: &System, name: &str) -> String {
+    kept::bound(asks, name).map_or("asked for".to_owned(), |want| format!("asked for as {want}"))
+}
+
+/// How a package is held; empty where it is not.
+fn held(asks: &System, name: &str) -> Vec<String> {
+    let whole = asks.holds.iter().filter(|held| *held == name).map(|_| "held".to_owned());
+    whole.chain(kept::pins(asks, name).map(|pin| format!("held as {pin}"))).collect()
+}
+
+pub(super) fn unknown(universe: &Universe, name: &str) -> ErrorReport {
     let similar = universe.similar(name, SIMILAR);
     let hint = match similar.as_slice() {
         [] => "'pkgctl search TEXT' looks in names and descriptions".to_owned(),

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use minos_model::{Digest, Name, PackageManifest};
-use minos_proto::{ErrorReport, Field, Proposal, Role, Wish};
+use minos_proto::{ErrorReport, Field, Proposal, Role, Sheet, Wish};
 use minos_solve::{Action, Answer, Ask, Limits, PackageId, Reason as Why, Request as Goal, Want};
 use minos_store::{ContentSource as _, Incoming, Installed, Plan, Reason, Request};
 
 use super::accounts::Numbers;
 use super::contents::Contents;
 use super::errors::{invalid, solve_error, system_error};
+use super::found::is_native;
 use super::universe::View;
 use super::{Asked, plans};
 use crate::service::state_error;
@@ -33,13 +34,16 @@ impl Asked<'_> {
         })?;
         let plan = self.plan(&view, &answer, wish)?;
         let mut sheet = plans::sheet(&plan, "proposal");
+        let kept = view.kept_back(&answer, wish).into_iter().chain(view.let_go(&answer, wish));
         if plan.is_empty() {
             sheet = sheet.note("nothing to do: the system is as asked already");
+            sheet = kept.fold(sheet, Sheet::note);
             return Ok(Proposal { plan: None, sheet });
         }
         let down = plan.install.iter().filter_map(|i| view.known.files.get(&i.manifest));
         let size = down.filter_map(|path| path.metadata().ok()).map(|meta| meta.len()).sum();
         sheet = sheet.fact("packages_size", Field::Bytes(size));
+        sheet = kept.fold(sheet, Sheet::note);
         for package in &answer.unneeded {
             let label = view.universe.label(*package);
             sheet =
@@ -47,6 +51,8 @@ impl Asked<'_> {
         }
         // Who may not carry it out shall not push other plans out of the folder either.
         if self.peer.role != Role::Admin {
+            sheet = sheet.note("only root may carry this out: the plan is not kept");
+            sheet.alarm = true;
             return Ok(Proposal { plan: None, sheet });
         }
         let digest = self.packages.plans.keep(&plan)?;
@@ -113,7 +119,12 @@ impl Asked<'_> {
             };
             let bytes = contents.manifest(&digest).map_err(|e| gone(&e))?;
             let manifest = minos_package::reader::decode_manifest(&bytes, digest);
-            found.push(manifest.map_err(|e| gone(&e))?);
+            let manifest = manifest.map_err(|e| gone(&e))?;
+            // An index that an older pkgd made may still have it.
+            if !is_native(manifest.arch.as_str()) {
+                return Err(gone(&format!("it is for another machine ({})", manifest.arch)));
+            }
+            found.push(manifest);
         }
         Ok(found)
     }

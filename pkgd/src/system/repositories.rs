@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use minos_model::{Digest, Name};
 use minos_proto::{ErrorReport, Field, RepositoryChange, Sheet};
-use minos_solve::index::{self, Repository, Table};
+use minos_solve::index::{self, Package, Repository, Table};
 use serde::{Deserialize, Serialize};
 
 use super::Asked;
@@ -59,6 +59,17 @@ pub struct Known {
     pub version: Digest,
 }
 
+impl Known {
+    /// How many packages of a repository the index has.
+    fn count(&self, repository: &str) -> usize {
+        let all = (0..self.table.len()).map(Package);
+        let of = |package: &Package| {
+            self.table.repository_view(self.table.repository(*package)).0 == repository
+        };
+        all.filter(of).count()
+    }
+}
+
 /// The repositories of a state root.
 pub struct Repositories {
     folder: PathBuf,
@@ -99,6 +110,14 @@ impl Repositories {
             places.push(Place { name: name.to_owned(), priority, path: at.into() });
         }
         Ok(places)
+    }
+
+    /// Whether there is a repository of this name.
+    ///
+    /// # Errors
+    /// The list cannot be read.
+    pub fn has(&self, name: &str) -> Result<bool, ErrorReport> {
+        Ok(self.list()?.iter().any(|place| place.name == name))
     }
 
     fn save(&self, places: &[Place]) -> Result<(), ErrorReport> {
@@ -257,8 +276,11 @@ impl Asked<'_> {
         let repositories = &self.packages.repositories;
         let Some(change) = change else {
             let floors = repositories.floors()?;
+            // Of the index as it is: an index that cannot be made is no reason not to tell the folders.
+            let known = repositories.known(|| self.look(false)).ok();
+            let count = |place: &Place| known.as_ref().map(|known| known.count(&place.name)).into();
             let places = repositories.list()?.into_iter();
-            let rows = places.map(|place| row(&place, Field::None, &floors)).collect();
+            let rows = places.map(|place| row(&place, count(&place), &floors)).collect();
             return Ok(Sheet::new("repositories").grid("repositories", &COLUMNS, rows));
         };
         match &change {
@@ -281,7 +303,8 @@ impl Asked<'_> {
         let rows = rows.map(|(place, count)| row(place, count, &floors)).collect();
         let mut sheet = Sheet::new("repositories").grid("repositories", &COLUMNS, rows);
         sheet.alarm = found.has_refused();
-        Ok(found.notes.iter().cloned().chain(found.refusals()).fold(sheet, Sheet::note))
+        let notes = found.notes.iter().cloned().chain(found.passed_over());
+        Ok(notes.chain(found.refusals()).fold(sheet, Sheet::note))
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use minos_model::{Digest, Name};
 use minos_proto::{ErrorKind, ErrorReport, Field, Sheet};
-use minos_solve::index::{self, Repository, Table};
+use minos_solve::index::{self, Repository, Table, Term};
 use minos_solve::{Ask, Limits, Request, RequestError, System, Universe, Want};
 use minos_store::SysrootMode;
 
@@ -180,10 +180,11 @@ impl Asked<'_> {
 
     /// The packages and what they need, of those that the store has: the system as it is, asked for less.
     fn closure(&self, packages: &[String]) -> Result<Vec<Digest>, ErrorReport> {
-        let mut asks = Vec::new();
+        let (mut asks, mut wants) = (Vec::new(), Vec::new());
         for text in packages {
             let want: Want = text.parse().map_err(|e: RequestError| invalid(e.to_string(), ""))?;
-            asks.push(Ask::Install(want));
+            asks.push(Ask::Install(want.clone()));
+            wants.push(want);
         }
         let mut entries = Vec::new();
         let system = self.system()?;
@@ -201,13 +202,16 @@ impl Asked<'_> {
             Table::parse(bytes).map_err(|e| damaged(&e))
         };
         let universe = Universe::new(table(entries)?.into(), table(Vec::new())?);
+        wants.iter().try_for_each(|want| is_there(&universe, want))?;
         let answer = minos_solve::solve(
             &universe,
             &System::default(),
             &Request::of(asks),
             &Limits::default(),
         );
-        let answer = answer.map_err(|e| solve_error(&e))?;
+        // Where a repository has what is missing, the way out is to install that first.
+        let answer =
+            answer.map_err(|e| ErrorReport { hint: OF_INSTALLED.into(), ..solve_error(&e) })?;
         Ok(answer.packages.iter().map(|p| Digest::from_bytes(universe.digest(*p))).collect())
     }
 
@@ -227,6 +231,27 @@ impl Asked<'_> {
         }
         Ok(Sheet::new("sysroots").grid("sysroots", &["sysroot", "state", "link", "path"], rows))
     }
+}
+
+/// Why a package of a repository is not enough.
+const OF_INSTALLED: &str = "a sysroot is made of installed packages";
+
+/// That what is wanted is installed, in a version that is meant: `universe` has nothing else.
+fn is_there(universe: &Universe, want: &Want) -> Result<(), ErrorReport> {
+    let Term { target, constraint } = &want.term;
+    let hint = format!("'pkgctl install {want}' comes first");
+    let Some(package) = universe.named(target).first().copied() else {
+        let provided = universe
+            .offered()
+            .any(|package| universe.provides(package).any(|provide| provide.target == target));
+        let what = || format!("{target} is not installed: {OF_INSTALLED}");
+        return if provided { Ok(()) } else { Err(not_found(what(), &hint)) };
+    };
+    if universe.version(package).is_some_and(|version| constraint.matches(&version)) {
+        return Ok(());
+    }
+    let there = universe.label(package);
+    Err(not_found(format!("{there} is installed, and not {want}: {OF_INSTALLED}"), &hint))
 }
 
 /// What stands for a sysroot: its name, or the absolute path of a link to it, from which it gets a name.

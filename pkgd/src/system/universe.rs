@@ -36,16 +36,22 @@ impl Asked<'_> {
         let known = packages.repositories.known(|| self.look(false))?;
         let read = packages.store.read().map_err(|e| state_error(&e))?;
         let generation = read.current_generation().map_err(|e| state_error(&e))?.unwrap_or(0);
+        let asks = self.asks(generation)?;
+        let universe = self.universe(generation, &known)?;
+        Ok(View { universe, asks, known, generation })
+    }
+
+    /// What was asked for in a generation, and what is held.
+    pub(super) fn asks(&self, generation: u64) -> Result<Asks, ErrorReport> {
+        let read = self.packages.store.read().map_err(|e| state_error(&e))?;
         let row = read.generation(generation).map_err(|e| state_error(&e))?;
         let holds = read.holds().map_err(|e| state_error(&e))?;
         let asked = row.map_or(Vec::new(), |row| row.asked);
-        let asks = Asks {
+        Ok(Asks {
             asked: asked.iter().filter_map(|want| want.parse::<Want>().ok()).collect(),
             pins: pins(&holds),
             holds: holds.into_iter().map(|(name, _)| name).filter(|name| is_name(name)).collect(),
-        };
-        let universe = self.universe(generation, &known)?;
-        Ok(View { universe, asks, known, generation })
+        })
     }
 
     fn universe(&self, generation: u64, known: &Known) -> Result<Arc<Universe>, ErrorReport> {

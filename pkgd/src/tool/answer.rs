@@ -41,8 +41,12 @@ pub fn bad_key(path: &Path, error: &KeyError) -> ErrorReport {
 /// Shuts this process in.
 ///
 /// # Errors
-/// The kernel refuses, or a folder cannot be opened.
+/// The kernel refuses; a path is not there, or cannot be opened.
 pub fn shut_in(reach: &minos_sandbox::Reach<'_>) -> Result<(), ErrorReport> {
+    // Else the sandbox takes a path that is not there for a kernel that cannot guard it.
+    for path in reach.read.iter().chain(reach.write) {
+        std::fs::metadata(path).map_err(|e| on_file("open", path, &e))?;
+    }
     minos_sandbox::shut_in(reach).map_err(|e| {
         ErrorReport::new(ErrorKind::Machine, e.to_string(), "nothing was read or written")
     })

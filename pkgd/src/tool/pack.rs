@@ -142,7 +142,7 @@ fn metadata(text: &str, output: Digest) -> Result<Metadata, String> {
         return Err(format!("{key}: it says {TO_BE_FILLED_IN} still: fill it in"));
     }
     let name: Name = value("name", &draft.name)?;
-    let upstream: Upstream = value("version", &draft.version)?;
+    let upstream = upstream(&draft.version)?;
     let version =
         Version::new(draft.epoch, upstream, draft.release).map_err(|e| format!("version: {e}"))?;
     let recipe = StepId::new(name.clone(), None);
@@ -160,9 +160,34 @@ fn metadata(text: &str, output: Digest) -> Result<Metadata, String> {
         ignore: values("ignore", &draft.ignore)?,
         conflicts: values("conflicts", &draft.conflicts)?,
         replaces: values("replaces", &draft.replaces)?,
-        config: values::<PackagePath>("config", &draft.config)?,
+        config: config(&draft.config)?,
         ..Metadata::new(name, version, &draft.description, &draft.license, origin)
     })
+}
+
+/// The key `version`, which has upstream's part alone: what stands before and behind it has keys of its own.
+fn upstream(text: &str) -> Result<Upstream, String> {
+    if let Ok(upstream) = text.parse() {
+        return Ok(upstream);
+    }
+    Err(match text.parse::<Version>() {
+        Ok(whole) => format!(
+            "version: '{text}' has more in it than upstream's own: write epoch = {}, version = \"{}\", release = {}",
+            whole.epoch(),
+            whole.upstream(),
+            whole.release()
+        ),
+        Err(_) => format!(
+            "version: '{}' is none: 1 to 64 of a-z A-Z 0-9 . + ~ _, and a letter or a digit first",
+            text.escape_debug()
+        ),
+    })
+}
+
+/// The key `config`: paths as recipes have them (`/etc/x`) or as they stand in the folder (`etc/x`).
+fn config(texts: &[String]) -> Result<Vec<PackagePath>, String> {
+    let path = |text: &String| value("config", text.strip_prefix('/').unwrap_or(text));
+    texts.iter().map(path).collect()
 }
 
 fn value<T: FromStr<Err: Display>>(key: &str, text: &str) -> Result<T, String> {
@@ -186,10 +211,32 @@ mod tests {
         metadata(&format!("{DRAFT}{more}"), Digest::of(b"")).map(|_| ()).unwrap_err()
     }
 
+    /// `version = "1:1.0"` was refused with a hint to write exactly that.
+    #[test]
+    fn a_version_with_more_in_it_than_upstreams_is_told_the_keys_for_that() {
+        let said = |version: &str| {
+            let text = DRAFT.replace("\"1.0\"", &format!("\"{version}\""));
+            metadata(&text, Digest::of(b"")).map(|_| ()).unwrap_err()
+        };
+        assert!(said("1:1.0").contains("write epoch = 1, version = \"1.0\", release = 1"));
+        assert!(said("1.0-2").contains("write epoch = 0, version = \"1.0\", release = 2"));
+        assert!(said("1 0").contains("'1 0' is none: 1 to 64 of"), "{}", said("1 0"));
+    }
+
+    /// A recipe has `/etc/x`, and a package.toml took only `etc/x`.
+    #[test]
+    fn config_files_are_named_as_in_recipes_or_as_in_the_folder() {
+        let config = |path: &str| {
+            let text = format!("{DRAFT}config = [\"{path}\"]\n");
+            metadata(&text, Digest::of(b"")).unwrap().config
+        };
+        assert_eq!(config("/etc/x"), config("etc/x"));
+    }
+
     #[test]
     fn the_key_that_is_wrong_is_named() {
         assert!(wrong("depends = [\"zlib>=\"]\n").starts_with("depends: 'zlib>=': "));
-        assert!(wrong("config = [\"/etc/x\"]\n").starts_with("config: '/etc/x': "));
+        assert!(wrong("config = [\"//etc/x\"]\n").starts_with("config: '/etc/x': "));
         assert!(wrong("depens = []\n").contains("depens"));
         assert!(wrong("arch = \"x 86\"\n").starts_with("arch: "));
         assert!(metadata(DRAFT, Digest::of(b"")).is_ok());

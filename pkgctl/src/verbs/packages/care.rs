@@ -3,8 +3,9 @@
 use minos_proto::{DatabaseTask, PackageRequest, Reply, Request};
 
 use super::change::{DRY_RUN, YES, consent};
-use super::flow::{confirm, look, show};
+use super::flow::{confirm, find, show};
 use super::progress;
+use super::systems::absolute;
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -67,9 +68,12 @@ pub static DB: Spec = Spec {
 };
 
 static BACKUP: Spec = Spec {
-    words: &[one("file", "the copy; an absolute path on pkgd's machine, not there yet")],
+    words: &[one("file", "the copy, on pkgd's machine, not there yet")],
     run: Some(|given, context| {
-        show(context, PackageRequest::Database(DatabaseTask::Backup { path: given.word(0) }))
+        show(
+            context,
+            PackageRequest::Database(DatabaseTask::Backup { path: absolute(&given.word(0)) }),
+        )
     }),
     ..Spec::new("backup", "Writes a copy of the database.")
 };
@@ -87,8 +91,8 @@ static REBUILD: Spec = Spec {
 
 fn verify(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
     if let Some(target) = given.value("--self-contained") {
-        let sheet = look(context, PackageRequest::Contained { target: target.to_owned() })?;
-        return Ok(if sheet.alarm { Exit::NotContained } else { Exit::Ok });
+        let contained = PackageRequest::Contained { target: target.to_owned() };
+        return find(context, contained, Exit::NotContained);
     }
     let (names, repair) = (given.words.clone(), given.has("--repair"));
     let only_outputs = given.has("--outputs");

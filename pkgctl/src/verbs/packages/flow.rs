@@ -15,8 +15,20 @@ use crate::render::text::labelled;
 /// # Errors
 /// As [`crate::client::Client::call`].
 pub fn show(context: &mut Context<'_>, request: PackageRequest) -> Result<Exit, Error> {
-    // Damage that a verb was to find is told by its exit status.
-    Ok(if look(context, request)?.alarm { Exit::State } else { Exit::Ok })
+    // Damage that a verb was to find out is told by its exit status.
+    find(context, request, Exit::State)
+}
+
+/// As [`show`], with the exit status for what the verb was to find out.
+///
+/// # Errors
+/// As [`show`].
+pub fn find(
+    context: &mut Context<'_>,
+    request: PackageRequest,
+    found: Exit,
+) -> Result<Exit, Error> {
+    Ok(if look(context, request)?.alarm { found } else { Exit::Ok })
 }
 
 /// As [`show`], with what was shown.
@@ -75,8 +87,12 @@ pub fn propose(
     let reply = progress::ask(context, &Request::Package(PackageRequest::Propose(wish)))?;
     let Reply::Proposal(Proposal { plan, sheet }) = &reply else { return Err(unexpected()) };
     show_sheet(context, &reply, sheet)?;
+    // What is to be done and has no plan is for others to do: pkgd says so, to who asks for more than a look.
     let Some(plan) = plan else {
-        return Ok(if sheet.alarm { Exit::Unsolvable } else { Exit::Ok });
+        if dry_run || !sheet.alarm {
+            return Ok(Exit::Ok);
+        }
+        return show(context, PackageRequest::Apply { plan: String::new() });
     };
     let apply = format!("{} apply {}", context.command(), plan.short());
     if dry_run {

@@ -2,7 +2,7 @@
 
 use minos_proto::{Listing, PackageRequest};
 
-use super::flow::show;
+use super::flow::{find, show};
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -26,7 +26,9 @@ pub static SEARCH: Spec = Spec {
 
 pub static INFO: Spec = Spec {
     words: &[one("package", "its name"), several("package", "more of them")],
-    run: Some(|given, context| show(context, PackageRequest::Info { names: given.words.clone() })),
+    run: Some(|given, context| {
+        find(context, PackageRequest::Info { names: given.words.clone() }, Exit::NotFound)
+    }),
     ..Spec::new("info", "Tells all about packages: installed, or of the repositories.")
 };
 
@@ -103,7 +105,8 @@ fn list(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
 /// Paths are those of the installed system, which has no working directory.
 fn owner(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
     let absolute = |path: &String| format!("/{}", path.trim_start_matches('/'));
-    show(context, PackageRequest::Owner { paths: given.words.iter().map(absolute).collect() })
+    let paths = given.words.iter().map(absolute).collect();
+    find(context, PackageRequest::Owner { paths }, Exit::NotFound)
 }
 
 fn depends(given: &Given, context: &mut Context<'_>, reverse: bool) -> Result<Exit, Error> {

@@ -3,6 +3,7 @@
 use minos_proto::{KeyChange, PackageRequest, RepositoryChange};
 
 use super::flow::show;
+use super::systems::absolute;
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -26,7 +27,7 @@ static REPO_LIST: Spec = Spec {
 static REPO_ADD: Spec = Spec {
     words: &[
         one("name", "a name for it: small letters, digits, '-'"),
-        one("path", "the folder, an absolute path on pkgd's machine"),
+        one("path", "the folder, on pkgd's machine"),
     ],
     flags: &[option(
         "--priority",
@@ -100,7 +101,7 @@ fn repo_add(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
     let priority = given.parsed("--priority")?.unwrap_or(0);
     repository(
         context,
-        RepositoryChange::Add { name: given.word(0), path: given.word(1), priority },
+        RepositoryChange::Add { name: given.word(0), path: absolute(&given.word(1)), priority },
     )
 }
 

@@ -157,7 +157,7 @@ fn image(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
 }
 
 /// A path as pkgd takes it, which knows nothing of where pkgctl was started.
-fn absolute(path: &str) -> String {
+pub(super) fn absolute(path: &str) -> String {
     std::path::absolute(path).map_or_else(|_| path.to_owned(), |path| path.display().to_string())
 }
 

@@ -11,7 +11,7 @@ use minos_model::{Entry, Kind as Thing, Manifest};
 use minos_package::{Loading, Shebang};
 use minos_sandbox::tree::Dir;
 
-use crate::exceptions::{DEBUG, excuse};
+use crate::exceptions::excuse;
 use crate::file::{self, look};
 use crate::needles::{Hit, Needles, Places};
 use crate::report::{Finding, Kind, Report};
@@ -138,7 +138,8 @@ impl Audit {
             _ => &[],
         };
         let names = [&[b"/", path].concat()[..], target];
-        let hits = names.iter().flat_map(|name| needles.search(name, &[]));
+        let here = shown(path);
+        let hits = names.iter().flat_map(|name| needles.search(&here, name, &[]));
         for hit in hits.collect::<Vec<_>>() {
             self.hit(at, path, hit);
         }
@@ -164,7 +165,8 @@ impl Audit {
             }
             _ => return Ok(()),
         }
-        let looked = look(reader.file(&entry.path)?, entry.mode & 0o111 != 0, needles)?;
+        let (file, executable) = (reader.file(&entry.path)?, entry.mode & 0o111 != 0);
+        let looked = look(&shown(path), file, executable, needles)?;
         let counts = &mut self.report.counts;
         counts.files += 1;
         counts.bytes += looked.bytes;
@@ -196,12 +198,8 @@ impl Audit {
     }
 
     fn hit(&mut self, at: usize, path: &[u8], hit: Hit) {
-        if hit.debug {
-            let path = shown(path);
-            let finding = Finding { subject: at, path, kind: hit.kind, what: hit.what };
-            return self.report.add(finding, Some(DEBUG));
-        }
-        self.add(at, path, hit.kind, hit.what);
+        let finding = Finding { subject: at, path: shown(path), kind: hit.kind, what: hit.what };
+        self.report.add(finding, hit.reason);
     }
 
     fn add(&mut self, at: usize, path: &[u8], kind: Kind, what: String) {

@@ -52,10 +52,19 @@ const EXCEPTIONS: &[Exception] = &[
 
 /// The reason why this is no leak, if there is one.
 pub(crate) fn excuse(path: &str, kind: Kind, what: &str) -> Option<&'static str> {
+    find(path, kind, |text| what.contains(text))
+}
+
+/// As [`excuse`], of what stands at the byte `at` of the words: an exception is for the text that it names, and not for
+/// what else stands beside that.
+pub(crate) fn excuse_at(path: &str, kind: Kind, what: &str, at: usize) -> Option<&'static str> {
+    let over = |(start, text): (usize, &str)| (start..start + text.len()).contains(&at);
+    find(path, kind, |text| text.is_empty() || what.match_indices(text).any(over))
+}
+
+fn find(path: &str, kind: Kind, has: impl Fn(&str) -> bool) -> Option<&'static str> {
     let path = path.trim_start_matches('/');
-    let fits = |e: &&Exception| {
-        path.starts_with(e.path) && e.kinds.contains(&kind) && what.contains(e.text)
-    };
+    let fits = |e: &&Exception| path.starts_with(e.path) && e.kinds.contains(&kind) && has(e.text);
     EXCEPTIONS.iter().find(fits).map(|e| e.reason)
 }
 

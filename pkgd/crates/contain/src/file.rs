@@ -40,11 +40,12 @@ pub(crate) struct Looked {
     pub(crate) bytes: u64,
 }
 
-/// Reads a file to its end.
+/// Reads a file to its end; `path` is where it stands, for what is excused there.
 ///
 /// # Errors
 /// Those of the reader.
 pub(crate) fn look(
+    path: &str,
     mut reader: impl Read,
     executable: bool,
     needles: &Needles,
@@ -52,10 +53,10 @@ pub(crate) fn look(
     let mut head = Vec::new();
     reader.by_ref().take(HEAD).read_to_end(&mut head)?;
     if head.starts_with(b"\x7fELF") {
-        return elf(head, reader, needles);
+        return elf(path, head, reader, needles);
     }
     if head.starts_with(ARCHIVE) {
-        return archive(head, reader, needles);
+        return archive(path, head, reader, needles);
     }
     let thing = if head.starts_with(b"#!") && executable {
         Thing::Script(shebang(&head))
@@ -64,11 +65,11 @@ pub(crate) fn look(
     } else {
         Thing::Other
     };
-    let (hits, bytes) = needles.stream(head, reader)?;
+    let (hits, bytes) = needles.stream(path, head, reader)?;
     Ok(Looked { thing, hits, bytes })
 }
 
-fn elf(mut bytes: Vec<u8>, reader: impl Read, needles: &Needles) -> io::Result<Looked> {
+fn elf(path: &str, mut bytes: Vec<u8>, reader: impl Read, needles: &Needles) -> io::Result<Looked> {
     reader.take(MOST_ELF).read_to_end(&mut bytes)?;
     let thing = if bytes.len() as u64 > MOST_ELF {
         Thing::BadElf(format!("it is larger than {MOST_ELF} bytes and was not looked into"))
@@ -79,18 +80,23 @@ fn elf(mut bytes: Vec<u8>, reader: impl Read, needles: &Needles) -> io::Result<L
             Err(why) => Thing::BadElf(why),
         }
     };
-    let hits = needles.search(&bytes, &debug_sections(&bytes));
+    let hits = needles.search(path, &bytes, &debug_sections(&bytes));
     Ok(Looked { thing, hits, bytes: bytes.len() as u64 })
 }
 
 /// A static library: what only debuggers read is told apart in its members too. One that is too large for that is
 /// looked through as any other file.
-fn archive(mut bytes: Vec<u8>, mut reader: impl Read, needles: &Needles) -> io::Result<Looked> {
+fn archive(
+    path: &str,
+    mut bytes: Vec<u8>,
+    mut reader: impl Read,
+    needles: &Needles,
+) -> io::Result<Looked> {
     reader.by_ref().take(MOST_ELF).read_to_end(&mut bytes)?;
     let (hits, bytes) = if bytes.len() as u64 > MOST_ELF {
-        needles.stream(bytes, reader)?
+        needles.stream(path, bytes, reader)?
     } else {
-        (needles.search(&bytes, &members_debug(&bytes)), bytes.len() as u64)
+        (needles.search(path, &bytes, &members_debug(&bytes)), bytes.len() as u64)
     };
     Ok(Looked { thing: Thing::Other, hits, bytes })
 }
@@ -125,7 +131,7 @@ mod tests {
 
     fn thing(bytes: &[u8], executable: bool) -> Thing {
         let needles = Needles::new(&Places::default(), true);
-        let looked = look(Cursor::new(bytes), executable, &needles).unwrap();
+        let looked = look("", Cursor::new(bytes), executable, &needles).unwrap();
         assert_eq!(looked.bytes, bytes.len() as u64);
         looked.thing
     }

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use memchr::memmem::Finder;
 
+use crate::exceptions::{DEBUG, excuse_at};
 use crate::report::Kind;
 
 /// What is read at once, in bytes.
@@ -48,8 +49,8 @@ pub(crate) struct Hit {
     pub(crate) kind: Kind,
     /// The text with what stands around it.
     pub(crate) what: String,
-    /// It stands where only debuggers read.
-    pub(crate) debug: bool,
+    /// Why it is no leak, if it is none.
+    pub(crate) reason: Option<&'static str>,
 }
 
 impl Needles {
@@ -85,10 +86,10 @@ impl Needles {
         Self(list)
     }
 
-    /// Looks through `bytes`; `debug` has the places that only debuggers read. At most one hit for each text, one that is
-    /// not in such a place if there is one.
-    pub(crate) fn search(&self, bytes: &[u8], debug: &[Range<u64>]) -> Vec<Hit> {
-        let mut seen = Seen::new(self);
+    /// Looks through `bytes` of the file `path`; `debug` has the places that only debuggers read. At most one hit for each
+    /// text: one that nothing excuses if there is one, however many are excused before it.
+    pub(crate) fn search(&self, path: &str, bytes: &[u8], debug: &[Range<u64>]) -> Vec<Hit> {
+        let mut seen = Seen::new(self, path);
         seen.look(bytes, 0, 0..bytes.len(), debug);
         seen.hits()
     }
@@ -97,19 +98,25 @@ impl Needles {
     ///
     /// # Errors
     /// Those of the reader.
-    pub(crate) fn stream(&self, start: Vec<u8>, reader: impl Read) -> io::Result<(Vec<Hit>, u64)> {
-        self.windows(start, reader, WINDOW)
+    pub(crate) fn stream(
+        &self,
+        path: &str,
+        start: Vec<u8>,
+        reader: impl Read,
+    ) -> io::Result<(Vec<Hit>, u64)> {
+        self.windows(path, start, reader, WINDOW)
     }
 
     fn windows(
         &self,
+        path: &str,
         start: Vec<u8>,
         mut reader: impl Read,
         size: usize,
     ) -> io::Result<(Vec<Hit>, u64)> {
         let longest = self.0.iter().map(|needle| needle.finder.needle().len()).max().unwrap_or(0);
         let keep = longest + BEFORE + SHOWN.0.max(1);
-        let mut seen = Seen::new(self);
+        let mut seen = Seen::new(self, path);
         let (mut window, mut base, mut from) = (start, 0u64, 0usize);
         loop {
             let more = reader.by_ref().take(size as u64).read_to_end(&mut window)?;
@@ -130,18 +137,20 @@ impl Needles {
 /// What was found so far, by text.
 struct Seen<'a> {
     needles: &'a [Needle],
+    /// The file that is looked through: some are excused.
+    path: &'a str,
     found: Vec<Option<Hit>>,
 }
 
 impl<'a> Seen<'a> {
-    fn new(needles: &'a Needles) -> Self {
-        Self { needles: &needles.0, found: vec![None; needles.0.len()] }
+    fn new(needles: &'a Needles, path: &'a str) -> Self {
+        Self { needles: &needles.0, path, found: vec![None; needles.0.len()] }
     }
 
     /// Looks for what begins at `starts` of `window`, which stands at `base` of the file.
     fn look(&mut self, window: &[u8], base: u64, starts: Range<usize>, debug: &[Range<u64>]) {
         for (needle, found) in self.needles.iter().zip(&mut self.found) {
-            if found.as_ref().is_some_and(|hit| !hit.debug) {
+            if found.as_ref().is_some_and(|hit| hit.reason.is_none()) {
                 continue;
             }
             let text = needle.finder.needle();
@@ -150,11 +159,21 @@ impl<'a> Seen<'a> {
             for at in needle.finder.find_iter(part).map(|at| at + starts.start) {
                 let place = base + at as u64;
                 let debug = debug.iter().any(|range| range.contains(&place));
-                if needle.fits(window, at) && !(debug && found.is_some()) {
-                    *found = Some(Hit { kind: needle.kind, what: shown(window, at), debug });
-                    if !debug {
-                        break;
-                    }
+                if !needle.fits(window, at) || (debug && found.is_some()) {
+                    continue;
+                }
+                let (what, shown_at) = shown(window, at);
+                // Each by itself: what excuses this one says nothing of the next.
+                let reason = match debug {
+                    true => Some(DEBUG),
+                    false => excuse_at(self.path, needle.kind, &what, shown_at),
+                };
+                let better = found.as_ref().is_none_or(|hit| hit.reason == Some(DEBUG));
+                if better || reason.is_none() {
+                    *found = Some(Hit { kind: needle.kind, what, reason });
+                }
+                if reason.is_none() {
+                    break;
                 }
             }
         }
@@ -190,15 +209,17 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"._-~+".contains(&byte) || byte >= 0x80
 }
 
-/// The printable text around a place.
-fn shown(bytes: &[u8], at: usize) -> String {
+/// The printable text around a place, and where in it the place is.
+fn shown(bytes: &[u8], at: usize) -> (String, usize) {
     let plain = |byte: &&u8| (b' '..=b'~').contains(*byte);
     let before = bytes.get(..at).unwrap_or_default();
     let before = before.iter().rev().take(SHOWN.0).take_while(plain).count();
     let after = bytes.get(at..).unwrap_or_default();
     let after = after.iter().take(SHOWN.1).take_while(plain).count();
     let text = bytes.get(at - before..at + after).unwrap_or_default();
-    String::from_utf8_lossy(text).trim().to_owned()
+    let text = String::from_utf8_lossy(text);
+    let begun = text.trim_start();
+    (begun.trim_end().to_owned(), before.saturating_sub(text.len() - begun.len()))
 }
 
 #[cfg(test)]
@@ -206,7 +227,7 @@ mod tests {
     use std::io::Cursor;
     use std::ops::Range;
 
-    use super::{Needles, Places, begins};
+    use super::{DEBUG, Needles, Places, begins};
     use crate::report::Kind;
 
     fn needles() -> Needles {
@@ -215,7 +236,7 @@ mod tests {
     }
 
     fn found(text: &[u8]) -> Vec<Kind> {
-        needles().search(text, &[]).into_iter().map(|hit| hit.kind).collect()
+        needles().search("", text, &[]).into_iter().map(|hit| hit.kind).collect()
     }
 
     #[test]
@@ -255,19 +276,46 @@ mod tests {
     #[test]
     fn paths_of_the_box_are_no_matter_in_tools() {
         let needles = Needles::new(&Places::default(), false);
-        assert_eq!(needles.search(b"/lfs /build/src /sources", &[]), []);
-        assert_eq!(needles.search(b"/usr/lib/x86_64-linux-gnu", &[]).len(), 1);
+        assert_eq!(needles.search("", b"/lfs /build/src /sources", &[]), []);
+        assert_eq!(needles.search("", b"/usr/lib/x86_64-linux-gnu", &[]).len(), 1);
     }
 
     #[test]
     fn what_stands_among_debug_information_is_told_apart() {
         let text = b"xx /build/src/a.c xx /build/src/b.c";
-        let of = |debug: Range<u64>| needles().search(text, std::slice::from_ref(&debug));
-        assert!(!of(0..0)[0].debug);
-        assert!(of(0..50)[0].debug);
+        let of = |debug: Range<u64>| needles().search("", text, std::slice::from_ref(&debug));
+        assert_eq!(of(0..0)[0].reason, None);
+        assert_eq!(of(0..50)[0].reason, Some(DEBUG));
         let hits = of(0..10);
-        assert_eq!((hits.len(), hits[0].debug), (1, false));
+        assert_eq!((hits.len(), hits[0].reason), (1, None));
         assert!(hits[0].what.ends_with("/build/src/b.c"), "{}", hits[0].what);
+    }
+
+    /// The first hit of a text in a file was kept and then excused: a leak behind it was never seen, and the report said
+    /// "contained: yes".
+    #[test]
+    fn an_excused_hit_hides_no_other() {
+        let (path, known) = ("/usr/lib/tcl8/a.tm", "lappend bases /lib/x86_64-linux-gnu\n");
+        let reasons = |text: String| {
+            let of = |hits: Vec<super::Hit>| hits.iter().map(|hit| hit.reason).collect::<Vec<_>>();
+            let needles = needles();
+            let whole = of(needles.search(path, text.as_bytes(), &[]));
+            let (read, _) = needles.windows(path, Vec::new(), text.as_bytes(), 50).unwrap();
+            assert_eq!(of(read), whole);
+            whole
+        };
+        assert!(reasons(known.repeat(9)).iter().all(Option::is_some));
+        let leak = "exec /usr/lib/x86_64-linux-gnu/x ";
+        // Behind it, before it and in the same breath as it: an excuse is for its own place alone.
+        for text in [known.repeat(9) + leak, format!("{leak}\n{known}"), format!("{leak}{known}")] {
+            assert_eq!(reasons(text.clone()), [None], "{text}");
+        }
+        let manual = needles().search("/usr/share/man/x", leak.as_bytes(), &[]);
+        assert!(manual[0].reason.is_some());
+        // What only debuggers read gives way to any other, excused or not.
+        let debug = 0..known.len() as u64;
+        let hits = needles().search(path, known.repeat(2).as_bytes(), std::slice::from_ref(&debug));
+        assert!(hits[0].reason.is_some_and(|reason| reason != DEBUG));
     }
 
     #[test]
@@ -291,7 +339,7 @@ mod tests {
                 bytes.extend(vec![b'.'; at % 7]);
                 let start = bytes[..bytes.len().min(3)].to_vec();
                 let rest = Cursor::new(&bytes[start.len()..]);
-                let (hits, length) = needles.windows(start, rest, size).unwrap();
+                let (hits, length) = needles.windows("", start, rest, size).unwrap();
                 assert_eq!(length, bytes.len() as u64);
                 assert_eq!((hits.len(), hits[0].kind), (1, Kind::SeedPath), "{size} {at}");
             }

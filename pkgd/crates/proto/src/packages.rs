@@ -305,7 +305,8 @@ impl PackageRequest {
 pub struct Proposal {
     /// The plan; `None` when there is nothing to do, or for a client that may change nothing.
     pub plan: Option<Digest>,
-    /// What it does, for the person who decides.
+    /// What it does, for the person who decides. It alarms where there is something to do that this client may not have
+    /// done.
     pub sheet: Sheet,
 }
 

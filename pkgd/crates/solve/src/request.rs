@@ -114,6 +114,11 @@ impl FromStr for Pin {
     fn from_str(s: &str) -> Result<Self, RequestError> {
         let (text, repository) =
             s.split_once('@').map_or((s, None), |(t, r)| (t, Some(r.to_owned())));
+        let place =
+            repository.as_ref().is_none_or(|name| name.parse::<minos_model::Name>().is_ok());
+        if !place {
+            return Err(RequestError::new(s, "behind '@' stands the name of a repository"));
+        }
         let want: Want = text.parse()?;
         if !want.groups.is_empty() {
             return Err(RequestError::new(s, "a pin has no groups"));
