@@ -189,7 +189,7 @@ fn holds_name_what_there_is_and_go_with_the_name() {
     assert!(said.contains("there is no repository 'nosuch'"), "{said}");
     site.json("hold one");
     let said = site.refused(&format!("apply {plan} --yes"), 13);
-    assert!(said.contains("one is held: nobody said why"), "{said}");
+    assert!(said.contains("one is held"), "{said}");
     assert!(said.contains("'pkgctl unhold one'") && !said.contains("--release"), "{said}");
     site.json("hold one<2 one@site");
     assert_eq!(column(&site.json("hold"), "holds", "package"), ["one", "one<2", "one@site"]);

@@ -170,18 +170,3 @@ fn boxed(service: &Service, seed: &Path, scratch: &Path) -> Result<String, Error
     child.wait()?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::date;
-
-    /// The values are those of `date -u -d @SECONDS`.
-    #[test]
-    fn the_clock_reads_as_a_date() {
-        assert_eq!(date(0), "1970-01-01 00:00 UTC");
-        assert_eq!(date(951_782_400_000), "2000-02-29 00:00 UTC");
-        assert_eq!(date(1_763_696_820_000), "2025-11-21 03:47 UTC");
-        assert_eq!(date(4_107_542_400_000), "2100-03-01 00:00 UTC");
-        let _ = date(u64::MAX);
-    }
-}

@@ -6,19 +6,10 @@ use std::path::Path;
 
 use minos_proto::{ErrorKind, ErrorReport};
 use minos_solve::SolveError;
-use minos_store::{Problem, SystemError};
+use minos_store::SystemError;
 
 /// An error of packages and generations.
 pub fn system_error(error: &SystemError) -> ErrorReport {
-    if let SystemError::Refused(problems) = error
-        && let Some(Problem::Held { package, .. }) = problems.first()
-    {
-        let hint = format!(
-            "'pkgctl unhold {package}' lets go of it; a plan may ignore it (--ignore-holds)"
-        );
-        let told = SystemError::Refused(problems.iter().map(explained).collect());
-        return ErrorReport::new(ErrorKind::Unsolvable, told.to_string(), hint);
-    }
     let kind = match error {
         SystemError::NoGeneration { .. } | SystemError::NoPackage { .. } => ErrorKind::NotFound,
         SystemError::Refused(_) | SystemError::Boot { .. } => ErrorKind::Unsolvable,
@@ -27,16 +18,6 @@ pub fn system_error(error: &SystemError) -> ErrorReport {
         _ => ErrorKind::State,
     };
     ErrorReport::new(kind, error.to_string(), error.hint())
-}
-
-/// A problem with something behind its colon.
-fn explained(problem: &Problem) -> Problem {
-    match problem {
-        Problem::Held { package, note } if note.is_empty() => {
-            Problem::Held { package: package.clone(), note: "nobody said why".to_owned() }
-        }
-        other => other.clone(),
-    }
 }
 
 /// Why there is no answer to a request.

@@ -77,6 +77,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotInstalled { package } => write!(f, "{package} is not installed"),
+            Self::Held { package, note } if note.is_empty() => write!(f, "{package} is held"),
             Self::Held { package, note } => write!(f, "{package} is held: {note}"),
             Self::Twice { package } => write!(f, "{package} is asked for twice"),
             Self::NoAccount { package, account } => {
@@ -206,7 +207,7 @@ impl SystemError {
             Self::State(error) => error.hint(),
             Self::Io { source, .. } => io_hint(source).to_owned(),
             Self::Refused(problems) => {
-                problems.first().map_or("plan anew", refused_hint).to_owned()
+                problems.first().map_or_else(|| "plan anew".to_owned(), refused_hint)
             }
             Self::Stale { .. } => "make the plan anew: something was installed since".to_owned(),
             Self::NoPlan { .. } => "make the plan anew with --dry-run".to_owned(),
@@ -227,15 +228,20 @@ impl SystemError {
     }
 }
 
-fn refused_hint(problem: &Problem) -> &'static str {
-    match problem {
+fn refused_hint(problem: &Problem) -> String {
+    let hint = match problem {
         Problem::NotInstalled { .. } => "list what is installed with 'pkgctl list'",
-        Problem::Held { .. } => "release it with 'pkgctl hold --release'",
+        Problem::Held { package, .. } => {
+            return format!(
+                "'pkgctl unhold {package}' lets go of it; a plan may ignore it (--ignore-holds)"
+            );
+        }
         Problem::Twice { .. } | Problem::NoAccount { .. } => "report this to who made the package",
         Problem::Path { .. } => "remove one of the two packages",
         Problem::Soname { .. } => "update or remove the package that needs it in the same step",
         Problem::Space { .. } | Problem::Inodes { .. } => "free space with 'pkgctl gc'",
-    }
+    };
+    hint.to_owned()
 }
 
 fn io_hint(source: &io::Error) -> &'static str {
