@@ -260,16 +260,68 @@ fn without_the_root_of_a_proven_generation_the_initramfs_comes_up() {
     assert_eq!((r.generation, r.proven), (7, true), "the next boot looks again");
 }
 
+/// The disk takes nothing while the try is to be written down, and everything soon after. A first version went on with
+/// the fallback, wrote down that the wish was obeyed, and never tried what was wished; nor a second time what had
+/// failed once.
 #[test]
-fn a_try_that_cannot_be_written_down_is_not_used() {
+fn a_try_that_cannot_be_written_down_is_not_used_and_the_next_boot_tries() {
+    let refuses = |fake: &Fake| fake.world().no_writes = true;
+    let hangs = |fake: &Fake| fake.world().hangs = |job| matches!(job, Job::WriteRecord { .. });
+    for (spoil, failed_once) in
+        [(refuses as fn(&Fake), false), (hangs, false), (refuses, true), (hangs, true)]
+    {
+        let fake = machine();
+        if failed_once {
+            fake.world().programs.insert("/usr/bin/test", EXITED(9, 1));
+            run_for(&mut start(&fake), &fake, 60_000).expect("it reboots");
+            fake.world().programs.insert("/usr/bin/test", EXITED(50, 0));
+            fake.world().cut_power();
+        }
+        let tried = spawned(&fake).len();
+        spoil(&fake);
+        let mut runtime = start(&fake);
+        while runtime.machine().name() != "running" {
+            run_for(&mut runtime, &fake, 10);
+        }
+        fake.world().no_writes = false;
+        fake.world().hangs = |_| false;
+        run_for(&mut runtime, &fake, 90_000);
+        assert_eq!(spawned(&fake)[tried..], ["/bin/pkgd", "/bin/pkgctl"], "the fallback");
+        let said = fake.world().console_text();
+        let story =
+            "generation 7 is not tried: its try cannot be written down; the next boot tries it";
+        assert!(said.contains(story), "{said}");
+        let r = record(&fake).unwrap();
+        assert_eq!((r.generation, r.aside, r.fallback), (7, true, 0), "it was written later");
+        assert_eq!(r.tries_left, if failed_once { 1 } else { 2 });
+        assert_eq!(fake.world().files.contains_key(WISH), !failed_once);
+        assert_eq!(r.obeyed != 0, failed_once);
+
+        drop(runtime);
+        fake.world().cut_power();
+        boot_through(&fake);
+        assert_eq!(standings(&fake).last(), Some(&(7, Standing::Passed)));
+        let said = fake.world().console_text();
+        assert!(said.contains("beside the trial of generation 7 was cut off"), "{said}");
+        assert!(!fake.world().files.contains_key(WISH));
+    }
+}
+
+/// The helper that hangs has written the try down and removed the wish: what is wished is in the record then.
+#[test]
+fn a_wish_whose_file_went_with_a_try_that_was_given_up_is_still_tried() {
     let fake = machine();
     fake.world().hangs = |job| matches!(job, Job::WriteRecord { .. });
     let mut runtime = start(&fake);
-    run_for(&mut runtime, &fake, 30_000);
-    assert_eq!(runtime.machine().name(), "running");
-    assert!(spawned(&fake).contains(&"/bin/pkgd".to_owned()), "{:?}", spawned(&fake));
-    assert!(fake.world().console_text().contains("its try cannot be written down"));
-    assert!(fake.world().files.contains_key(WISH));
+    while runtime.machine().name() != "running" {
+        run_for(&mut runtime, &fake, 10);
+    }
+    fake.world().files.remove(WISH);
+    fake.world().hangs = |_| false;
+    go_down(&mut runtime, &fake, libc::SIGTERM);
+    fake.world().cut_power();
+    boot_through(&fake);
+    assert_eq!(standings(&fake), [(7, Standing::Trial), (7, Standing::Passed)]);
 }
 
 fn damage_plan(fake: &Fake) {

@@ -174,8 +174,8 @@ pub struct Record {
     pub pkgd_restarts: u32,
     /// `generation` has booted and passed its health checks before.
     pub proven: bool,
-    /// This boot uses another generation, which somebody chose for it alone. It neither tries `generation`
-    /// nor proves anything.
+    /// This boot uses another generation: one that somebody chose for it alone, or the fallback because the try could
+    /// not be written down. It neither tries `generation` nor proves anything.
     pub aside: bool,
     /// How often `generation` may still be tried; means nothing when it is proven.
     pub tries_left: u8,
@@ -268,9 +268,17 @@ impl Record {
         }
     }
 
-    /// The record with the fallback instead of the generation.
+    /// The record of a boot whose try could not be written down, so that it must not be used: the fallback is booted
+    /// beside the trial. `last` is what is on disk. The try is there again, and the wish counts as obeyed only if it did
+    /// before; of the wish and this record one may be lost, and the next boot still tries.
     #[must_use]
-    pub const fn fallen_back(mut self) -> Self {
+    pub fn untried(self, last: Option<Self>) -> Self {
+        let obeyed = last.map_or(0, |last| last.obeyed);
+        Self { aside: true, tries_left: self.tries_left.saturating_add(1), obeyed, ..self }
+    }
+
+    /// The record with the fallback instead of the generation.
+    const fn fallen_back(mut self) -> Self {
         self.generation = self.fallback;
         self.proven = true;
         self.tries_left = 0;

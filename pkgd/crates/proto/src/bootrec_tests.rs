@@ -218,6 +218,27 @@ fn a_boot_chosen_by_hand_changes_nothing() {
     }
 }
 
+/// A try that could not be written down is there again, whichever of the wish and the record the disk keeps.
+#[test]
+fn a_boot_whose_try_is_not_written_down_uses_none_and_forgets_none() {
+    for last in [None, Some(proven(6)), Some(on_trial())] {
+        let planned = Record::next_boot(last, Some(&WISH));
+        let beside = planned.untried(last);
+        assert!(!beside.is_trial() && !beside.passed().proven);
+        assert_eq!(beside.obeyed, last.map_or(0, |r| r.obeyed));
+        let left = [last, Some(beside), Some(beside.ending(Reason::Reboot))];
+        for (left, wish) in left.iter().flat_map(|r| [(r, Some(&WISH)), (r, None)]) {
+            if left.is_none_or(|r| !r.aside && r.proven) && wish.is_none() {
+                continue;
+            }
+            let next = Record::next_boot(*left, wish);
+            assert!(next.is_trial(), "{left:?} {wish:?}");
+            let (generation, tries) = (next.generation, next.tries_left);
+            assert_eq!((generation, tries), (7, planned.tries_left), "{left:?}");
+        }
+    }
+}
+
 #[test]
 fn the_failure_is_kept_until_there_is_another() {
     let bad = on_trial().failing(Reason::CheckFailed, Culprit::new("net"), NOW);
@@ -240,6 +261,11 @@ fn the_sentence_tells_generation_reason_time_and_what_follows() {
     assert_eq!(
         last.sentence(&Record::next_boot(Some(last), None)),
         "boot 1 of generation 7 failed its check: net, 2026-11-21 13:20:05 UTC; now generation 6"
+    );
+    let beside = on_trial().untried(None).ending(Reason::Reboot).stamped(NOW);
+    assert_eq!(
+        beside.sentence(&Record::next_boot(Some(beside), None)),
+        "boot 1 beside the trial of generation 7 ended by reboot, as asked, 2026-11-21 13:20:05 UTC"
     );
     let old = proven(0).ending(Reason::PowerOff).stamped(NOW);
     assert_eq!(

@@ -49,6 +49,8 @@ impl Record {
     fn describe(&self, next: &Self, s: &mut String<SENTENCE>) -> fmt::Result {
         write!(s, "boot {}", self.boot_count)?;
         match self.generation {
+            // Chosen by hand, or the fallback since nothing could be written: the one on trial waits in either case.
+            n if self.aside && !self.proven => write!(s, " beside the trial of generation {n}")?,
             _ if self.aside => write!(s, " of a generation chosen by hand")?,
             0 => {}
             n => write!(s, " of generation {n}")?,
