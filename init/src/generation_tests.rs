@@ -223,6 +223,39 @@ fn after_its_tries_the_fallback_is_booted_and_the_story_told() {
     assert!(fake.world().spawned.iter().any(|s| s.1.iter().any(|a| a.starts_with(story))));
 }
 
+/// It asks for its own reboot in each boot, before it can be judged. A first version left it without a word of why.
+#[test]
+fn a_generation_that_reboots_by_itself_is_left_and_said_to_have_failed() {
+    let fake = machine();
+    let mut boots = 0;
+    loop {
+        let mut runtime = start(&fake);
+        while standings(&fake).len() == boots && runtime.machine().name() != "running" {
+            run_for(&mut runtime, &fake, 10);
+        }
+        if standings(&fake).len() == boots {
+            run_for(&mut runtime, &fake, 10_000);
+            break;
+        }
+        boots += 1;
+        go_down(&mut runtime, &fake, libc::SIGTERM);
+        fake.world().cut_power();
+        fake.world().console.clear();
+    }
+    assert_eq!(boots, 2 + usize::from(crate::bootrec::GIVEN_BACK));
+    assert_eq!(spawned(&fake).last().unwrap(), "/bin/pkgctl", "the initramfs itself");
+    let said = fake.world().console_text();
+    assert!(
+        said.contains("boot 9 of generation 7 ended by reboot, as asked, 2023-11-14 "),
+        "{said}"
+    );
+    assert!(said.contains("; its tries are used up; now generation 0"), "{said}");
+    let r = record(&fake).unwrap();
+    let failure = r.failure.unwrap();
+    assert_eq!((failure.generation, failure.reason), (7, Reason::UsedUp));
+    assert_eq!((r.generation, r.proven, r.aside), (0, true, false));
+}
+
 /// A proven generation is not left for what happens to it later: it runs on, or the rescue prompt opens.
 #[test]
 fn a_proven_generation_is_not_judged() {

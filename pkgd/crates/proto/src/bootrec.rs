@@ -70,11 +70,14 @@ pub enum Reason {
     GateOverran = 15,
     /// A service that the machine needs ended too often in a row.
     ServiceLost = 16,
+    /// The tries of the generation were used up by ends that somebody asked for, perhaps the generation itself. Of a
+    /// [`Failure`] only: the last of these boots has its own reason.
+    UsedUp = 17,
 }
 
 impl Reason {
     /// All, in the order of their numbers.
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::InProgress,
         Self::PowerOff,
         Self::Halt,
@@ -92,6 +95,7 @@ impl Reason {
         Self::CheckOverran,
         Self::GateOverran,
         Self::ServiceLost,
+        Self::UsedUp,
     ];
 
     /// The reason with this number.
@@ -235,13 +239,9 @@ impl Record {
     /// What every boot begins with.
     fn begun(last: Option<Self>) -> Self {
         let mut r = last.unwrap_or(Self::fresh());
-        if r.was_cut_off_on_trial() {
-            r.failure = Some(Failure {
-                generation: r.generation,
-                at: r.written_at,
-                reason: r.reason,
-                culprit: Culprit::default(),
-            });
+        if let Some(reason) = r.unsaid_failure() {
+            let (generation, at) = (r.generation, r.written_at);
+            r.failure = Some(Failure { generation, at, reason, culprit: Culprit::default() });
         }
         r.boot_count = r.boot_count.saturating_add(1);
         r.pkgd_restarts = 0;
@@ -251,9 +251,16 @@ impl Record {
         r
     }
 
-    /// It ended neither as somebody asked nor by a judgement, which has its failure already.
-    const fn was_cut_off_on_trial(&self) -> bool {
-        self.is_trial() && !self.reason.is_deliberate() && !self.reason.is_judgement()
+    /// How the generation on trial has failed in this boot, where nothing is said of it: it was cut off, or its last
+    /// try is gone. A judgement has its failure already.
+    const fn unsaid_failure(&self) -> Option<Reason> {
+        match self.reason {
+            _ if !self.is_trial() || self.reason.is_judgement() => None,
+            reason if !reason.is_deliberate() => Some(reason),
+            // Nobody got the try back.
+            _ if self.tries_left == 0 => Some(Reason::UsedUp),
+            _ => None,
+        }
     }
 
     fn obey(&mut self, wish: &BootNext) {

@@ -33,6 +33,7 @@ impl Reason {
             Self::CheckOverran => "failed, a check took too long: ",
             Self::GateOverran => "failed, its checks took too long, at: ",
             Self::ServiceLost => "failed, a service ended too often: ",
+            Self::UsedUp => "used up its tries before it was judged",
         }
     }
 }
@@ -64,6 +65,9 @@ impl Record {
         }
         if self.generation != 0 && self.written_at >= SET {
             write!(s, ", {}", Time(self.written_at))?;
+        }
+        if self.unsaid_failure() == Some(Reason::UsedUp) {
+            s.write_str("; its tries are used up")?;
         }
         if next.generation != self.generation {
             write!(s, "; now generation {}", next.generation)?;
