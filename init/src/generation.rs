@@ -43,6 +43,8 @@ pub(crate) struct Generation {
     plan: Option<Box<BootPlan>>,
     /// The record that the last boot left.
     last: Option<Record>,
+    /// The record of this boot, until it is written down.
+    pub(crate) planned: Option<Record>,
     /// There is a wish on the disk, good or not.
     pub(crate) wish_seen: bool,
     /// What was wrong with the root.
@@ -167,7 +169,7 @@ impl<S: Sys> Runtime<S> {
 
     /// Somebody chose a generation for this boot.
     pub(crate) fn chosen(&mut self, number: u64) {
-        self.book.open(Record::set_aside(self.generation.last));
+        self.generation.planned = Some(Record::set_aside(self.generation.last));
         self.generation.number = number;
         self.say(LogLevel::Quiet, format_args!("generation {number}, for this boot"));
     }
@@ -184,7 +186,7 @@ impl<S: Sys> Runtime<S> {
         let now = self.sys.now_ms();
         self.book.failed(now);
         let Some(record) = self.book.record().filter(Record::is_trial) else { return };
-        let (number, record) = (record.generation, record.untried(self.generation.last));
+        let (number, record) = (record.generation, record.untried(self.generation.last.as_ref()));
         self.generation.number = record.fallback;
         self.book.open(record);
         panic::set_record(Some(record));

@@ -340,6 +340,40 @@ fn a_try_that_cannot_be_written_down_is_not_used_and_the_next_boot_tries() {
     }
 }
 
+/// The seed is not there: an unattended boot ends at the rescue prompt. A first version read the record only later, so
+/// that nothing was written of such a boot, whatever the page of the record says.
+#[test]
+fn a_boot_that_ends_at_the_rescue_prompt_for_want_of_a_seed_is_recorded_and_uses_no_try() {
+    let fake = machine();
+    let seed = fake.world().files.remove("/sys/class/block/vdb/serial").unwrap();
+    let cmdline = "minos.build=x minos.then=poweroff";
+    fake.world().files.insert("/proc/cmdline".into(), cmdline.into());
+    let mut runtime = start(&fake);
+    run_for(&mut runtime, &fake, 40_000);
+    assert_eq!(runtime.machine().name(), "rescue");
+    let r = record(&fake).unwrap();
+    assert_eq!((r.reason, r.generation, r.aside, r.tries_left), (Reason::BootFailed, 7, true, 2));
+    let off = run_for(&mut runtime, &fake, 30_000).expect("it ends by itself");
+    assert_eq!(off.ending.reason, Reason::RescueTimeout);
+    assert!(fake.world().files.contains_key(WISH), "nothing was obeyed");
+    fake.world().cut_power();
+
+    // Somebody mends it at the prompt: it is one boot, and a trial.
+    let mut runtime = start(&fake);
+    run_for(&mut runtime, &fake, 40_000);
+    let said = fake.world().console_text();
+    let story =
+        "boot 1 beside the trial of generation 7 ended because nobody answered the rescue prompt";
+    assert!(said.contains(story), "{said}");
+    fake.world().files.insert("/sys/class/block/vdb/serial".into(), seed);
+    fake.world().typed.extend(b"retry\n");
+    run_for(&mut runtime, &fake, 10_000);
+    assert_eq!(standings(&fake), [(7, Standing::Trial), (7, Standing::Passed)]);
+    let r = record(&fake).unwrap();
+    assert_eq!((r.boot_count, r.generation, r.proven, r.failure), (2, 7, true, None));
+    assert!(!fake.world().files.contains_key(WISH));
+}
+
 /// The helper that hangs has written the try down and removed the wish: what is wished is in the record then.
 #[test]
 fn a_wish_whose_file_went_with_a_try_that_was_given_up_is_still_tried() {

@@ -211,13 +211,18 @@ impl<S: Sys> Runtime<S> {
             self.journal.event(now, &BootEvent::LastBoot { text: text.clone() });
             self.last_boot = Some(text);
         }
-        self.book.open(next);
+        // Until its try is written down, a boot that ends at the rescue prompt has used none.
+        self.book.open(next.untried(found.record.as_ref()));
+        self.generation.planned = Some(next);
         Outcome::Done
     }
 
     /// Writes this boot down; a wish that it obeys, or cannot read, is of no more use then.
     pub(crate) fn record_boot(&mut self) -> Outcome {
         let now = self.sys.wall_s();
+        if let Some(planned) = self.generation.planned.take() {
+            self.book.open(planned);
+        }
         let aside = self.book.record().is_some_and(|r| r.aside);
         let Some(mut job) = self.book.job(now) else { return Outcome::Done };
         if let Job::WriteRecord { then_remove, .. } = &mut job

@@ -275,13 +275,17 @@ impl Record {
         }
     }
 
-    /// The record of a boot whose try could not be written down, so that it must not be used: the fallback is booted
-    /// beside the trial. `last` is what is on disk. The try is there again, and the wish counts as obeyed only if it did
-    /// before; of the wish and this record one may be lost, and the next boot still tries.
+    /// The record of a boot whose try is not written down, so that it must not be used: a boot beside the trial. `last`
+    /// is what is on disk. The try is there again, and the wish counts as obeyed only if it did before; of the wish and
+    /// this record one may be lost, and the next boot still tries. What is no trial stays as it is.
     #[must_use]
-    pub fn untried(self, last: Option<Self>) -> Self {
-        let obeyed = last.map_or(0, |last| last.obeyed);
-        Self { aside: true, tries_left: self.tries_left.saturating_add(1), obeyed, ..self }
+    pub fn untried(mut self, last: Option<&Self>) -> Self {
+        if self.is_trial() {
+            self.aside = true;
+            self.tries_left = self.tries_left.saturating_add(1);
+            self.obeyed = last.map_or(0, |last| last.obeyed);
+        }
+        self
     }
 
     /// The record with the fallback instead of the generation.

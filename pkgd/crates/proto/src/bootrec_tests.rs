@@ -223,7 +223,7 @@ fn a_boot_chosen_by_hand_changes_nothing() {
 fn a_boot_whose_try_is_not_written_down_uses_none_and_forgets_none() {
     for last in [None, Some(proven(6)), Some(on_trial())] {
         let planned = Record::next_boot(last, Some(&WISH));
-        let beside = planned.untried(last);
+        let beside = planned.untried(last.as_ref());
         assert!(!beside.is_trial() && !beside.passed().proven);
         assert_eq!(beside.obeyed, last.map_or(0, |r| r.obeyed));
         let left = [last, Some(beside), Some(beside.ending(Reason::Reboot))];
