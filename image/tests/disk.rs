@@ -102,7 +102,8 @@ fn the_unified_image_carries_kernel_initramfs_and_command_line() {
     for (section, content) in [
         (".linux", fs::read(dir.path().join("kernel")).unwrap()),
         (".initrd", fs::read(dir.path().join("initramfs")).unwrap()),
-        (".cmdline", b"console=ttyS0 minos.test=1".to_vec()),
+        // With the first word the kernel takes the second copy of a partition table.
+        (".cmdline", b"gpt console=ttyS0 minos.test=1".to_vec()),
     ] {
         let to = dir.path().join("section");
         let dump = format!("{section}={}", to.display());

@@ -4,6 +4,10 @@
 //! partition or the label of an ext4 file system, which are on the disk. All three are set to the same string by
 //! whoever makes the disk. A copy of a disk has the same names: of two nobody knows which is meant, so neither is
 //! taken.
+//!
+//! The first two the kernel knows. A label has to be read from the disk, which may never answer: that is done by
+//! helpers ([`crate::storage`]), for the state disk alone (a squashfs has no label), and only where the kernel knows
+//! no disk of that name.
 
 use heapless::{String, Vec};
 
@@ -48,23 +52,21 @@ impl By {
 }
 
 /// A disk that was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Disk {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disk<'a> {
     /// Its name.
-    pub name: Name,
+    pub name: &'a Name,
     /// How it was recognised.
     pub by: By,
-    /// The device itself cannot be written to.
-    pub read_only: bool,
-    /// Another one that goes by the same name: by serial number both, or by partition name or label.
-    pub twin: Option<Name>,
+    /// Another one that goes by the same kind of name.
+    pub twin: Option<&'a Name>,
 }
 
-/// Looks once through all block devices.
+/// The block devices, in order.
 ///
 /// # Errors
-/// When `/sys/class/block` cannot be read. A device that cannot be read is passed over.
-pub fn find(sys: &mut dyn Sys, wanted: &str) -> Result<Option<Disk>> {
+/// When `/sys/class/block` cannot be read.
+pub fn list(sys: &mut dyn Sys) -> Result<Vec<Name, MAX_DEVICES>> {
     let mut names: Vec<Name, MAX_DEVICES> = Vec::new();
     sys.list("/sys/class/block", &mut |name| {
         if !name.starts_with("loop") && !name.starts_with("ram") {
@@ -72,24 +74,21 @@ pub fn find(sys: &mut dyn Sys, wanted: &str) -> Result<Option<Disk>> {
             let _ = Name::try_from(name).map(|n| put_in_order(&mut names, n));
         }
     })?;
-    let (mut found, mut twin): (Option<(&Name, By)>, _) = (None, None);
-    for by in [By::Serial, By::PartName, By::Label] {
-        // A serial number is given to a disk at each start; what is on the disk comes along with a copy of it.
-        if found.is_some() && by == By::PartName {
-            break;
-        }
-        for name in &names {
-            match found {
-                Some((first, _)) if first == name => {}
-                _ if !is_called(sys, name, by, wanted) => {}
-                Some(_) => twin = Some(name.clone()),
-                None => found = Some((name, by)),
-            }
-        }
-    }
-    let Some((name, by)) = found else { return Ok(None) };
-    let read_only = attribute::<4>(sys, name, "ro").is_some_and(|v| v.trim_end() == "1");
-    Ok(Some(Disk { name: name.clone(), by, read_only, twin }))
+    Ok(names)
+}
+
+/// Looks once through devices for what the kernel knows of them: none of them is read.
+pub fn named<'a>(sys: &mut dyn Sys, names: &'a [Name], wanted: &str) -> Option<Disk<'a>> {
+    // A serial number is given to a disk at each start; what is on the disk comes along with a copy of it.
+    [By::Serial, By::PartName].into_iter().find_map(|by| {
+        let mut called = names.iter().filter(|name| is_called(sys, name, by, wanted));
+        Some(Disk { name: called.next()?, by, twin: called.next() })
+    })
+}
+
+/// Whether the device itself cannot be written to.
+pub fn is_read_only(sys: &mut dyn Sys, name: &str) -> bool {
+    attribute::<4>(sys, name, "ro").is_some_and(|v| v.trim_end() == "1")
 }
 
 /// Puts a value where it belongs in a sorted list; one over the limit is passed over. A sort of the standard
@@ -104,11 +103,7 @@ fn is_called(sys: &mut dyn Sys, name: &str, by: By, wanted: &str) -> bool {
         // The kernel keeps 20 bytes of a virtio serial number; so does the comparison.
         By::Serial => attribute::<32>(sys, name, "serial")
             .is_some_and(|v| !v.trim().is_empty() && v.trim() == clip(wanted, 20)),
-        By::PartName => {
-            attribute::<512>(sys, name, "uevent").is_some_and(|v| part_name(&v) == Some(wanted))
-        }
-        By::Label => superblock(sys, name)
-            .is_some_and(|s| !wanted.is_empty() && s.label() == clip(wanted, LABEL)),
+        _ => attribute::<512>(sys, name, "uevent").is_some_and(|v| part_name(&v) == Some(wanted)),
     }
 }
 
@@ -133,8 +128,13 @@ pub fn part_name(uevent: &str) -> Option<&str> {
     uevent.lines().find_map(|line| line.strip_prefix("PARTNAME="))
 }
 
+/// The part of a name that a label has room for.
+pub fn label_of(wanted: &str) -> String<LABEL> {
+    crate::cmdline::cut(wanted)
+}
+
 /// Bytes of an ext4 label.
-const LABEL: usize = 16;
+pub const LABEL: usize = 16;
 /// Offset of the superblock on the device.
 const SUPERBLOCK_AT: u64 = 1024;
 /// As much of the superblock as is looked at.
@@ -166,6 +166,13 @@ impl Ext4 {
         })
     }
 
+    /// What is to be known of it, as the exit status of a helper: [`CALLED`], [`DIRTY`], [`BROKEN`].
+    fn status(&self, label: &str) -> u8 {
+        let called = !label.is_empty() && self.label() == label;
+        let facts = [(called, CALLED), (self.needs_recovery, DIRTY), (self.has_errors, BROKEN)];
+        facts.iter().filter(|(is, _)| *is).map(|(_, bit)| bit).sum()
+    }
+
     /// The label; empty when there is none or it is not UTF-8.
     pub fn label(&self) -> &str {
         let end = self.label.iter().position(|b| *b == 0).unwrap_or(LABEL);
@@ -173,11 +180,20 @@ impl Ext4 {
     }
 }
 
-/// The superblock on a device, if it has one.
-pub fn superblock(sys: &mut dyn Sys, name: &str) -> Option<Ext4> {
+/// It bears the label.
+pub const CALLED: u8 = 1;
+/// It needs its journal.
+pub const DIRTY: u8 = 2;
+/// It has errors.
+pub const BROKEN: u8 = 4;
+
+/// What the superblock on a device says: [`CALLED`], [`DIRTY`], [`BROKEN`]; nothing of one that is not ext4 or cannot be
+/// read. For helpers only: the device may never answer.
+pub fn look(sys: &mut dyn Sys, name: &str, label: &str) -> u8 {
     let mut bytes = [0; SUPERBLOCK];
-    let n = sys.read_file(&device(name), SUPERBLOCK_AT, &mut bytes).ok()?;
-    Ext4::parse(bytes.get(..n)?)
+    let read = sys.read_file(&device(name), SUPERBLOCK_AT, &mut bytes).ok();
+    let found = read.and_then(|n| Ext4::parse(bytes.get(..n)?));
+    found.map_or(0, |fs| fs.status(label))
 }
 
 /// The path of a device.

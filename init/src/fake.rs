@@ -75,6 +75,8 @@ pub struct World {
     /// File systems whose disk takes nothing any more; they can be unmounted like any other.
     pub dead: BTreeSet<String>,
     pub read_only: Vec<String>,
+    /// Devices that never answer: a helper that reads one hangs, and PID 1 must not read it.
+    pub silent: BTreeSet<&'static str>,
     /// Directories and programs that are not there; all others are.
     pub missing: BTreeSet<String>,
     pub log: Vec<String>,
@@ -140,6 +142,7 @@ impl Fake {
             busy: BTreeSet::new(),
             dead: BTreeSet::new(),
             read_only: vec![],
+            silent: BTreeSet::new(),
             missing: BTreeSet::new(),
             log: vec![],
             spawned: vec![],
@@ -326,6 +329,9 @@ impl Sys for Fake {
         };
         let bytes = match path {
             "/proc/self/mountinfo" => mounts(),
+            _ if w.silent.iter().any(|name| path == format!("/dev/{name}")) => {
+                panic!("PID 1 hangs in {path}")
+            }
             _ => w.files.get(path).ok_or(Errno::ENOENT)?.clone(),
         };
         let rest = bytes.get(offset as usize..).unwrap_or_default();
@@ -429,7 +435,8 @@ impl Sys for Fake {
     fn helper(&mut self, job: &Job) -> Result<u32> {
         let hangs = {
             let w = self.call("helper")?;
-            (w.hangs)(job)
+            let silent = |job: &Job| matches!(job, Job::Look { device, .. } if w.silent.contains(device.as_str()));
+            (w.hangs)(job) || silent(job)
         };
         let mut w = self.world();
         let ends = (!hangs).then_some((w.now + w.helper_ms, Exit::Exited(0)));

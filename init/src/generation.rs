@@ -12,6 +12,7 @@ use crate::cmdline::{LogLevel, cut};
 use crate::gate::{Check, Gate, Look};
 use crate::kernel::{Errno, Job, PATH, Sys};
 use crate::machine::{Blame, Event, Outcome};
+use crate::panic;
 use crate::phase::Step;
 use crate::roots::{self, Fault, INITRAMFS};
 use crate::runtime::Runtime;
@@ -42,6 +43,8 @@ pub(crate) struct Generation {
     plan: Option<Box<BootPlan>>,
     /// The record that the last boot left.
     last: Option<Record>,
+    /// The record of this boot, until it is written down.
+    pub(crate) planned: Option<Record>,
     /// There is a wish on the disk, good or not.
     pub(crate) wish_seen: bool,
     /// What was wrong with the root.
@@ -166,7 +169,7 @@ impl<S: Sys> Runtime<S> {
 
     /// Somebody chose a generation for this boot.
     pub(crate) fn chosen(&mut self, number: u64) {
-        self.book.open(Record::set_aside(self.generation.last));
+        self.generation.planned = Some(Record::set_aside(self.generation.last));
         self.generation.number = number;
         self.say(LogLevel::Quiet, format_args!("generation {number}, for this boot"));
     }
@@ -177,17 +180,21 @@ impl<S: Sys> Runtime<S> {
         self.machine.set_trial(trial.then(Gate::built_in));
     }
 
-    /// It is not: a try that is not written down must not be used, or it would be used for ever.
+    /// It is not: a try that is not written down must not be used, or it would be used for ever. Nor is it used up:
+    /// the next boot tries, whether what is written later comes to the disk or not.
     pub(crate) fn not_recorded(&mut self) {
         let now = self.sys.now_ms();
         self.book.failed(now);
         let Some(record) = self.book.record().filter(Record::is_trial) else { return };
-        let (tried, record) = (record.generation, record.fallen_back());
-        self.generation.number = record.generation;
+        let (number, record) = (record.generation, record.untried(self.generation.last.as_ref()));
+        self.generation.number = record.fallback;
         self.book.open(record);
+        panic::set_record(Some(record));
         self.say(
             LogLevel::Quiet,
-            format_args!("generation {tried} is not tried: its try cannot be written down"),
+            format_args!(
+                "generation {number} is not tried: its try cannot be written down; the next boot tries it"
+            ),
         );
     }
 

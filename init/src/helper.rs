@@ -1,5 +1,6 @@
-//! What a forked helper does. PID 1 itself never makes a call that a dying disk could block: it
-//! waits for the helper's end with a deadline, among all the other things it waits for.
+//! What a forked helper does. PID 1 itself waits for the helper's end with a deadline, among all the other things it
+//! waits for. Of disks it reads nothing itself but the record, the wish, the names of the roots and the boot plan, from
+//! the state disk that a helper has just mounted: no other disk can block it.
 
 use crate::kernel::{Errno, Job, Result, Sys};
 use crate::mounts::unmount_all;
@@ -9,6 +10,9 @@ pub fn run(sys: &mut dyn Sys, job: &Job) -> u8 {
     if let Job::Root(generation) = job {
         return crate::roots::assemble(sys, *generation)
             .map_or_else(|fault| fault.status(), |()| 0);
+    }
+    if let Job::Look { device, label } = job {
+        return crate::disks::look(sys, device, label);
     }
     match work(sys, job) {
         Ok(()) => 0,
@@ -31,8 +35,8 @@ fn work(sys: &mut dyn Sys, job: &Job) -> Result<()> {
             let _ = then_remove.map(|path| sys.remove(path));
             Ok(())
         }
-        // Has an exit status of its own.
-        Job::Root(_) => Ok(()),
+        // They have an exit status of their own.
+        Job::Root(_) | Job::Look { .. } => Ok(()),
         // kill(-1) can block for as long as a process sits in an uninterruptible sleep.
         Job::KillAll => match sys.kill_all(libc::SIGKILL) {
             Err(Errno::ESRCH) => Ok(()),

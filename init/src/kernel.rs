@@ -2,11 +2,12 @@
 //! that obeys orders such as "the 17th call fails".
 //!
 //! Every call either succeeds or returns an errno; none panics and none may block for long. What
-//! can block (mounting, unmounting, syncing, killing everything) is a [`Job`] for a forked helper.
+//! can block (reading a disk, mounting, unmounting, syncing, killing everything) is a [`Job`] for a forked helper.
 
 use heapless::{String, Vec};
 pub use nix::errno::Errno;
 
+use crate::disks::{LABEL, Name};
 use crate::machine::End;
 use crate::sup::Exit;
 
@@ -149,6 +150,13 @@ pub struct Mount {
 /// What may block, done by a forked helper with a deadline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Job {
+    /// Read the superblock of a device and exit with what it says, as [`crate::disks::look`] has it.
+    Look {
+        /// The device.
+        device: Name,
+        /// The label that is looked for.
+        label: String<LABEL>,
+    },
     /// Mount it.
     Mount(Mount),
     /// Write bytes into a file at an offset, and make them durable.

@@ -22,12 +22,12 @@ pub enum Step {
     State,
     /// Mount a tmpfs at `/state`, when there is no state disk.
     Volatile,
+    /// Read the boot record and the wish for this boot.
+    ReadRecord,
     /// Find and mount the seed at `/seed`.
     Seed,
     /// Find and mount the sources at `/sources`.
     Sources,
-    /// Read the boot record and the wish for this boot.
-    ReadRecord,
     /// Let a person at the console choose another generation.
     Choose,
     /// Write this boot into the boot record.
@@ -120,9 +120,9 @@ pub const BOOT: &[Phase] = &[
     row(Step::RescueAsked, "rescue asked for", 1_000, Rescue, None),
     row(Step::State, "state disk", MOUNT_MS + DISK_WAIT_WANTED_MS, NeedIfUnattended, None),
     row(Step::Volatile, "volatile state", 5_000, Continue, None),
+    row(Step::ReadRecord, "reading the boot record", 5_000, Continue, None),
     row(Step::Seed, "seed disk", MOUNT_MS, NeedIfUnattended, None),
     row(Step::Sources, "sources disk", MOUNT_MS, Continue, Some(Disks)),
-    row(Step::ReadRecord, "reading the boot record", 5_000, Continue, None),
     row(Step::Choose, "choice of a generation", CHOOSE_MS, Continue, None),
     row(Step::Record, "boot record", 10_000, Continue, Some(Recorded)),
     row(Step::Channels, "host channels", 500, Continue, None),
@@ -201,6 +201,8 @@ mod tests {
         let at = |step| BOOT.iter().position(|r| r.step == step).unwrap();
         assert!(at(Step::State) < at(Step::Record) && at(Step::Record) < at(Step::Root));
         assert!(at(Step::Root) < at(Step::Services));
+        // A boot that ends at the rescue prompt for want of a seed has a record to say so.
+        assert!(at(Step::ReadRecord) < at(Step::Seed));
         // A person who thinks it over while the power goes has not used up a try.
         assert!(at(Step::ReadRecord) < at(Step::Choose) && at(Step::Choose) < at(Step::Record));
     }

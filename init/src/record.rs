@@ -24,8 +24,12 @@ pub struct Book {
 }
 
 impl Book {
-    /// Begins with the record of this boot; it is not on disk yet.
-    pub fn open(&mut self, record: Record) {
+    /// Begins with the record of this boot, or goes on with another one; it is not on disk yet.
+    pub fn open(&mut self, mut record: Record) {
+        if let Some(old) = &self.record {
+            // What was written of this boot already is not written over in place.
+            record.sequence = old.sequence;
+        }
         self.record = Some(record);
     }
 

@@ -9,6 +9,7 @@ use minos_proto::{BootEvent, BootPhase};
 use crate::bootrec::{Reason, SENTENCE};
 use crate::cmdline::{LogLevel, Options};
 use crate::console::{Journal, RETRY_MS};
+use crate::disks::Name;
 use crate::generation::Generation;
 use crate::kernel::{Errno, Fd, MAX_WATCHES, PATH, Reaped, Sys, Watch};
 use crate::machine::{Action, Actions, End, Ending, Event, Machine, Push};
@@ -17,6 +18,7 @@ use crate::power::is_power_key;
 use crate::record::Book;
 use crate::rescue::Input;
 use crate::services::{Paths, Pipes};
+use crate::storage::Look;
 use crate::sup::{Exit, Service};
 use crate::watchdog::Watchdog;
 
@@ -85,6 +87,10 @@ pub struct Runtime<S> {
     /// the services run.
     pub(crate) pipes: std::vec::Vec<Pipes>,
     pub(crate) helper: Option<(u32, Step)>,
+    /// The state disk, while a helper looks at it before it is mounted.
+    pub(crate) found: Option<Name>,
+    /// What is known of the labels of disks, while the state disk is looked for by its own.
+    pub(crate) looks: std::vec::Vec<Look>,
     pub(crate) prompt: Option<Prompt>,
     pub(crate) dog: Option<Watchdog>,
     pub(crate) power: Vec<Fd, 2>,
@@ -118,6 +124,8 @@ impl<S: Sys> Runtime<S> {
             generation: Generation::default(),
             pipes: [Pipes::default(), Pipes::default()].into(),
             helper: None,
+            found: None,
+            looks: std::vec::Vec::new(),
             prompt: None,
             dog: None,
             power: Vec::new(),
@@ -290,6 +298,9 @@ impl<S: Sys> Runtime<S> {
     fn child_ended(&mut self, pid: u32, exit: Exit) {
         if let Some((_, step)) = self.helper.take_if(|(p, _)| *p == pid) {
             return self.helper_ended(step, exit);
+        }
+        if let Some(look) = self.looks.iter_mut().find(|look| look.pid == pid) {
+            return look.answered(exit);
         }
         if self.book.scribe_ended(pid) {
             return self.scribe_ended(exit);

@@ -392,33 +392,140 @@ fn with_a_second_disk(named: bool, files: &[(&str, &[u8])]) -> (Fake, Runtime<Fa
     (fake, runtime)
 }
 
+/// The beginning of a device with an ext4 file system of this label.
+fn labelled(label: &str) -> Vec<u8> {
+    let mut bytes = vec![0; 2048];
+    bytes[1024 + 0x38..][..2].copy_from_slice(&[0x53, 0xef]);
+    bytes[1024 + 0x78..][..label.len()].copy_from_slice(label.as_bytes());
+    bytes
+}
+
 /// Somebody copied a disk and left both in: the one that came first was taken, and nothing was said.
 #[test]
 fn of_two_disks_with_one_name_neither_is_taken() {
-    let mut labelled = vec![0; 2048];
-    labelled[1024 + 0x38..][..2].copy_from_slice(&[0x53, 0xef]);
-    labelled[1024 + 0x78..][..11].copy_from_slice(b"minos-state");
+    let label = labelled("minos-state");
     let serial: (&str, &[u8]) = ("/sys/class/block/vdc/serial", b"minos-state\n");
     let partition: (&str, &[u8]) = ("/sys/class/block/vdc/uevent", b"PARTNAME=minos-state\n");
-    let label: (&str, &[u8]) = ("/dev/vdc", &labelled);
-    for (named, file, way) in [
-        (false, serial, "serial number"),
-        (true, partition, "partition name"),
-        (true, label, "partition name"),
-    ] {
-        let (fake, mut runtime) = with_a_second_disk(named, &[file]);
-        assert_eq!(runtime.machine().name(), "rescue", "{}", fake.world().console_text());
-        let said = format!("/dev/vda and /dev/vdc have the same {way}: take one out");
-        assert!(fake.world().console_text().contains(&said), "{}", fake.world().console_text());
-        assert!(!fake.world().mounted.contains(&"/state".into()));
-        fake.world().lists.insert("/sys/class/block", vec!["vda", "vdb"]);
-        fake.world().typed.extend(b"retry\n");
-        run_for(&mut runtime, &fake, 5_000);
-        assert_eq!(runtime.machine().name(), "running", "{}", fake.world().console_text());
+    let copy: (&str, &[u8]) = ("/dev/vdc", &label);
+    for (named, file, way) in
+        [(false, serial, "serial number"), (true, partition, "partition name")]
+    {
+        let (fake, runtime) = with_a_second_disk(named, &[file]);
+        refuses_both(&fake, runtime, way);
     }
-    // Its serial number was given to it for this boot.
-    let (_, runtime) = with_a_second_disk(false, &[partition, label]);
-    assert_eq!(runtime.machine().name(), "running");
+    // Their serial number, or the name that the kernel knows, was given to them.
+    for (named, files) in [(false, &[partition, copy][..]), (true, &[copy])] {
+        let (_, runtime) = with_a_second_disk(named, files);
+        assert_eq!(runtime.machine().name(), "running");
+    }
+    let fake = Fake::machine();
+    fake.world().lists.insert("/sys/class/block", vec!["vda", "vdb", "vdc"]);
+    fake.world().files.remove("/sys/class/block/vda/serial");
+    for name in ["/dev/vda", "/dev/vdc"] {
+        fake.world().files.insert(name.into(), label.clone());
+    }
+    let runtime = boot(&fake);
+    refuses_both(&fake, runtime, "ext4 label");
+}
+
+fn refuses_both(fake: &Fake, mut runtime: Runtime<Fake>, way: &str) {
+    assert_eq!(runtime.machine().name(), "rescue", "{}", fake.world().console_text());
+    let said = format!("/dev/vda and /dev/vdc have the same {way}: take one out");
+    assert!(fake.world().console_text().contains(&said), "{}", fake.world().console_text());
+    assert!(!fake.world().mounted.contains(&"/state".into()));
+    fake.world().lists.insert("/sys/class/block", vec!["vda", "vdb"]);
+    fake.world().typed.extend(b"retry\n");
+    run_for(&mut runtime, fake, 5_000);
+    assert_eq!(runtime.machine().name(), "running", "{}", fake.world().console_text());
+}
+
+/// How often a helper was sent to read a device, and how long PID 1 left the watchdog alone.
+fn looked_at(fake: &Fake) -> (usize, u64) {
+    let w = fake.world();
+    let gaps = w.fed.windows(2).map(|pair| pair[1].0 - pair[0].0);
+    (w.log.iter().filter(|l| *l == "helper").count(), gaps.max().unwrap_or(0))
+}
+
+/// A first version read the superblock of every device in PID 1, at each look for a disk: an unrelated disk that never
+/// answered hung PID 1 until the watchdog bit, at every boot, though the state disk was known by its serial number and
+/// the machine, an installed one, had no seed disk to be found.
+#[test]
+fn a_disk_that_never_answers_is_not_read_where_the_kernel_knows_the_state_disk() {
+    for named in [false, true] {
+        let fake = Fake::machine();
+        fake.world().lists.insert("/sys/class/block", vec!["sdz", "vda"]);
+        fake.world().silent.insert("sdz");
+        if named {
+            fake.world().files.remove("/sys/class/block/vda/serial");
+            let uevent = b"PARTNAME=minos-state\n".to_vec();
+            fake.world().files.insert("/sys/class/block/vda/uevent".into(), uevent);
+        }
+        let mut runtime = start(&fake);
+        run_for(&mut runtime, &fake, 10_000);
+        assert_eq!(runtime.machine().name(), "running", "{}", fake.world().console_text());
+        assert!(fake.world().mounted.contains(&"/state".into()));
+        // A look at the state disk, its mount, the record, and the record of what was reached.
+        assert!(looked_at(&fake).0 <= 6, "{:?}", looked_at(&fake));
+        assert!(!fake.world().console_text().contains("sdz"));
+    }
+}
+
+/// Only a label tells the state disk, and that has to be read: by a helper for each device, once, and who does not
+/// answer is passed over.
+#[test]
+fn a_state_disk_is_found_by_its_label_beside_one_that_never_answers() {
+    let fake = Fake::machine();
+    fake.world().lists.insert("/sys/class/block", vec!["sdz", "vda", "vdb"]);
+    fake.world().silent.insert("sdz");
+    fake.world().files.remove("/sys/class/block/vda/serial");
+    fake.world().files.insert("/dev/vda".into(), labelled("minos-state"));
+    let mut runtime = start(&fake);
+    let began = fake.world().now;
+    run_for(&mut runtime, &fake, 10_000);
+    assert_eq!(runtime.machine().name(), "running", "{}", fake.world().console_text());
+    assert!(fake.world().mounted.contains(&"/state".into()), "{}", fake.world().console_text());
+    let said = fake.world().console_text();
+    assert_eq!(said.matches("/dev/sdz does not answer: passed over").count(), 1, "{said}");
+    assert!(fake.world().spawned[0].0 - began < 1_500, "{:?}", fake.world().spawned[0]);
+    let read = |name: &str| {
+        let line = format!("read_file /dev/{name}");
+        fake.world().log.iter().filter(|l| **l == line).count()
+    };
+    assert_eq!((read("sdz"), read("vda"), read("vdb")), (0, 2, 1), "before it is mounted as well");
+    let off = go_down(&mut runtime, &fake, libc::SIGUSR2);
+    assert!(off.is_clean());
+}
+
+/// Without any state disk each device is read once and not at each look; the wait for one goes on.
+#[test]
+fn devices_are_read_once_while_a_state_disk_is_waited_for() {
+    let fake = Fake::machine();
+    fake.world().files.insert("/proc/cmdline".into(), "minos.state=mine".into());
+    fake.world().lists.insert("/sys/class/block", vec!["sdz", "vda", "vdb"]);
+    fake.world().silent.insert("sdz");
+    fake.world().files.insert("/dev/vda".into(), labelled("other"));
+    let mut runtime = start(&fake);
+    run_for(&mut runtime, &fake, 20_000);
+    assert_eq!(runtime.machine().name(), "boot");
+    assert_eq!(looked_at(&fake).0, 3, "{}", fake.world().console_text());
+    assert!(looked_at(&fake).1 < 15_000);
+    fake.world().lists.insert("/sys/class/block", vec!["sdz", "vda", "vdb", "vdc"]);
+    fake.world().files.insert("/dev/vdc".into(), labelled("mine"));
+    run_for(&mut runtime, &fake, 2_000);
+    assert_eq!(runtime.machine().name(), "running", "{}", fake.world().console_text());
+    assert!(fake.world().mounted.contains(&"/state".into()));
+}
+
+/// The state disk itself: it is there and cannot be used, which must not be hidden behind an empty tmpfs.
+#[test]
+fn a_state_disk_that_never_answers_opens_the_rescue_prompt() {
+    let fake = Fake::machine();
+    fake.world().silent.insert("vda");
+    let mut runtime = start(&fake);
+    run_for(&mut runtime, &fake, 70_000);
+    assert_eq!(runtime.machine().name(), "rescue", "{}", fake.world().console_text());
+    assert!(looked_at(&fake).1 < 15_000, "the watchdog was fed");
+    go_down(&mut runtime, &fake, libc::SIGTERM);
 }
 
 #[test]

@@ -72,6 +72,7 @@ impl<S: Sys> Runtime<S> {
     fn judge(&mut self, step: Step, exit: Exit) -> Outcome {
         match exit {
             _ if step == Step::Root => self.root_mounted(exit),
+            _ if step == Step::State && self.found.is_some() => self.mount_found(exit),
             Exit::Exited(0) => {
                 self.succeeded(step);
                 // As above; here there was no helper.
@@ -110,6 +111,7 @@ impl<S: Sys> Runtime<S> {
                 self.say(LogLevel::Debug, format_args!("no {name}"));
             }
             (Step::State, Outcome::Missing) => {
+                self.looks.clear();
                 let label = self.options.state.clone();
                 let label = label.as_deref().unwrap_or(disks::name::STATE);
                 self.say(

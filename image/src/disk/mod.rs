@@ -22,7 +22,7 @@ pub struct Efi {
     pub kernel: PathBuf,
     /// The initramfs.
     pub initramfs: PathBuf,
-    /// The kernel command line.
+    /// The kernel command line, to which the word `gpt` is added.
     pub cmdline: String,
     /// The systemd EFI stub; Debian's when not given.
     pub stub: Option<PathBuf>,

@@ -20,6 +20,8 @@ const PE_OFFSET: u64 = 0x3c;
 const PE_TIMESTAMP: u64 = 8;
 const PE_CHECKSUM: u64 = 24 + 64;
 const PE_MAGIC: &[u8; 4] = b"PE\0\0";
+/// Linux, Documentation/admin-guide/kernel-parameters.txt.
+const GPT: &str = "gpt";
 /// Alignment of PE sections in memory.
 const PAGE: u64 = 4096;
 
@@ -37,7 +39,7 @@ pub fn make(request: &Efi, efi: &Path) -> Result<()> {
         }
     }
     let cmdline = cache::sibling(efi, "cmdline");
-    fs::write(&cmdline, &request.cmdline).map_err(Error::io("write", &cmdline))?;
+    fs::write(&cmdline, command_line(&request.cmdline)).map_err(Error::io("write", &cmdline))?;
     let sections =
         [(".cmdline", &cmdline), (".linux", &request.kernel), (".initrd", &request.initramfs)];
     let mut run = Run::new("objcopy")?.env("SOURCE_DATE_EPOCH", "0");
@@ -55,6 +57,17 @@ pub fn make(request: &Efi, efi: &Path) -> Result<()> {
     clear_time(fresh.path())?;
     fresh.place()?;
     cache::remove_if_there(&cmdline)
+}
+
+/// What was asked for, and the word with which the kernel takes the second copy of a partition table where the first is
+/// damaged. Without it a disk whose table was being changed when the power went has no partitions, unless the firmware
+/// mends the first copy, which not every one does.
+fn command_line(asked: &str) -> String {
+    match asked.split_whitespace().any(|word| word == GPT) {
+        true => asked.to_owned(),
+        // In front: what comes behind a "--" is not for the kernel.
+        false => format!("{GPT} {asked}"),
+    }
 }
 
 /// The first free page behind the stub's sections.
@@ -98,6 +111,18 @@ fn section_end(line: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_command_line_has_the_word_for_the_second_copy_of_a_table_once() {
+        for (asked, line) in [
+            ("console=tty0 panic=-1", "gpt console=tty0 panic=-1"),
+            ("console=tty0 gpt quiet", "console=tty0 gpt quiet"),
+            ("quiet -- word", "gpt quiet -- word"),
+            ("gptx", "gpt gptx"),
+        ] {
+            assert_eq!(command_line(asked), line);
+        }
+    }
 
     #[test]
     fn section_lines_and_no_others() {

@@ -64,7 +64,7 @@ pub struct Efi {
     /// the initramfs (default: out/initramfs.zst)
     #[argh(option)]
     initramfs: Option<PathBuf>,
-    /// kernel command line
+    /// kernel command line; the word gpt is put in front of it
     #[argh(option, default = "disk::CMDLINE.to_owned()")]
     cmdline: String,
     /// the EFI stub (default: that of the package systemd-boot-efi)
@@ -115,7 +115,7 @@ pub struct Disk {
     /// the initramfs (default: out/initramfs.zst)
     #[argh(option)]
     initramfs: Option<PathBuf>,
-    /// kernel command line
+    /// kernel command line; the word gpt is put in front of it
     #[argh(option, default = "disk::CMDLINE.to_owned()")]
     cmdline: String,
     /// the EFI stub (default: that of the package systemd-boot-efi)

@@ -30,7 +30,7 @@ pub enum DiskError {
     Exists(PathBuf),
     /// Something of the disk is mounted or otherwise in use.
     Busy(PathBuf),
-    /// It is no disk: a folder, a partition, a device of characters.
+    /// It is no disk: a folder, a partition, a device of characters; or not there where only a disk can be meant.
     NoDisk {
         /// What was named.
         path: PathBuf,
@@ -105,7 +105,7 @@ impl DiskError {
             Self::Busy(_) => {
                 "unmount its partitions, and end swap, RAID and loop devices on it".to_owned()
             }
-            Self::NoDisk { .. } => "name a whole disk, or a file that is not there yet".to_owned(),
+            Self::NoDisk { .. } => "name a whole disk that is there ('lsblk' shows them), or, outside of /dev and without --serial, a new file".to_owned(),
             Self::Serial { has, .. } => {
                 format!("all that is on it would be lost; if it is meant: --serial {has}")
             }

@@ -26,8 +26,10 @@ const WORTH: u64 = 8 << 20;
 /// Makes the ext4 file system that is mounted at `mounted` as large as its disk has room for: first its partition, if it
 /// is on one and that is the last, then the file system itself. `None` where there is nothing to gain.
 ///
-/// A cut at any point is harmless: of the two copies of the table one is whole at any time, and the next call goes on where
-/// this one was.
+/// A cut at any point is harmless where the second copy of the table counts: of the two copies one is whole at any time, and
+/// the next call goes on where this one was. While the first copy is written only the second is whole. Firmware takes it, and
+/// may mend the first; Linux takes it with the word `gpt` on its command line, which is in every unified kernel image that
+/// `minos-image` makes. A kernel that somebody boots in another way needs the word as well.
 ///
 /// # Errors
 /// The table or the file system cannot be read or written.

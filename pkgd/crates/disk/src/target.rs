@@ -43,13 +43,17 @@ enum Kind {
 
 impl Target {
     /// Takes a path for a disk. A file must not be there, and is made with `bytes` (sparse). A device must be a whole
-    /// disk that nobody uses, and `serial` its serial number, or its name where the kernel knows none.
+    /// disk that nobody uses, and `serial` its serial number, or its name where the kernel knows none. Below `/dev`, or
+    /// with a serial number, it is a device that is meant: one that is not there is not made as a file.
     ///
     /// # Errors
     /// It is not to be had; nothing was written then.
     pub fn open(path: &Path, serial: Option<&str>, bytes: u64) -> Result<Self, DiskError> {
         match fs::metadata(path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Self::create(path, bytes),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => match serial {
+                None if !is_for_devices(path) => Self::create(path, bytes),
+                _ => Err(DiskError::NoDisk { path: path.to_owned(), what: "not there" }),
+            },
             Err(e) => Err(DiskError::place("look at", path)(e)),
             Ok(meta) if meta.file_type().is_block_device() => {
                 Self::device(path, meta.rdev(), serial)
@@ -170,6 +174,14 @@ impl Drop for Target {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// Whether a new file there would be one among the devices, in memory, and gone with the machine.
+fn is_for_devices(path: &Path) -> bool {
+    let folder = folder(path);
+    let real = fs::canonicalize(folder);
+    let real = real.as_deref().unwrap_or(folder);
+    real.starts_with("/dev") && !real.starts_with("/dev/shm")
 }
 
 fn folder(path: &Path) -> &Path {

@@ -156,6 +156,28 @@ fn what_is_in_use_or_not_confirmed_is_left_alone() {
     assert_eq!(fs::read(&image).unwrap().len(), before.len());
 }
 
+/// `--disk /dev/sdx` without such a disk was made as a file among the devices, in memory, and called a success.
+#[test]
+fn a_disk_that_is_not_there_is_not_made_as_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let link = dir.path().join("devices");
+    symlink("/dev", &link).unwrap();
+    let cases = [
+        (Path::new("/dev/minos-not-there").to_owned(), None),
+        (Path::new("/dev/minos-not-there").to_owned(), Some("S3Z8NB0K")),
+        (Path::new("/dev/minos-no-folder/by-id").to_owned(), None),
+        (link.join("minos-not-there"), None),
+        (dir.path().join("image"), Some("S3Z8NB0K")),
+    ];
+    for (path, serial) in cases {
+        let refused = Target::open(&path, serial, 1 << 20).unwrap_err();
+        assert_eq!(refused.to_string(), format!("'{}' is not there", path.display()));
+        assert!(refused.hint().contains("lsblk") && refused.hint().contains("--serial"));
+        assert!(!path.exists());
+    }
+    drop(Target::open(&dir.path().join("image"), None, 1 << 20).unwrap());
+}
+
 /// A partition is none of ours to put a table on, whatever it is confirmed by.
 #[test]
 fn a_partition_is_no_disk() {

@@ -70,11 +70,14 @@ pub enum Reason {
     GateOverran = 15,
     /// A service that the machine needs ended too often in a row.
     ServiceLost = 16,
+    /// The tries of the generation were used up by ends that somebody asked for, perhaps the generation itself. Of a
+    /// [`Failure`] only: the last of these boots has its own reason.
+    UsedUp = 17,
 }
 
 impl Reason {
     /// All, in the order of their numbers.
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::InProgress,
         Self::PowerOff,
         Self::Halt,
@@ -92,6 +95,7 @@ impl Reason {
         Self::CheckOverran,
         Self::GateOverran,
         Self::ServiceLost,
+        Self::UsedUp,
     ];
 
     /// The reason with this number.
@@ -174,8 +178,8 @@ pub struct Record {
     pub pkgd_restarts: u32,
     /// `generation` has booted and passed its health checks before.
     pub proven: bool,
-    /// This boot uses another generation, which somebody chose for it alone. It neither tries `generation`
-    /// nor proves anything.
+    /// This boot uses another generation: one that somebody chose for it alone, or the fallback because the try could
+    /// not be written down. It neither tries `generation` nor proves anything.
     pub aside: bool,
     /// How often `generation` may still be tried; means nothing when it is proven.
     pub tries_left: u8,
@@ -235,13 +239,9 @@ impl Record {
     /// What every boot begins with.
     fn begun(last: Option<Self>) -> Self {
         let mut r = last.unwrap_or(Self::fresh());
-        if r.was_cut_off_on_trial() {
-            r.failure = Some(Failure {
-                generation: r.generation,
-                at: r.written_at,
-                reason: r.reason,
-                culprit: Culprit::default(),
-            });
+        if let Some(reason) = r.unsaid_failure() {
+            let (generation, at) = (r.generation, r.written_at);
+            r.failure = Some(Failure { generation, at, reason, culprit: Culprit::default() });
         }
         r.boot_count = r.boot_count.saturating_add(1);
         r.pkgd_restarts = 0;
@@ -251,9 +251,16 @@ impl Record {
         r
     }
 
-    /// It ended neither as somebody asked nor by a judgement, which has its failure already.
-    const fn was_cut_off_on_trial(&self) -> bool {
-        self.is_trial() && !self.reason.is_deliberate() && !self.reason.is_judgement()
+    /// How the generation on trial has failed in this boot, where nothing is said of it: it was cut off, or its last
+    /// try is gone. A judgement has its failure already.
+    const fn unsaid_failure(&self) -> Option<Reason> {
+        match self.reason {
+            _ if !self.is_trial() || self.reason.is_judgement() => None,
+            reason if !reason.is_deliberate() => Some(reason),
+            // Nobody got the try back.
+            _ if self.tries_left == 0 => Some(Reason::UsedUp),
+            _ => None,
+        }
     }
 
     fn obey(&mut self, wish: &BootNext) {
@@ -268,9 +275,21 @@ impl Record {
         }
     }
 
-    /// The record with the fallback instead of the generation.
+    /// The record of a boot whose try is not written down, so that it must not be used: a boot beside the trial. `last`
+    /// is what is on disk. The try is there again, and the wish counts as obeyed only if it did before; of the wish and
+    /// this record one may be lost, and the next boot still tries. What is no trial stays as it is.
     #[must_use]
-    pub const fn fallen_back(mut self) -> Self {
+    pub fn untried(mut self, last: Option<&Self>) -> Self {
+        if self.is_trial() {
+            self.aside = true;
+            self.tries_left = self.tries_left.saturating_add(1);
+            self.obeyed = last.map_or(0, |last| last.obeyed);
+        }
+        self
+    }
+
+    /// The record with the fallback instead of the generation.
+    const fn fallen_back(mut self) -> Self {
         self.generation = self.fallback;
         self.proven = true;
         self.tries_left = 0;

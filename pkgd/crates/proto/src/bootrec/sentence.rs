@@ -33,6 +33,7 @@ impl Reason {
             Self::CheckOverran => "failed, a check took too long: ",
             Self::GateOverran => "failed, its checks took too long, at: ",
             Self::ServiceLost => "failed, a service ended too often: ",
+            Self::UsedUp => "used up its tries before it was judged",
         }
     }
 }
@@ -49,6 +50,8 @@ impl Record {
     fn describe(&self, next: &Self, s: &mut String<SENTENCE>) -> fmt::Result {
         write!(s, "boot {}", self.boot_count)?;
         match self.generation {
+            // Chosen by hand, or the fallback since nothing could be written: the one on trial waits in either case.
+            n if self.aside && !self.proven => write!(s, " beside the trial of generation {n}")?,
             _ if self.aside => write!(s, " of a generation chosen by hand")?,
             0 => {}
             n => write!(s, " of generation {n}")?,
@@ -62,6 +65,9 @@ impl Record {
         }
         if self.generation != 0 && self.written_at >= SET {
             write!(s, ", {}", Time(self.written_at))?;
+        }
+        if self.unsaid_failure() == Some(Reason::UsedUp) {
+            s.write_str("; its tries are used up")?;
         }
         if next.generation != self.generation {
             write!(s, "; now generation {}", next.generation)?;
