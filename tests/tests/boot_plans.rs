@@ -404,6 +404,27 @@ fn the_generation_that_runs_is_looked_at_and_not_the_current_one() {
     assert_eq!(refused.kind, ErrorKind::Conflict, "a host runs none: {refused}");
 }
 
+/// A password that was changed between an update and the reboot was the old one again after it.
+#[test]
+fn accounts_go_along_into_the_generation_that_boots_next() {
+    let mut recipes = Recipes::new();
+    recipes.step("one", &[], &[]);
+    recipes.step("two", &[], &[]);
+    let root = Root::new(recipes.path());
+    let root = root.with(&["--appliance"]).under(["env", "MINOS_GENERATION=1"]);
+    let mut daemon = root.start();
+    pack(&mut daemon, &["one", "two"]);
+    change(&mut daemon, install(&["one"]));
+    let shadow = |n: u64| root.path().join(format!("roots/{n}/etc/shadow"));
+    fs::write(shadow(1), "root:old\n").unwrap();
+    change(&mut daemon, install(&["two"]));
+    assert_eq!(fs::read_to_string(shadow(2)).unwrap(), "root:old\n");
+    fs::write(shadow(1), "root:new\n").unwrap();
+    daemon.stop();
+    assert_eq!(fs::read_to_string(shadow(2)).unwrap(), "root:new\n");
+    assert_eq!(fs::read_to_string(shadow(1)).unwrap(), "root:new\n");
+}
+
 /// A generation that init left behind is not current any more; why stands in the history, and the sentence about the
 /// last boot once in the audit trail. A proven one is kept by the collection.
 #[test]

@@ -104,9 +104,21 @@ impl Packages {
         Ok(packages)
     }
 
-    /// Takes back what the machine holds of it: the mounts of sysroots.
+    /// Takes back what the machine holds of it: the mounts of sysroots. What is kept goes along into the generation that
+    /// boots next: a password may have been changed since that was made.
     pub fn close(&self) {
+        if let Some(next) = self.machine.pending().filter(|next| next.generation > 0)
+            && let Err(e) = self.hand_over(next.generation)
+        {
+            let number = next.generation;
+            eprintln!("pkgd: generation {number} has accounts and keys as it was made with: {e}");
+        }
         sysroots::hide_all(self.store.layout().root());
+    }
+
+    fn hand_over(&self, next: u64) -> Result<(), ErrorReport> {
+        let _changing = self.lock()?;
+        self.system()?.hand_over(next).map_err(|e| system_error(&e))
     }
 
     fn system(&self) -> Result<System<'_>, ErrorReport> {

@@ -294,3 +294,38 @@ fn a_config_file_that_has_become_huge_is_refused_by_name() {
     fs::write(&path, "first\n").unwrap();
     changes(&system);
 }
+
+/// A state with a file that may not be changed, until this is dropped; the file may have another name by then.
+struct Immutable<'a>(&'a Path);
+
+impl<'a> Immutable<'a> {
+    fn new(state: &'a Path, file: &str) -> Self {
+        let done = Command::new("chattr").arg("+i").arg(state.join(file)).status().unwrap();
+        assert!(done.success(), "this test runs as root");
+        Self(state)
+    }
+}
+
+impl Drop for Immutable<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("chattr").args(["-R", "-f", "-i"]).arg(self.0).status();
+    }
+}
+
+/// The same for a file that root itself has pinned down.
+#[test]
+fn a_file_that_may_not_be_changed_holds_nothing_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, fs_seam) = open(dir.path());
+    let system = System::new(&store, &fs_seam, options()).unwrap();
+    install(&system, &[package("a", "1-1")], &[]).unwrap();
+    let pinned = Immutable::new(dir.path(), "roots/1/etc/a/conf");
+    changes(&system);
+    system.settle(&CLOCK).unwrap();
+    let keep = Retention { newest: 1, younger_than_ms: 0 };
+    system.collect(keep, false, None, &CLOCK, &|| false).unwrap();
+    drop(pinned);
+    system.settle(&CLOCK).unwrap();
+    let names = fs::read_dir(dir.path().join("roots")).unwrap();
+    assert!(names.count() <= options().roots_kept, "nothing is left beside them");
+}

@@ -67,6 +67,21 @@ impl System<'_> {
         self.complete(intent, Outcome::Done, clock)
     }
 
+    /// Brings what is kept into the root of a generation that the machine will run next, as it is in the root that it runs
+    /// now: both may have been changed since the generation was made.
+    ///
+    /// # Errors
+    /// [`SystemError::NoGeneration`]; a file cannot be read or written.
+    pub fn hand_over(&self, to: u64) -> Result<(), SystemError> {
+        let packages = self.generation(to)?.numbers();
+        let Some(runs) = self.options.runs.filter(|runs| *runs != to) else { return Ok(()) };
+        if !is_directory(self, &root_path(to))? {
+            return Ok(());
+        }
+        self.carry_kept(&mut self.trees(), runs, (to, &packages))?;
+        self.fs.sync().map_err(|e| SystemError::io("sync", "", e))
+    }
+
     /// Makes the root of a generation, should it have none, without making it the current one.
     ///
     /// # Errors
