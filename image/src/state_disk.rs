@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::tool::Run;
 use crate::{Artefact, Error, How, Layout, Result, cache};
 
-use minos_disk::ext4::{BLOCK, FEATURES, journal};
+use minos_disk::ext4::{BLOCK, arguments};
 pub use minos_disk::ext4::{LABEL, MINIMUM};
 
 /// A random one, made once: the same for every state disk, so that two are the same bytes.
@@ -66,8 +66,8 @@ pub fn format(path: &Path, offset: u64, bytes: u64) -> Result<()> {
         .env("MKE2FS_CONFIG", "/dev/null")
         .env("E2FSPROGS_FAKE_TIME", EPOCH)
         .env("SOURCE_DATE_EPOCH", EPOCH)
-        .args(["-q", "-F", "-b", "4096", "-I", "256", "-i", "16384", "-m", "0"])
-        .args(["-J", journal(bytes), "-L", LABEL, "-U", UUID, "-O", FEATURES, "-E", &extended])
+        .args(arguments(bytes))
+        .args(["-U", UUID, "-E", &extended])
         .arg(path)
         .arg((bytes / BLOCK).to_string())
         .output()?;

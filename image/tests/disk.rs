@@ -1,6 +1,6 @@
 //! The bare hardware disk: the same bytes twice, and what an independent reader finds on it.
 //!
-//! Needs the packages systemd-boot-efi, mtools, dosfstools, e2fsprogs and gdisk; fails without.
+//! Needs the packages systemd-boot-efi, mtools, e2fsprogs and gdisk; fails without.
 
 use std::fs;
 use std::path::Path;

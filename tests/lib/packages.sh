@@ -1,15 +1,18 @@
 # The Debian packages that MinOS is built and tested with. Sourced by qemu/up, tests/run and tests/bench.
 
+# What a caller without the rights of root puts in front of a command: sudo.
+[ -v root ] || root=()
+
 vm_packages=(
     # kernel
     bc bison build-essential cpio flex libelf-dev libssl-dev perl python3 xz-utils zstd
     # seed, sources, disks
-    binutils debian-archive-keyring dosfstools dpkg-dev e2fsprogs fdisk mmdebstrap mtools squashfs-tools
+    binutils debian-archive-keyring dpkg-dev e2fsprogs fdisk mmdebstrap squashfs-tools
     systemd-boot-efi util-linux
     # machine
     ovmf qemu-system-x86
 )
-test_packages=("${vm_packages[@]}" busybox-static gdisk minisign python3-pip signify-openbsd strace)
+test_packages=("${vm_packages[@]}" busybox-static gdisk minisign mtools python3-pip signify-openbsd strace)
 # What runs the programs of the cross toolchains for other machines: tests/run --full.
 full_packages=(qemu-user-static)
 # Package managers that tests/bench --packages compares with, and what makes their packages.

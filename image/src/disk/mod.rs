@@ -1,7 +1,6 @@
 //! A raw GPT disk for machines without QEMU: an EFI system partition with one unified kernel image,
 //! and the seed, sources and state as partitions found by name.
 
-mod esp;
 mod uki;
 
 use std::fs::{self, File};
@@ -10,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{Artefact, Error, How, Layout, Progress, Result, cache, state_disk};
 use minos_disk::table::{self, Disk};
-use minos_disk::{Extent, Kind, Part};
+use minos_disk::{DiskError, Extent, Kind, Part, esp};
 
 /// Screen and serial line; the last one is where `/dev/console` goes when it exists.
 pub const CMDLINE: &str = "console=tty0 console=ttyS0,115200 panic=-1";
@@ -64,37 +63,41 @@ pub fn make(layout: &Layout, request: &Request, progress: &dyn Progress) -> Resu
     }
     state_disk::check_size(request.state_bytes)?;
     let efi = efi(layout, &request.efi, progress)?;
-    let esp = layout.out("esp.img");
-    esp::make(&efi.path, &esp)?;
-
     let fresh = cache::Fresh::of(&disk);
-    write(request, &esp, fresh.path(), progress)?;
+    write(request, &efi.path, fresh.path(), progress)?;
     fresh.place()?;
-    fs::remove_file(&esp).map_err(Error::io("remove", &esp))?;
     Ok(vec![efi, Artefact::unhashed("disk", &disk, How::Made)?])
 }
 
 /// Lays out the partitions and fills them. The state comes last, where it can be made to grow.
-fn write(request: &Request, esp: &Path, disk: &Path, progress: &dyn Progress) -> Result<()> {
-    let mut files = vec![(Kind::Esp, "minos-esp", esp), (Kind::Linux, "minos-seed", &request.seed)];
-    if let Some(sources) = &request.sources {
-        files.push((Kind::Linux, "minos-sources", sources));
-    }
-    let mut parts = Vec::new();
-    for (kind, name, path) in &files {
-        let bytes = fs::metadata(path).map_err(Error::io("look at", path))?.len();
-        parts.push(Part { kind: *kind, name, bytes });
+fn write(request: &Request, efi: &Path, disk: &Path, progress: &dyn Progress) -> Result<()> {
+    let length = |path: &Path| Ok(fs::metadata(path).map_err(Error::io("look at", path))?.len());
+    let mut files = vec![("minos-seed", &request.seed)];
+    files.extend(request.sources.as_ref().map(|sources| ("minos-sources", sources)));
+    let mut parts =
+        vec![Part { kind: Kind::Esp, name: "minos-esp", bytes: esp::size(length(efi)?, SECTOR) }];
+    for (name, path) in &files {
+        parts.push(Part { kind: Kind::Linux, name, bytes: length(path)? });
     }
     parts.push(Part { kind: Kind::Linux, name: state_disk::LABEL, bytes: request.state_bytes });
     let extents = partition(disk, &parts)?;
-    for ((_, name, path), extent) in files.iter().zip(&extents) {
+    let [first, middle @ .., last] = extents.as_slice() else { return Ok(()) };
+    progress.step("disk: writing minos-esp");
+    let mut program = File::open(efi).map_err(Error::io("open", efi))?;
+    let output = File::options().write(true).open(disk).map_err(Error::io("open", disk))?;
+    esp::write(&output, disk, *first, SECTOR, &mut program).map_err(|e| refused(disk, &e))?;
+    for ((name, path), extent) in files.iter().zip(middle) {
         progress.step(&format!("disk: writing {name}"));
         copy_to(path, disk, extent.offset)?;
     }
-    match extents.last() {
-        Some(extent) => state_disk::format(disk, extent.offset, request.state_bytes),
-        None => Ok(()),
-    }
+    state_disk::format(disk, last.offset, request.state_bytes)
+}
+
+/// Bytes of a sector of an image.
+const SECTOR: u64 = 512;
+
+fn refused(disk: &Path, error: &DiskError) -> Error {
+    Error::parse(disk, error.to_string())
 }
 
 /// Creates a sparse image just large enough with these partitions. Their GUIDs are those of every such image, so that
@@ -105,8 +108,8 @@ fn partition(path: &Path, parts: &[Part<'_>]) -> Result<Vec<Extent>> {
     let file = options.read(true).write(true).create(true).truncate(true).open(path);
     let file = file.map_err(Error::io("create", path))?;
     file.set_len(bytes).map_err(Error::io("set the size of", path))?;
-    table::create(Disk { file: &file, path, bytes, sector: 512 }, parts, b"")
-        .map_err(|e| Error::parse(path, e.to_string()))
+    table::create(Disk { file: &file, path, bytes, sector: SECTOR }, parts, b"")
+        .map_err(|e| refused(path, &e))
 }
 
 fn copy_to(from: &Path, disk: &Path, offset: u64) -> Result<()> {
