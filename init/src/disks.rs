@@ -3,7 +3,7 @@
 //! A name is the serial number of a virtio disk, which whoever runs the machine gives; else the name of a GPT
 //! partition or the label of an ext4 file system, which are on the disk. All three are set to the same string by
 //! whoever makes the disk. A copy of a disk has the same names: of two nobody knows which is meant, so neither is
-//! taken.
+//! taken. A second one that comes up after the first was found is not seen.
 //!
 //! The first two the kernel knows. A label has to be read from the disk, which may never answer: that is done by
 //! helpers ([`crate::storage`]), for the state disk alone (a squashfs has no label), and only where the kernel knows
