@@ -12,7 +12,7 @@ use minos_model::Name;
 use crate::fs::{Attributes, FileType, Stat, leads_elsewhere};
 use crate::generations::{GenerationRow, Own, OwnKind, root_path};
 use crate::objects::{self, CHUNK};
-use crate::packages::{Node, Tree};
+use crate::packages::{Node, Tree, Trees};
 use crate::transaction::{System, SystemError, parallel};
 
 /// How much is read.
@@ -95,7 +95,7 @@ impl System<'_> {
     /// [`SystemError::NoGeneration`] when nothing is installed; something cannot be read.
     pub fn verify(&self, depth: Depth) -> Result<Verified, SystemError> {
         let current = self.current()?.ok_or(SystemError::NoGeneration { number: 0 })?;
-        self.verify_row(&current, depth)
+        self.verify_row(&current, &mut self.trees(), depth)
     }
 
     /// Looks at every path of the root of any generation, whichever is the current one.
@@ -104,15 +104,16 @@ impl System<'_> {
     /// [`SystemError::NoGeneration`] when there is none with this number; something cannot be read. A root that is not
     /// there is no error: all of its paths are missing.
     pub fn verify_generation(&self, number: u64, depth: Depth) -> Result<Verified, SystemError> {
-        self.verify_row(&self.generation(number)?, depth)
+        self.verify_row(&self.generation(number)?, &mut self.trees(), depth)
     }
 
     pub(crate) fn verify_row(
         &self,
         row: &GenerationRow,
+        trees: &mut Trees<'_>,
         depth: Depth,
     ) -> Result<Verified, SystemError> {
-        let (mut trees, own) = (self.trees(), self.own_of(row.number)?);
+        let own = self.own_of(row.number)?;
         let mut list = Vec::with_capacity(row.members.len());
         for member in &row.members {
             list.push(trees.tree(member.package)?);

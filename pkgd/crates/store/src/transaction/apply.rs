@@ -195,7 +195,7 @@ impl System<'_> {
         copies: Copies<'_>,
     ) -> Result<(), SystemError> {
         let spare = match self.spare()? {
-            Some(spare) if !self.is_sound(spare)? => {
+            Some(spare) if !self.is_sound(spare, trees)? => {
                 discard_root(self.fs, &root_path(spare))?;
                 None
             }
@@ -212,8 +212,8 @@ impl System<'_> {
 
     /// Whether a root is as its generation says, so that another can be made of it. What nobody brought is taken away:
     /// it would turn up in the generation that is made.
-    fn is_sound(&self, generation: u64) -> Result<bool, SystemError> {
-        let found = match self.verify_row(&self.generation(generation)?, Depth::Links) {
+    fn is_sound(&self, generation: u64, trees: &mut Trees<'_>) -> Result<bool, SystemError> {
+        let found = match self.verify_row(&self.generation(generation)?, trees, Depth::Links) {
             Err(error) if error.is_about_shape() => return Ok(false),
             found => found?,
         };
