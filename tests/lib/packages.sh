@@ -12,7 +12,7 @@ vm_packages=(
     # machine
     ovmf qemu-system-x86
 )
-test_packages=("${vm_packages[@]}" busybox-static gdisk minisign mtools python3-pip signify-openbsd strace)
+test_packages=("${vm_packages[@]}" busybox-static dosfstools gdisk minisign mtools python3-pip signify-openbsd strace)
 # What runs the programs of the cross toolchains for other machines: tests/run --full.
 full_packages=(qemu-user-static)
 # Package managers that tests/bench --packages compares with, and what makes their packages.
