@@ -14,6 +14,9 @@ use minos_disk::{DiskError, Extent, Kind, Part, esp};
 /// Screen and serial line; the last one is where `/dev/console` goes when it exists.
 pub const CMDLINE: &str = "console=tty0 console=ttyS0,115200 panic=-1";
 
+/// Bytes of a sector of an image.
+const SECTOR: u64 = 512;
+
 /// What firmware starts: kernel, initramfs and command line in one.
 #[derive(Debug, Clone)]
 pub struct Efi {
@@ -92,9 +95,6 @@ fn write(request: &Request, efi: &Path, disk: &Path, progress: &dyn Progress) ->
     }
     state_disk::format(disk, last.offset, request.state_bytes)
 }
-
-/// Bytes of a sector of an image.
-const SECTOR: u64 = 512;
 
 fn refused(disk: &Path, error: &DiskError) -> Error {
     Error::parse(disk, error.to_string())

@@ -10,7 +10,7 @@ use minos_store::{Installed, Node, Reason};
 
 use super::errors::{invalid, not_found, solve_error, system_error};
 use super::universe::View;
-use super::{Asked, kept};
+use super::{Asked, kept_back};
 use crate::service::state_error;
 
 /// Names offered for one that is not known.
@@ -391,13 +391,14 @@ fn with_unknown(mut sheet: Sheet, unknown: Vec<ErrorReport>) -> Sheet {
 
 /// That a user asked for a package, with the versions and groups that were meant.
 fn asked(asks: &System, name: &str) -> String {
-    kept::bound(asks, name).map_or("asked for".to_owned(), |want| format!("asked for as {want}"))
+    kept_back::bound(asks, name)
+        .map_or("asked for".to_owned(), |want| format!("asked for as {want}"))
 }
 
 /// How a package is held; empty where it is not.
 fn held(asks: &System, name: &str) -> Vec<String> {
     let whole = asks.holds.iter().filter(|held| *held == name).map(|_| "held".to_owned());
-    whole.chain(kept::pins(asks, name).map(|pin| format!("held as {pin}"))).collect()
+    whole.chain(kept_back::pins(asks, name).map(|pin| format!("held as {pin}"))).collect()
 }
 
 pub(super) fn unknown(universe: &Universe, name: &str) -> ErrorReport {

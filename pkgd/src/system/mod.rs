@@ -19,7 +19,7 @@ mod found;
 mod generations;
 mod holds;
 mod image;
-mod kept;
+mod kept_back;
 mod keys;
 mod look;
 mod mounts;

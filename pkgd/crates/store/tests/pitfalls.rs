@@ -151,7 +151,7 @@ fn pitfall_6_a_folder_of_the_root_swapped_for_a_link_leads_nowhere() {
             }
         });
         while (swaps.load(Ordering::Relaxed) < 200 || done == 0 || refused == 0)
-            && done + refused < 40
+            && done + refused < 400
         {
             let remove: &[&str] =
                 if system.owners(b"usr").unwrap().is_empty() { &[] } else { &["many"] };

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::packages::{CLOCK, Item, Shelf, Spec, install, spec};
+use common::place::Place;
 use minos_store::fs::RealFs;
 use minos_store::{Depth, Fault, Options, Retention, Store, System, SystemOptions};
 
@@ -98,9 +99,8 @@ fn what_is_mounted_in_an_old_root_holds_nothing_up() {
 /// Nothing could be installed, verified or taken back any more; after a rollback pkgd did not even start.
 #[test]
 fn a_link_in_the_place_of_a_folder_of_config_files_holds_nothing_up() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, fs_seam) = open(dir.path());
-    let system = System::new(&store, &fs_seam, options()).unwrap();
+    let place = Place::new();
+    let (system, dir) = (place.system(), &place.dir);
     install(&system, &[package("a", "1-1")], &[]).unwrap();
     install(&system, &[package("b", "1-1")], &[]).unwrap();
     let etc = dir.path().join("current/etc");
@@ -121,9 +121,8 @@ fn a_link_in_the_place_of_a_folder_of_config_files_holds_nothing_up() {
 /// current one had been looked at and mended.
 #[test]
 fn what_was_done_to_a_root_is_in_no_later_one() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, fs_seam) = open(dir.path());
-    let system = System::new(&store, &fs_seam, options()).unwrap();
+    let place = Place::new();
+    let (system, dir) = (place.system(), &place.dir);
     install(&system, &[package("a", "1-1"), package("b", "1-1"), package("c", "1-1")], &[])
         .unwrap();
     let bin = dir.path().join("current/usr/bin");
@@ -141,9 +140,8 @@ fn what_was_done_to_a_root_is_in_no_later_one() {
 /// The object of a damaged file was mended, and the name in the current root; names in older roots were not.
 #[test]
 fn damage_that_was_mended_does_not_come_back() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, fs_seam) = open(dir.path());
-    let system = System::new(&store, &fs_seam, options()).unwrap();
+    let place = Place::new();
+    let (system, dir) = (place.system(), &place.dir);
     let a = package("a", "1-1");
     install(&system, std::slice::from_ref(&a), &[]).unwrap();
     install(&system, &[package("b", "1-1")], &[]).unwrap();
@@ -160,9 +158,8 @@ fn damage_that_was_mended_does_not_come_back() {
 /// The root that is built on still had them: host keys that were deleted came back.
 #[test]
 fn a_kept_file_that_was_deleted_stays_deleted() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, fs_seam) = open(dir.path());
-    let system = System::new(&store, &fs_seam, options()).unwrap();
+    let place = Place::new();
+    let (system, dir) = (place.system(), &place.dir);
     install(&system, &[package("a", "1-1")], &[]).unwrap();
     let at = |path: &str| dir.path().join("current").join(path);
     fs::write(at("etc/hostname"), "host\n").unwrap();
@@ -184,9 +181,8 @@ fn a_kept_file_that_was_deleted_stays_deleted() {
 /// It could not be put where the folder of the package had gone, and nothing could be removed.
 #[test]
 fn what_stands_beside_a_config_file_goes_with_its_package() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, fs_seam) = open(dir.path());
-    let system = System::new(&store, &fs_seam, options()).unwrap();
+    let place = Place::new();
+    let (system, dir) = (place.system(), &place.dir);
     let at = |path: &str| dir.path().join("current").join(path);
     install(&system, &[package("a", "1-1"), package("b", "1-1")], &[]).unwrap();
     for name in ["a", "b"] {
@@ -228,9 +224,8 @@ fn what_is_kept_is_that_of_the_root_that_runs() {
 /// They vanished with the next change without a word, and turned up again in every third generation.
 #[test]
 fn what_a_user_puts_into_etc_comes_along() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, fs_seam) = open(dir.path());
-    let system = System::new(&store, &fs_seam, options()).unwrap();
+    let place = Place::new();
+    let (system, dir) = (place.system(), &place.dir);
     let at = |path: &str| dir.path().join("current").join(path);
     install(&system, &[package("a", "1-1"), package("b", "1-1")], &[]).unwrap();
     fs::write(at("etc/mine.conf"), "mine\n").unwrap();
@@ -279,9 +274,8 @@ fn what_a_user_puts_into_etc_comes_along() {
 /// It was read into memory and written twice over, outside of what had been asked of the disk.
 #[test]
 fn a_config_file_that_has_become_huge_is_refused_by_name() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, fs_seam) = open(dir.path());
-    let system = System::new(&store, &fs_seam, options()).unwrap();
+    let place = Place::new();
+    let (system, dir) = (place.system(), &place.dir);
     install(&system, &[package("a", "1-1")], &[]).unwrap();
     let path = dir.path().join("current/etc/a/conf");
     fs::File::options().write(true).open(&path).unwrap().set_len(3 << 30).unwrap();
@@ -315,9 +309,8 @@ impl Drop for Immutable<'_> {
 /// The same for a file that root itself has pinned down.
 #[test]
 fn a_file_that_may_not_be_changed_holds_nothing_up() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, fs_seam) = open(dir.path());
-    let system = System::new(&store, &fs_seam, options()).unwrap();
+    let place = Place::new();
+    let (system, dir) = (place.system(), &place.dir);
     install(&system, &[package("a", "1-1")], &[]).unwrap();
     let pinned = Immutable::new(dir.path(), "roots/1/etc/a/conf");
     changes(&system);
@@ -328,4 +321,25 @@ fn a_file_that_may_not_be_changed_holds_nothing_up() {
     system.settle(&CLOCK).unwrap();
     let names = fs::read_dir(dir.path().join("roots")).unwrap();
     assert!(names.count() <= options().roots_kept, "nothing is left beside them");
+}
+
+/// A name server's file is mounted before a chroot: what stands there is no part of the root, and cannot be read as one.
+#[test]
+fn what_is_mounted_in_etc_is_not_taken_along() {
+    let other = tempfile::tempdir().unwrap();
+    fs::write(other.path().join("file"), "theirs").unwrap();
+    let place = Place::new();
+    let (system, dir) = (place.system(), &place.dir);
+    install(&system, &[package("a", "1-1")], &[]).unwrap();
+    let etc = dir.path().join("current/etc");
+    fs::write(etc.join("resolv.conf"), "").unwrap();
+    fs::create_dir(etc.join("folder")).unwrap();
+    let file = Mounted::new(&other.path().join("file"), &etc.join("resolv.conf"));
+    let folder = Mounted::new(other.path(), &etc.join("folder"));
+    changes(&system);
+    assert!(!dir.path().join("current/etc/resolv.conf").exists());
+    assert!(!dir.path().join("current/etc/folder/file").exists());
+    drop((file, folder));
+    changes(&system);
+    assert_eq!(fs::read_to_string(other.path().join("file")).unwrap(), "theirs");
 }

@@ -127,3 +127,8 @@ pub(crate) fn leads_elsewhere(e: &io::Error) -> bool {
     e.kind() == io::ErrorKind::NotADirectory
         || e.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
 }
+
+/// Whether the error says that nothing of ours stands at the path.
+pub(crate) fn is_gone(e: &io::Error) -> bool {
+    e.kind() == io::ErrorKind::NotFound || leads_elsewhere(e)
+}

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::config::{look, save};
 use super::{ConfigMap, Own, OwnKind};
-use crate::fs::{FileType, Fs, leads_elsewhere};
+use crate::fs::{Attributes, FileType, Fs};
 use crate::packages::Node;
 use crate::transaction::SystemError;
 
@@ -16,25 +16,23 @@ use crate::transaction::SystemError;
 const FOLDER: &[u8] = b"etc";
 /// The longest file that does, in bytes. What is longer is no configuration.
 const MAX_FILE: u64 = 1 << 20;
-/// How many paths do, at most: the first of them by name.
+/// How many paths do, at most.
 const MAX_PATHS: usize = 4096;
 
-impl Own {
-    /// The paths that no package has, each with what stands there.
-    pub(crate) fn added<'a>(
-        &'a self,
-        config: &'a ConfigMap,
-    ) -> impl Iterator<Item = (&'a [u8], Option<&'a Node>)> {
-        let own = self
-            .iter()
-            .filter(|(path, kind, _)| *kind == OwnKind::Config && !config.contains_key(*path));
-        own.map(|(path, _, node)| (path, node))
-    }
+/// Whether an own file is the edit of a package's config file. What else is of kind [`OwnKind::Config`] was added.
+pub(crate) fn is_edit(path: &[u8], kind: OwnKind, config: &ConfigMap) -> bool {
+    kind == OwnKind::Config && config.contains_key(path)
+}
 
+impl Own {
     /// Without what was added: another machine has its own.
     pub(crate) fn without_added(&self, config: &ConfigMap) -> Self {
         let mut rest = self.clone();
-        self.added(config).for_each(|(path, _)| rest.remove(path));
+        for (path, kind, _) in self.iter() {
+            if kind == OwnKind::Config && !is_edit(path, kind, config) {
+                rest.remove(path);
+            }
+        }
         rest
     }
 }
@@ -53,9 +51,9 @@ pub(crate) fn capture_added(
     let mut found = 0;
     while let Some(folder) = folders.pop() {
         let at = root.join(OsStr::from_bytes(&folder));
-        let entries = match fs.list(&at) {
-            Err(e) if leads_elsewhere(&e) || e.kind() == std::io::ErrorKind::NotFound => continue,
-            entries => entries.map_err(|e| SystemError::io("list", at, e))?,
+        let entries = match fs.list(&at).map_err(|e| SystemError::io("list", at, e)) {
+            Err(error) if error.is_about_shape() => continue,
+            entries => entries?,
         };
         for (name, kind) in entries {
             let path = [&folder, b"/".as_slice(), &name].concat();
@@ -65,9 +63,15 @@ pub(crate) fn capture_added(
             if own.get(&path).is_some() || known(&path)? || found == MAX_PATHS {
                 continue;
             }
-            if let Some(node) = node(fs, root, &path, kind)? {
-                own.set(&path, OwnKind::Config, Some(node));
-                found += 1;
+            match node(fs, root, &path, kind) {
+                // What is mounted there is no part of the root.
+                Err(error) if error.is_about_shape() => {}
+                Ok(None) => {}
+                Ok(node) => {
+                    own.set(&path, OwnKind::Config, node);
+                    found += 1;
+                }
+                Err(error) => return Err(error),
             }
         }
     }
@@ -88,7 +92,7 @@ fn node(
             let xattrs =
                 fs.xattrs(&at).map_err(|e| SystemError::io("read attributes of", &at, e))?;
             let (mode, uid, gid) = (stat.mode, stat.uid, stat.gid);
-            Ok(Some(Node::Directory(crate::fs::Attributes { mode, uid, gid, xattrs })))
+            Ok(Some(Node::Directory(Attributes { mode, uid, gid, xattrs })))
         }
         (FileType::Regular | FileType::Symlink, Some(stat)) if stat.size <= MAX_FILE => {
             let Some((node, bytes)) = look(fs, root, path)? else { return Ok(None) };

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::packages::Node;
 
-pub(crate) use added::capture_added;
+pub(crate) use added::{capture_added, is_edit};
 pub use config::ConfigOutcome;
 pub(crate) use config::{ConfigMap, Left, capture, merge};
 pub use current::Installed;

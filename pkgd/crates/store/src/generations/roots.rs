@@ -85,12 +85,12 @@ pub(crate) fn remove_tree(fs: &dyn Fs, path: &Path) -> Result<(), SystemError> {
 /// Takes a root away under which other things may be mounted, or which holds what cannot be deleted: no other change has
 /// to wait for that. What stays stands under a name that is tried again with every sweep.
 pub(crate) fn discard_root(fs: &dyn Fs, path: &Path) -> Result<(), SystemError> {
-    let hidden = path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"."));
-    let aside = if hidden { path.to_owned() } else { free_name(fs, path)? };
-    if aside != path {
+    let mut aside = path.to_owned();
+    if !path.file_name().is_some_and(|name| name.as_bytes().starts_with(b".")) {
         if fs.stat(path).map_err(|e| SystemError::io("look at", path, e))?.is_none() {
             return Ok(());
         }
+        aside = free_name(fs, path)?;
         fs.rename(path, &aside).map_err(|e| SystemError::io("move", path, e))?;
     }
     match remove_tree(fs, &aside) {
@@ -102,13 +102,14 @@ pub(crate) fn discard_root(fs: &dyn Fs, path: &Path) -> Result<(), SystemError> 
 /// A hidden name beside `path` that nothing has.
 pub(crate) fn free_name(fs: &dyn Fs, path: &Path) -> Result<PathBuf, SystemError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    for number in 0_u64.. {
+    let mut number = 0_u64;
+    loop {
         let free = path.with_file_name(format!(".{}-{number}", name.trim_start_matches('.')));
         if fs.stat(&free).map_err(|e| SystemError::io("look at", &free, e))?.is_none() {
             return Ok(free);
         }
+        number += 1;
     }
-    Ok(path.to_owned())
 }
 
 /// The longest path of a folder in bytes that is gone down into; with one more name it is still one for the kernel.

@@ -11,7 +11,7 @@ use super::config::ConfigMap;
 use super::roots::remove_tree;
 use super::{FileChange, Keep, Own};
 use crate::error::StoreError;
-use crate::fs::{Attributes, FileType, Fs, leads_elsewhere};
+use crate::fs::{Attributes, FileType, Fs, is_gone};
 use crate::objects::{CHUNK, ObjectId};
 use crate::packages::{Node, PathRow};
 use crate::transaction::{SystemError, parallel};
@@ -127,10 +127,6 @@ impl Stage<'_> {
             Err(_) => remove_tree(self.fs, &path),
         }
     }
-}
-
-fn is_gone(e: &io::Error) -> bool {
-    e.kind() == io::ErrorKind::NotFound || leads_elsewhere(e)
 }
 
 /// Path, node, and whether it is to be a copy.

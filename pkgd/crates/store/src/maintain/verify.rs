@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use minos_model::Name;
 
-use crate::fs::{Attributes, FileType, Stat, leads_elsewhere};
+use crate::fs::{Attributes, FileType, Stat, is_gone};
 use crate::generations::{GenerationRow, Own, OwnKind, root_path};
 use crate::objects::{self, CHUNK};
 use crate::packages::{Node, Tree, Trees};
@@ -294,10 +294,6 @@ impl Worker<'_> {
         let found = fs.xattrs(path).map_err(|e| SystemError::io("read attributes of", path, e))?;
         Ok((found != attributes.xattrs).then_some(Fault::Xattrs))
     }
-}
-
-fn is_gone(e: &std::io::Error) -> bool {
-    e.kind() == std::io::ErrorKind::NotFound || leads_elsewhere(e)
 }
 
 fn attributes(node: &Node) -> Option<&Attributes> {

@@ -16,7 +16,7 @@ use crate::error::StoreError;
 use crate::fs::{Attributes, FileType};
 use crate::generations::{
     self, ConfigMap, ConfigOutcome, Copies, GenerationRow, IntentRow, Left, Outcome, Own, OwnKind,
-    Stage, TransactionKind, changed_files, compare, discard_root, free_name, remove_tree,
+    Stage, TransactionKind, changed_files, compare, discard_root, free_name, is_edit, remove_tree,
     root_path, staging_path,
 };
 use crate::maintain::{Depth, Fault, Finding};
@@ -144,8 +144,7 @@ impl System<'_> {
     ) -> Result<(), SystemError> {
         let mut shadowed = Vec::new();
         for (path, kind, _) in making.own.iter() {
-            let is_edit = kind == OwnKind::Config && making.config.contains_key(path);
-            if !is_edit && self.view(&prepared.delta, path)?.is_some() {
+            if !is_edit(path, kind, &making.config) && self.view(&prepared.delta, path)?.is_some() {
                 shadowed.push(path.to_vec());
             }
         }
@@ -162,8 +161,7 @@ impl System<'_> {
     ) -> Result<(), SystemError> {
         let mut folders: BTreeMap<Vec<u8>, OwnKind> = BTreeMap::new();
         for (path, kind, _) in making.own.iter() {
-            let is_edit = kind == OwnKind::Config && making.config.contains_key(path);
-            if kind == OwnKind::New || is_edit {
+            if kind == OwnKind::New || is_edit(path, kind, &making.config) {
                 continue;
             }
             let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use minos_model::{Digest, Name};
 
 use crate::error::StoreError;
+use crate::fs::is_gone;
 
 /// Something that stands against a plan. All of them are found before the first write.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -185,12 +186,10 @@ impl SystemError {
 
     /// Whether a path was not what it had to be, as after somebody worked in a root by hand.
     pub(crate) fn is_about_shape(&self) -> bool {
-        use io::ErrorKind::{AlreadyExists, IsADirectory, NotADirectory, NotFound};
+        use io::ErrorKind::{AlreadyExists, IsADirectory};
         let Self::Io { source, .. } = self else { return false };
-        // std has no stable name for a link where none may be.
-        let link = source.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
-        let kinds = [AlreadyExists, IsADirectory, NotADirectory, NotFound];
-        link || self.is_held() || kinds.contains(&source.kind())
+        let kinds = [AlreadyExists, IsADirectory];
+        is_gone(source) || self.is_held() || kinds.contains(&source.kind())
     }
 
     /// Whether something cannot be deleted or looked into because somebody else holds it: it is mounted, or may not be
