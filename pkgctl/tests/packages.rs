@@ -36,7 +36,7 @@ fn each_asks(table: Vec<(&str, Ask)>) {
 fn verbs_that_look() {
     let files = || Ask::Files { name: "zlib".into() };
     let depends = |reverse, all| Ask::Depends { name: "zlib".into(), reverse, all };
-    let owner = || Ask::Owner { paths: names("/usr/bin/ls /etc") };
+    let owner = || Ask::Owner { paths: names("/usr/bin/ls /etc"), available: false };
     each_asks(vec![
         ("search text editor", Ask::Search { text: "text editor".into() }),
         ("info zlib xz", Ask::Info { names: names("zlib xz") }),
@@ -76,8 +76,10 @@ fn verbs_that_look_after_the_system() {
         ("hold", hold("", false)),
         ("hold zlib xz", hold("zlib xz", false)),
         ("unhold zlib", hold("zlib", true)),
-        ("cleanup --dry-run --keep 3", Ask::Collect { dry_run: true, keep: Some(3) }),
-        ("gc -n", Ask::Collect { dry_run: true, keep: None }),
+        ("cleanup --dry-run --keep 3", Ask::Collect { dry_run: true, keep: Some(3), only: None }),
+        ("gc -n", Ask::Collect { dry_run: true, keep: None, only: None }),
+        ("cleanup -n --generation 2", Ask::Collect { dry_run: true, keep: None, only: Some(2) }),
+        ("owner --available /a", Ask::Owner { paths: names("/a"), available: true }),
         ("history", Ask::History { limit: 0, package: None }),
         ("history zlib --limit 9", Ask::History { limit: 9, package: Some("zlib".into()) }),
         ("generations", Ask::Generations),
@@ -145,6 +147,8 @@ fn what_is_wished_for() {
             "depsolve xz --downgrade",
             Wish { install: names("xz"), downgrade: true, ..Wish::default() },
         ),
+        ("mark xz --asked", Wish { asked: names("xz"), ..Wish::default() }),
+        ("mark xz bc --needed", Wish { needed: names("xz bc"), ..Wish::default() }),
         ("remove xz", Wish { remove: names("xz"), ..Wish::default() }),
         (
             "uninstall xz --autoremove --ignore-holds",
@@ -257,7 +261,7 @@ fn who_may_change_nothing_is_told_so_and_not_asked() {
 #[test]
 fn verbs_that_ask_first_do_it_with_yes() {
     let plan = || Ask::Plans { plan: Some("12345678".into()) };
-    let collect = |dry_run| Ask::Collect { dry_run, keep: None };
+    let collect = |dry_run| Ask::Collect { dry_run, keep: None, only: None };
     let switch = |generation, dry_run| Ask::Switch { generation, dry_run };
     let rollback = |steps| Ask::Rollback { steps, dry_run: true };
     let table = [

@@ -279,3 +279,147 @@ fn one_unknown_name_hides_no_answer() {
     assert!(site.room.path("copy").exists());
     assert!(site.daemon.stop().success());
 }
+
+/// A package file at hand could be installed only by making a repository around it.
+#[test]
+fn a_package_file_is_installed_by_its_path() {
+    let site = Site::new();
+    site.offer("base", "1", "");
+    site.room.pack("hand", "tool", "1", "depends = [\"base\"]");
+    site.room.pack("hand", "tool", "2", "depends = [\"base\"]");
+    // The newer one is not taken because it lies beside it.
+    let said = site.change("install ./hand/tool-1-1.noarch.mpk");
+    assert!(said.contains("generation 1 is current"), "{said}");
+    assert_eq!(column(&site.json("list"), "packages", "package"), ["base", "tool"]);
+    assert_eq!(column(&site.json("list"), "packages", "version"), ["1-1", "1-1"]);
+    assert_eq!(words(&site.json("info tool")["state"]), "installed, asked for as tool=1");
+    // What has changed since it was signed, and what is signed by somebody else, comes nowhere near the repository.
+    let mut bytes = fs::read(site.room.path("hand/tool-2-1.noarch.mpk")).expect("a package");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    site.room.write("bad.mpk", bytes);
+    site.room.write("no.mpk", "no package");
+    site.room.key("bob");
+    site.room.json("pack ./tool --key bob.key --output strange");
+    for (file, code, why) in [
+        ("bad.mpk", 2, "'pkgctl inspect FILE'"),
+        ("no.mpk", 2, "'pkgctl inspect FILE'"),
+        ("strange/tool-2-1.noarch.mpk", 2, "trusted key"),
+        ("nowhere.mpk", 3, "nowhere.mpk"),
+        ("./hand", 2, "no regular file"),
+    ] {
+        let said = site.refused(&format!("install {file} --yes"), code);
+        assert!(said.contains(why), "{file}: {said}");
+    }
+    let local = || -> Vec<String> {
+        let list = fs::read_dir(site.root.path().join("packages")).expect("a folder");
+        list.map(|entry| entry.expect("a name").file_name().into_string().expect("text")).collect()
+    };
+    assert_eq!(local(), ["tool-1-1.noarch.mpk"]);
+    // Files and names together.
+    site.offer("other", "1", "");
+    site.change("install other hand/tool-2-1.noarch.mpk");
+    assert_eq!(column(&site.json("list"), "packages", "version"), ["1-1", "1-1", "2-1"]);
+    assert!(site.daemon.stop().success());
+}
+
+/// What was installed as a dependency stayed one for ever, and what was asked for once could not be let go of.
+#[test]
+fn packages_are_marked_as_asked_for_and_as_needed() {
+    let site = Site::new();
+    site.room.pack("site", "base", "1", "");
+    site.offer("tool", "1", "depends = [\"base\"]");
+    site.change("install tool");
+    site.change("mark base --asked");
+    site.change("mark tool --needed");
+    assert_eq!(column(&site.json("list"), "packages", "state"), ["asked for", "needed"]);
+    let again = site.json("mark tool --needed --dry-run");
+    assert!(notes(&again).contains("nothing to do"), "{again}");
+    let dry = site.json("mark base --needed --dry-run");
+    assert!(notes(&dry).contains("base counts as needed by others"), "{dry}");
+    assert!(notes(&dry).contains("'pkgctl autoremove' removes it"), "{dry}");
+    site.change("autoremove");
+    assert_eq!(column(&site.json("list"), "packages", "package"), ["base"]);
+    let history = site.json("history");
+    assert!(column(&history, "transactions", "what").contains(&"mark as needed: tool".to_owned()));
+    site.refused("mark nosuch --asked --yes", 3);
+    site.refused("mark base", 2);
+    assert!(site.daemon.stop().success());
+}
+
+/// `files` and `owner` knew nothing of what is only in a repository.
+#[test]
+fn files_of_what_is_not_installed_are_told() {
+    let site = Site::new();
+    site.room.pack("site", "one", "1", "");
+    site.room.pack("site", "one", "2", "");
+    site.offer("two", "1", "");
+    site.change("install one=1");
+    let files = |what: &str| {
+        let files = site.json(&format!("files {what}"));
+        (words(&files["package"]), words(&files["state"]), column(&files, "files", "path"))
+    };
+    let usr = |name: &str| ["/usr", "/usr/share", &format!("/usr/share/{name}")].map(str::to_owned);
+    assert_eq!(files("one"), ("one 1-1".into(), "installed".into(), usr("one").into()));
+    assert_eq!(files("one=2").0, "one 2-1");
+    assert_eq!(files("two"), ("two 1-1".into(), "not installed".into(), usr("two").into()));
+    site.refused("files three", 3);
+    let owner = site.json("owner --available /usr/share/two /usr/share/one");
+    assert_eq!(column(&owner, "paths", "packages"), ["two 1-1", "one 1-1, one 2-1"]);
+    let said = site.refused("owner /usr/share/two", 3);
+    assert!(said.contains("'pkgctl owner --available' asks the repositories"), "{said}");
+    site.refused("owner --available /nowhere", 3);
+    assert!(site.daemon.stop().success());
+}
+
+/// A generation that was a mistake could only wait for the policy.
+#[test]
+fn one_generation_can_be_taken_away() {
+    let site = Site::new();
+    for version in ["1", "2", "3"] {
+        site.offer("one", version, "");
+        site.change(if version == "1" { "install one" } else { "upgrade" });
+    }
+    site.json("pin 1");
+    let said = site.refused("cleanup --generation 3 --yes", 11);
+    assert!(said.contains("generation 3 stays: it is the current one"), "{said}");
+    site.refused("cleanup --generation 1 --yes", 11);
+    site.refused("cleanup --generation 9 --yes", 3);
+    site.refused("cleanup --generation 2 --keep 2 --yes", 2);
+    let outlook = site.json("cleanup --generation 2 --dry-run");
+    assert_eq!(words(&outlook["generations"]), "2");
+    site.change("cleanup --generation 2");
+    assert_eq!(column(&site.json("generations"), "generations", "generation"), ["3", "1"]);
+    assert!(!site.root.path().join("roots/2").exists());
+    site.json("verify --system");
+    // The one that 3 was made from is gone: before it is what is left.
+    assert_eq!(words(&site.json("diff")["from"]), "1");
+    site.change("rollback");
+    assert_eq!(column(&site.json("list"), "packages", "version"), ["1-1"]);
+    assert!(site.daemon.stop().success());
+}
+
+/// What our own shell completes, the user's shell completes too; with the names of the pkgd that the line is for.
+#[test]
+fn the_users_shell_completes_names() {
+    let site = Site::new();
+    site.offer("alpha", "1", "");
+    site.offer("also", "1", "");
+    let script = site.room.pkgctl("completion bash");
+    let script = String::from_utf8(script.stdout).expect("text");
+    let complete = |line: &str| {
+        let at = line.replace("AT", &site.at);
+        let run = format!(
+            "pkgctl() {{ '{}' \"$@\"; }}\n{script}\nCOMP_LINE='{at}' COMP_POINT={}\n_pkgctl\necho \"${{COMPREPLY[@]}}\"",
+            minos_tests::artefacts::binary("pkgctl").display(),
+            at.len(),
+        );
+        let ran = std::process::Command::new("bash").args(["-c", &run]).output().expect("bash");
+        String::from_utf8(ran.stdout).expect("text").trim().to_owned()
+    };
+    assert_eq!(complete("pkgctl AT install al"), "alpha also");
+    assert_eq!(complete("pkgctl upg"), "upgrade");
+    assert_eq!(complete("pkgctl ex"), "");
+    assert_eq!(complete("pkgctl AT mark --n"), "--needed --no-color");
+    assert!(site.daemon.stop().success());
+}

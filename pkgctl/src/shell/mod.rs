@@ -285,6 +285,14 @@ impl Names for Asking<'_, '_> {
     }
 }
 
+/// What the last word of a line can become, for a shell that is not ours and has no words of its own here.
+pub fn candidates(line: &str, context: &Context<'_>) -> Vec<String> {
+    let mut found = complete(line, &mut Asking(context)).candidates;
+    let is_first = line.trim_start_matches("pkgctl ").split(' ').count() == 1;
+    found.retain(|word| !is_first || word == "help" || !complete::BUILTINS.contains(&&**word));
+    found
+}
+
 /// Where the history is kept: where the user says, else on the appliance's state disk.
 fn history_file() -> Option<PathBuf> {
     match std::env::var_os(HISTORY_VARIABLE) {

@@ -12,6 +12,7 @@ use crate::spec::{Given, Run, Spec, parse};
 
 mod build;
 mod cancel;
+mod completion;
 mod doctor;
 mod events;
 mod files;
@@ -31,7 +32,7 @@ mod watch;
 use packages::{care, change, look, sources, systems};
 
 /// All verbs, in the order in which `help` lists them.
-static VERBS: [&Spec; 54] = [
+static VERBS: [&Spec; 56] = [
     &status::STATUS,
     &plan::PLAN,
     &report::REPORT,
@@ -48,6 +49,7 @@ static VERBS: [&Spec; 54] = [
     &change::UPDATE,
     &change::UPGRADE,
     &change::AUTOREMOVE,
+    &change::MARK,
     &change::APPLY,
     &look::PLANS,
     &look::SEARCH,
@@ -85,6 +87,7 @@ static VERBS: [&Spec; 54] = [
     &events::EVENTS,
     &poweroff::POWEROFF,
     &poweroff::REBOOT,
+    &completion::COMPLETION,
     &version::VERSION,
 ];
 const COUNT: usize = VERBS.len();

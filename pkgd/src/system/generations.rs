@@ -1,9 +1,9 @@
 //! Generations: the list, going from one to another, what differs, what stays, what is collected.
 
-use minos_proto::{ErrorReport, Field, Sheet};
+use minos_proto::{ErrorKind, ErrorReport, Field, Sheet};
 use minos_store::{
-    Collected, GenerationRow, Node, Outcome, PackageChange, Retention, TransactionKind,
-    TransactionRow,
+    Collected, GenerationRow, Node, Outcome, PackageChange, Retention, SystemError,
+    TransactionKind, TransactionRow,
 };
 
 use super::Asked;
@@ -95,8 +95,7 @@ impl Asked<'_> {
     pub(super) fn rollback(&self, steps: u32, dry_run: bool) -> Result<Sheet, ErrorReport> {
         let mut at = self.current()?;
         for _ in 0..steps.max(1) {
-            let parent = at.parent.and_then(|number| self.row(number).ok());
-            at = parent.ok_or_else(|| {
+            at = self.before(&at)?.ok_or_else(|| {
                 let what = format!("generation {} has none before it that is kept", at.number);
                 not_found(
                     what,
@@ -105,6 +104,14 @@ impl Asked<'_> {
             })?;
         }
         self.switch(at.number, dry_run)
+    }
+
+    /// The generation that this one was made from; where that is gone, the newest kept one that is older.
+    fn before(&self, row: &GenerationRow) -> Result<Option<GenerationRow>, ErrorReport> {
+        let Some(parent) = row.parent else { return Ok(None) };
+        let read = self.packages.store.read().map_err(|e| state_error(&e))?;
+        let older = read.generations().map_err(|e| state_error(&e))?.into_iter();
+        Ok(older.filter(|other| other.number <= parent).max_by_key(|other| other.number))
     }
 
     fn current(&self) -> Result<GenerationRow, ErrorReport> {
@@ -134,9 +141,11 @@ impl Asked<'_> {
             Some(number) => self.row(number)?,
             None => self.current()?,
         };
-        let from = from.or(to.parent);
         let none = || not_found(format!("generation {} has none before it", to.number), "name two");
-        let from = self.row(from.ok_or_else(none)?)?;
+        let from = match from {
+            Some(number) => self.row(number)?,
+            None => self.before(&to)?.ok_or_else(none)?,
+        };
         let system = self.system()?;
         let changes = system.compare(from.number, to.number).map_err(|e| system_error(&e))?;
         let rows = changes.iter().map(change_row).collect();
@@ -169,20 +178,39 @@ impl Asked<'_> {
         self.generations()
     }
 
-    pub(super) fn collect(&self, dry_run: bool, keep: Option<u32>) -> Result<Sheet, ErrorReport> {
+    pub(super) fn collect(
+        &self,
+        dry_run: bool,
+        keep: Option<u32>,
+        only: Option<u64>,
+    ) -> Result<Sheet, ErrorReport> {
         let newest = keep.map_or(NEWEST, |keep| usize::try_from(keep).unwrap_or(NEWEST));
         // Asked for a number, it is the number alone that counts.
         let younger_than_ms = if keep.is_some() { 0 } else { DAY_MS };
-        let retention = Retention { newest, younger_than_ms };
+        let retention = Retention { newest, younger_than_ms, only };
         let _changing = if dry_run { None } else { Some(self.packages.changing()?) };
-        if !dry_run {
-            self.audit(format!("collect, keeping {newest}"))?;
-            self.collect_sysroots()?;
-        }
         let (service, never) = (self.service, || false);
         let system = self.system()?;
-        let done = system.collect(retention, dry_run, self.by(), &|| service.now_ms(), &never);
-        Ok(collected(&done.map_err(|e| system_error(&e))?, dry_run))
+        let collect = |dry_run| {
+            let done = system.collect(retention, dry_run, self.by(), &|| service.now_ms(), &never);
+            done.map_err(|e| system_error(&e))
+        };
+        if let Some(number) = only {
+            let read = self.packages.store.read().map_err(|e| state_error(&e))?;
+            if read.generation(number).map_err(|e| state_error(&e))?.is_none() {
+                return Err(system_error(&SystemError::NoGeneration { number }));
+            }
+            if !collect(true)?.generations.contains(&number) {
+                return Err(stays(number));
+            }
+        }
+        if !dry_run {
+            let what =
+                only.map_or(format!("keeping {newest}"), |n| format!("generation {n} alone"));
+            self.audit(format!("collect, {what}"))?;
+            self.collect_sysroots()?;
+        }
+        Ok(collected(&collect(dry_run)?, dry_run))
     }
 
     pub(super) fn history(&self, limit: u32, package: Option<&str>) -> Result<Sheet, ErrorReport> {
@@ -212,6 +240,17 @@ impl Asked<'_> {
         }
         Ok(format!("no change that is remembered touched {name}"))
     }
+}
+
+/// That a generation cannot be taken away.
+fn stays(number: u64) -> ErrorReport {
+    ErrorReport::new(
+        ErrorKind::Conflict,
+        format!(
+            "generation {number} stays: it is the current one, the last proven one, pinned, or the machine runs or boots it"
+        ),
+        "'pkgctl generations' shows which; 'switch' to another one or 'unpin' it first",
+    )
 }
 
 /// What made a generation, and why it is pinned where somebody said so.

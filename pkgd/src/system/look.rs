@@ -1,12 +1,12 @@
-//! Questions about packages: what there is, what is in them, what needs what and why.
+//! Questions about packages: what there is, what needs what and why.
 
 use std::collections::{BTreeSet, VecDeque};
 
 use minos_model::package::FileKind;
-use minos_model::{Digest, Name, PackageManifest};
+use minos_model::{Digest, PackageManifest};
 use minos_proto::{ErrorReport, Field, Listing, Sheet};
 use minos_solve::{Ask, Limits, PackageId, Request, RequestError, System, Universe, Want};
-use minos_store::{Installed, Node, Reason};
+use minos_store::{Installed, Reason};
 
 use super::errors::{invalid, not_found, solve_error, system_error};
 use super::universe::View;
@@ -63,7 +63,7 @@ impl Asked<'_> {
     }
 
     /// The package that a text means: the installed one where that is in question, else the newest.
-    fn found(&self, view: &View, text: &str) -> Result<Found, ErrorReport> {
+    pub(super) fn found(&self, view: &View, text: &str) -> Result<Found, ErrorReport> {
         let universe = &view.universe;
         let want = text.parse::<Want>().map_err(|_| unknown(universe, text))?;
         let name = want.term.target;
@@ -92,10 +92,7 @@ impl Asked<'_> {
         let Found { name, digest, installed } = found;
         let other = installed.as_ref().filter(|i| i.package.digest != *digest);
         let installed = installed.as_ref().filter(|i| i.package.digest == *digest);
-        let manifest = match installed {
-            Some(_) => self.system()?.manifest(digest).map_err(|e| system_error(&e))?,
-            None => self.manifest_of(view, digest, name)?,
-        };
+        let manifest = self.manifest_of(view, found)?;
         let offered = view.universe.named(name).into_iter();
         let offered = offered.map(|p| view.universe.version_text(p).to_owned());
         let mut state = match installed.map(|i| i.reason) {
@@ -112,12 +109,16 @@ impl Asked<'_> {
             .fact("versions", offered.map(Field::from).collect::<Field>()))
     }
 
-    fn manifest_of(
+    /// What a package says of itself, out of the store where it is installed, else out of its file.
+    pub(super) fn manifest_of(
         &self,
         view: &View,
-        digest: &Digest,
-        name: &str,
+        found: &Found,
     ) -> Result<PackageManifest, ErrorReport> {
+        let Found { name, digest, installed } = found;
+        if installed.as_ref().is_some_and(|i| i.package.digest == *digest) {
+            return self.system()?.manifest(digest).map_err(|e| system_error(&e));
+        }
         let gone = |why: String| invalid(format!("package {name}: {why}"), "'pkgctl repo sync'");
         let path =
             view.known.files.get(digest).ok_or_else(|| gone("its file is gone".to_owned()))?;
@@ -213,43 +214,6 @@ impl Asked<'_> {
             ]
         };
         Ok(universe.installed().iter().filter_map(newer).map(row).collect())
-    }
-
-    pub(super) fn files(&self, name: &str) -> Result<Sheet, ErrorReport> {
-        let files = self.system()?.files(&parse(name)?).map_err(|e| system_error(&e))?;
-        let row = |(path, node): &(Vec<u8>, Node)| {
-            let (word, size) = match node {
-                Node::File { size, .. } => ("file", Field::Bytes(*size)),
-                Node::Directory(_) => ("folder", Field::None),
-                Node::Symlink { .. } => ("link", Field::None),
-            };
-            let path = format!("/{}", String::from_utf8_lossy(path));
-            vec![word.into(), size, path.into()]
-        };
-        let count = files.len();
-        let rows = files.iter().map(row).collect();
-        Ok(Sheet::new("files").fact("count", count).grid("files", &["kind", ">size", "path"], rows))
-    }
-
-    pub(super) fn owner(&self, paths: &[String]) -> Result<Sheet, ErrorReport> {
-        let system = self.system()?;
-        let (mut rows, mut unknown) = (Vec::new(), Vec::new());
-        for path in paths {
-            let inside = path.trim_start_matches('/').trim_end_matches('/');
-            let owners = system.owners(inside.as_bytes()).map_err(|e| system_error(&e))?;
-            if owners.is_empty() {
-                let hint = "'pkgctl verify' tells of files that nobody brought";
-                unknown.push(not_found(format!("no installed package has '{path}'"), hint));
-                continue;
-            }
-            let names = owners.iter().map(|name| Field::from(name.to_string())).collect();
-            rows.push(vec![path.clone().into(), names]);
-        }
-        if let (true, Some(first)) = (rows.is_empty(), unknown.first()) {
-            return Err(first.clone());
-        }
-        let sheet = Sheet::new("owner").grid("paths", &["path", "packages"], rows);
-        Ok(with_unknown(sheet, unknown))
     }
 
     pub(super) fn depends(
@@ -374,16 +338,16 @@ impl<'a> Near<'a> {
 }
 
 /// A package that a text means.
-struct Found {
-    name: String,
-    digest: Digest,
+pub(super) struct Found {
+    pub name: String,
+    pub digest: Digest,
     /// The package of this name that is installed, which may be another.
-    installed: Option<Installed>,
+    pub installed: Option<Installed>,
 }
 
 /// What is known, and in the end what is not: one wrong word does not hide the answers to the others. The alarm makes it
 /// the exit status of what does not exist.
-fn with_unknown(mut sheet: Sheet, unknown: Vec<ErrorReport>) -> Sheet {
+pub(super) fn with_unknown(mut sheet: Sheet, unknown: Vec<ErrorReport>) -> Sheet {
     sheet.alarm = !unknown.is_empty();
     let notes = unknown.into_iter().map(|error| format!("{} ({})", error.what, error.hint));
     notes.fold(sheet, Sheet::note)
@@ -408,16 +372,6 @@ pub(super) fn unknown(universe: &Universe, name: &str) -> ErrorReport {
         names => format!("is it one of: {}?", names.join(", ")),
     };
     not_found(format!("there is no package '{name}'"), &hint)
-}
-
-fn parse(name: &str) -> Result<Name, ErrorReport> {
-    let bad = |_| {
-        invalid(
-            format!("'{name}' is no name of a package"),
-            "'pkgctl list' shows what is installed",
-        )
-    };
-    name.parse().map_err(bad)
 }
 
 fn described(sheet: Sheet, manifest: &PackageManifest) -> Sheet {

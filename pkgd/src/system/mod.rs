@@ -24,12 +24,14 @@ mod keys;
 mod look;
 mod mounts;
 mod pack;
+mod paths;
 mod plans;
 mod propose;
 mod published;
 mod repositories;
 mod seed;
 mod sysroots;
+mod take;
 mod triggers;
 mod universe;
 mod verify;
@@ -202,7 +204,7 @@ impl<'a> Asked<'a> {
             R::Info { names } => self.info(&names),
             R::List(listing) => self.list(listing),
             R::Files { name } => self.files(&name),
-            R::Owner { paths } => self.owner(&paths),
+            R::Owner { paths, available } => self.owner(&paths, available),
             R::Depends { name, reverse, all } => self.depends(&name, reverse, all),
             R::Why { name } => self.why(&name),
             R::Verify { names, quick, repair, booted: true } => {
@@ -215,7 +217,7 @@ impl<'a> Asked<'a> {
             R::Rollback { steps, dry_run } => self.rollback(steps, dry_run),
             R::Diff { from, to, files } => self.diff(from, to, files),
             R::Pin { generation, release, note } => self.pin(generation, release, &note),
-            R::Collect { dry_run, keep } => self.collect(dry_run, keep),
+            R::Collect { dry_run, keep, only } => self.collect(dry_run, keep, only),
             R::History { limit, package } => self.history(limit, package.as_deref()),
             R::Sysroot { name, packages, writable } => self.sysroot(&name, &packages, writable),
             R::Sysroots => self.sysroots(),
@@ -226,6 +228,7 @@ impl<'a> Asked<'a> {
             R::Boot { generation, tries } => self.boot(generation, tries),
             R::Image(wish) => self.image(&wish),
             R::Contained { target } => self.contained(&target),
+            R::Take { paths } => self.take(&paths),
         }
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use minos_model::Digest;
 use minos_proto::{ErrorReport, Field, Sheet};
-use minos_store::Plan;
+use minos_store::{Plan, Reason};
 
 use super::errors::{invalid, not_found, system_error};
 use super::{Asked, files};
@@ -116,7 +116,12 @@ pub fn sheet(plan: &Plan, kind: &str) -> Sheet {
         .fact("write", Field::Bytes(plan.write_bytes))
         .fact("write_files", plan.write_files)
         .fact("grows", Field::Change(plan.grows));
-    sheet.grid("changes", &["change", "package", "from", "to"], rows.collect())
+    let sheet = sheet.grid("changes", &["change", "package", "from", "to"], rows.collect());
+    let marked = plan.reasons.iter().map(|(name, reason)| match reason {
+        Reason::Asked => format!("{name} counts as asked for"),
+        Reason::Dependency => format!("{name} counts as needed by others"),
+    });
+    marked.fold(sheet, Sheet::note)
 }
 
 impl Asked<'_> {

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minos_model::{Digest, Name, PackageManifest};
 use minos_proto::{ErrorReport, Field, Proposal, Role, Sheet, Wish};
-use minos_solve::{Action, Answer, Ask, Limits, PackageId, Reason as Why, Request as Goal, Want};
+use minos_solve::{
+    Action, Answer, Ask, Limits, PackageId, Reason as Why, Request as Goal, SolveError, Want,
+};
 use minos_store::{ContentSource as _, Incoming, Installed, Plan, Reason, Request};
 
 use super::accounts::Numbers;
@@ -17,13 +19,10 @@ use crate::service::state_error;
 
 impl Asked<'_> {
     pub(super) fn propose(&self, wish: &Wish) -> Result<Proposal, ErrorReport> {
-        if wish.reinstall {
-            // What is installed already makes no plan. pkgctl asks for the repair itself.
-            let hint = "'pkgctl verify PACKAGE --repair' puts its files back";
-            return Err(invalid("an installed package cannot be installed again".to_owned(), hint));
-        }
         let goal = goal(wish)?;
         let mut view = self.view()?;
+        view.mark(&wish.asked, true)?;
+        view.mark(&wish.needed, false)?;
         if wish.ignore_holds {
             view.asks.holds.clear();
         }
@@ -136,6 +135,25 @@ impl Asked<'_> {
     }
 }
 
+impl View {
+    /// Has installed packages count as asked for, or no longer.
+    fn mark(&mut self, names: &[String], asked: bool) -> Result<(), ErrorReport> {
+        for name in names {
+            let installed = self.universe.installed();
+            if !installed.iter().any(|package| self.universe.name(*package) == name) {
+                return Err(solve_error(&SolveError::NotInstalled { name: name.clone() }));
+            }
+            let meant = |want: &Want| want.term.target == *name;
+            match asked {
+                true if self.asks.asked.iter().any(meant) => {}
+                true => self.asks.asked.push(Want::any(name)),
+                false => self.asks.asked.retain(|want| !meant(want)),
+            }
+        }
+        Ok(())
+    }
+}
+
 /// What is wanted, in the solver's words.
 fn goal(wish: &Wish) -> Result<Goal, ErrorReport> {
     let mut asks = Vec::new();
@@ -148,7 +166,8 @@ fn goal(wish: &Wish) -> Result<Goal, ErrorReport> {
     asks.extend(wish.update.iter().cloned().map(Ask::Update));
     asks.extend(wish.upgrade.then_some(Ask::Upgrade));
     asks.extend(wish.autoremove.then_some(Ask::Autoremove));
-    if asks.is_empty() {
+    let marks = !(wish.asked.is_empty() && wish.needed.is_empty());
+    if asks.is_empty() && !marks {
         return Err(invalid("nothing is asked for".to_owned(), "name a package"));
     }
     Ok(Goal::of(asks))
@@ -207,7 +226,13 @@ fn words_asked(answer: &Answer) -> Vec<String> {
 /// The wish in words, for the history.
 fn note(wish: &Wish) -> String {
     let mut words = Vec::new();
-    let lists = [("install", &wish.install), ("remove", &wish.remove), ("update", &wish.update)];
+    let lists = [
+        ("install", &wish.install),
+        ("remove", &wish.remove),
+        ("update", &wish.update),
+        ("mark as asked for:", &wish.asked),
+        ("mark as needed:", &wish.needed),
+    ];
     for (verb, names) in lists {
         if !names.is_empty() {
             words.push(format!("{verb} {}", names.join(" ")));

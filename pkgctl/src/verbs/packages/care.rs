@@ -47,6 +47,7 @@ pub static CLEANUP: Spec = Spec {
         YES,
         DRY_RUN,
         option("--keep", "n", "keep so many of the newest generations (default: the policy's)"),
+        option("--generation", "n", "take away this one alone, however new it is"),
     ],
     run: Some(cleanup),
     ..Spec::new(
@@ -134,12 +135,15 @@ fn hold(given: &Given, context: &mut Context<'_>, release: bool) -> Result<Exit,
 }
 
 fn cleanup(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
-    let keep = given.parsed("--keep")?;
-    let first = PackageRequest::Collect { dry_run: true, keep };
+    let (keep, only) = (given.parsed("--keep")?, given.parsed("--generation")?);
+    if keep.is_some() && only.is_some() {
+        return Err(given.wrong("--keep and --generation exclude each other".into()));
+    }
+    let first = PackageRequest::Collect { dry_run: true, keep, only };
     if given.has("--dry-run") {
         return show(context, first);
     }
-    let collect = PackageRequest::Collect { dry_run: false, keep };
+    let collect = PackageRequest::Collect { dry_run: false, keep, only };
     confirm(context, Some(first), "Take it away?", consent(given), collect)
 }
 

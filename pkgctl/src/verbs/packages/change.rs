@@ -1,11 +1,12 @@
 //! Verbs that change which packages are installed.
 
 use argh::FlagInfo;
-use minos_proto::{PackageRequest, Wish};
+use minos_proto::{Field, PackageRequest, Reply, Request, Wish};
 
 use super::ask::Consent;
-use super::flow;
-use crate::context::Context;
+use super::systems::absolute;
+use super::{flow, progress};
+use crate::context::{Context, unexpected};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::spec::{Given, Spec, one, several, short_switch, switch};
@@ -18,7 +19,12 @@ pub(super) const DRY_RUN: FlagInfo<'static> =
 const HOLDS: FlagInfo<'static> = switch("--ignore-holds", "change held packages too");
 
 pub static INSTALL: Spec = Spec {
-    words: &[one("package", "NAME, NAME>=1.2, NAME[group]"), several("package", "more of them")],
+    more: "A word with a slash in it, or with the ending .mpk, is a package file on pkgd's machine: signed by a trusted \
+           key, it is copied into the repository 'local' first.",
+    words: &[
+        one("package", "NAME, NAME>=1.2, NAME[group], or a file"),
+        several("package", "more of them"),
+    ],
     flags: &[
         YES,
         DRY_RUN,
@@ -63,6 +69,21 @@ pub static AUTOREMOVE: Spec = Spec {
     ..Spec::new("autoremove", "Removes what nobody asked for and nothing needs. Asks first.")
 };
 
+pub static MARK: Spec = Spec {
+    words: &[one("installed", "its name"), several("installed", "more of them")],
+    flags: &[
+        YES,
+        DRY_RUN,
+        switch("--asked", "it counts as asked for: 'autoremove' keeps it"),
+        switch(
+            "--needed",
+            "it counts as needed by others only: 'autoremove' takes it when nothing needs it",
+        ),
+    ],
+    run: Some(mark),
+    ..Spec::new("mark", "Says whether packages are there because they were asked for. Asks first.")
+};
+
 pub static APPLY: Spec = Spec {
     words: &[one("plan", "its number, or the first 8 digits of it or more")],
     flags: &[YES],
@@ -81,11 +102,35 @@ fn propose(given: &Given, context: &mut Context<'_>, wish: Wish) -> Result<Exit,
 }
 
 fn install(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
-    let (install, downgrade) = (given.words.clone(), given.has("--downgrade"));
+    let (install, downgrade) = (names(given, context)?, given.has("--downgrade"));
     if given.has("--reinstall") {
         return reinstall(given, context, install);
     }
     propose(given, context, Wish { install, downgrade, ..Wish::default() })
+}
+
+/// What is to be installed, by name. Files among it are taken into the machine's own repository, and named then as the
+/// version that they are.
+fn names(given: &Given, context: &mut Context<'_>) -> Result<Vec<String>, Error> {
+    let is_file = |word: &&String| word.contains('/') || word.ends_with(".mpk");
+    let (files, mut names): (Vec<&String>, Vec<&String>) = given.words.iter().partition(is_file);
+    if files.is_empty() {
+        return Ok(given.words.clone());
+    }
+    let paths = files.into_iter().map(|file| absolute(file)).collect();
+    let reply = progress::ask(context, &Request::Package(PackageRequest::Take { paths }))?;
+    let Reply::Sheet(sheet) = reply else { return Err(unexpected()) };
+    let rows = sheet.grids.first().map_or(&[][..], |grid| &grid.rows);
+    let bound = rows.iter().filter_map(|row| match row.as_slice() {
+        [Field::Text(name), Field::Text(version), ..] => Some(match given.has("--reinstall") {
+            true => name.clone(),
+            false => format!("{name}={version}"),
+        }),
+        _ => None,
+    });
+    let bound: Vec<String> = bound.collect();
+    names.extend(&bound);
+    Ok(names.into_iter().cloned().collect())
 }
 
 /// The same version again changes no generation: what is asked for is that its files are whole.
@@ -110,6 +155,16 @@ fn remove(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
 fn update(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
     let update = given.words.clone();
     propose(given, context, Wish { upgrade: update.is_empty(), update, ..Wish::default() })
+}
+
+fn mark(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let names = given.words.clone();
+    let wish = match (given.has("--asked"), given.has("--needed")) {
+        (true, false) => Wish { asked: names, ..Wish::default() },
+        (false, true) => Wish { needed: names, ..Wish::default() },
+        _ => return Err(given.wrong("'mark' takes one of --asked and --needed".into())),
+    };
+    propose(given, context, wish)
 }
 
 fn apply(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {

@@ -54,13 +54,17 @@ pub static LIST: Spec = Spec {
 };
 
 pub static FILES: Spec = Spec {
-    words: &[one("installed", "its name")],
+    words: &[one("package", "its name, or NAME=1.2")],
     run: Some(|given, context| show(context, PackageRequest::Files { name: given.word(0) })),
-    ..Spec::new("files", "Lists the files of an installed package.")
+    ..Spec::new(
+        "files",
+        "Lists the files of a package: the installed one, else the newest there is.",
+    )
 };
 
 pub static OWNER: Spec = Spec {
     words: &[one("path", "a path in the installed system"), several("path", "more of them")],
+    flags: &[switch("--available", "ask the packages of the repositories")],
     run: Some(owner),
     ..Spec::new("owner", "Tells which packages have these paths.")
 };
@@ -106,7 +110,8 @@ fn list(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
 fn owner(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
     let absolute = |path: &String| format!("/{}", path.trim_start_matches('/'));
     let paths = given.words.iter().map(absolute).collect();
-    find(context, PackageRequest::Owner { paths }, Exit::NotFound)
+    let available = given.has("--available");
+    find(context, PackageRequest::Owner { paths, available }, Exit::NotFound)
 }
 
 fn depends(given: &Given, context: &mut Context<'_>, reverse: bool) -> Result<Exit, Error> {

@@ -39,4 +39,4 @@ pub use request::{BuildOptions, Reply, Request};
 pub use sheet::{Column, Field, Grid, Sheet};
 
 /// The version of everything in this crate. Raised with each change that an older peer would misread.
-pub const VERSION: u16 = 8;
+pub const VERSION: u16 = 9;

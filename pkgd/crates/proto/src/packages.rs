@@ -25,10 +25,12 @@ pub struct Wish {
     pub autoremove: bool,
     /// An older version may come for what `install` names.
     pub downgrade: bool,
-    /// Take the files of what `install` names once more, though the same version is there.
-    pub reinstall: bool,
     /// Change held packages too.
     pub ignore_holds: bool,
+    /// Installed packages that count as asked for from now on. Their versions stay.
+    pub asked: Vec<String>,
+    /// Installed packages that count as needed by others only. They stay until `autoremove`.
+    pub needed: Vec<String>,
 }
 
 /// Which packages `List` is about.
@@ -143,7 +145,7 @@ pub enum PackageRequest {
     },
     /// A list.
     List(Listing),
-    /// The files of an installed package.
+    /// The files of a package: of the installed one, else of the newest of the repositories.
     Files {
         /// Its name.
         name: String,
@@ -152,6 +154,8 @@ pub enum PackageRequest {
     Owner {
         /// Absolute paths in the installed system.
         paths: Vec<String>,
+        /// Ask the packages of the repositories instead of the installed ones.
+        available: bool,
     },
     /// What a package needs; with `reverse` what needs it.
     Depends {
@@ -227,6 +231,8 @@ pub enum PackageRequest {
         dry_run: bool,
         /// The newest generations to keep; `None` is the policy's number.
         keep: Option<u32>,
+        /// Only this generation goes, whatever the policy says of it and of others.
+        only: Option<u64>,
     },
     /// What was done to the system, newest first.
     History {
@@ -274,6 +280,12 @@ pub enum PackageRequest {
         /// Steps, groups or `STAGE/NAME`, as for a build.
         target: String,
     },
+    /// Copies package files into the machine's own repository, so that they can be installed. Each must be signed by a
+    /// trusted key.
+    Take {
+        /// Absolute paths of the machine that pkgd runs on.
+        paths: Vec<String>,
+    },
 }
 
 impl PackageRequest {
@@ -287,6 +299,7 @@ impl PackageRequest {
             | Self::Keys(Some(_))
             | Self::Repositories(Some(_))
             | Self::Pack { .. }
+            | Self::Take { .. }
             // Reads files of any user's choice, or writes beside the state.
             | Self::Sysroot { .. }
             | Self::Database(_) => true,

@@ -29,6 +29,8 @@ pub struct Retention {
     pub newest: usize,
     /// So do all that are not older than this, in milliseconds.
     pub younger_than_ms: u64,
+    /// Only this one may go, however new it is.
+    pub only: Option<u64>,
 }
 
 /// What was collected, or would be.
@@ -128,9 +130,14 @@ impl System<'_> {
         let guarded = self.guarded()?;
         let newest = rows.len().saturating_sub(retention.newest);
         let stays = |(index, row): &(usize, &GenerationRow)| {
-            *index >= newest
-                || now_ms.saturating_sub(row.created_ms) < retention.younger_than_ms
-                || guarded.contains(&row.number)
+            guarded.contains(&row.number)
+                || match retention.only {
+                    Some(only) => row.number != only,
+                    None => {
+                        *index >= newest
+                            || now_ms.saturating_sub(row.created_ms) < retention.younger_than_ms
+                    }
+                }
         };
         let (live, dead): (Vec<_>, Vec<_>) = rows.iter().enumerate().partition(stays);
         let dead: Vec<u64> = dead.into_iter().map(|(_, row)| row.number).collect();
