@@ -1,54 +1,142 @@
 //! Hands events to everyone who watches.
 
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use minos_proto::{Event, EventBody};
 
 /// Events that may wait for one slow watcher. A watcher that falls further behind is let go: it sees
-/// its channel close and asks again, which costs it nothing but the missed lines.
+/// its watch end and asks again, which costs it nothing but the missed lines.
 const QUEUE: usize = 256;
+
+type Watchers = Mutex<Vec<(u64, Arc<Queue>)>>;
 
 /// The list of watchers.
 #[derive(Debug, Default)]
-pub struct Hub(Mutex<Vec<(u64, SyncSender<Event>)>>);
+pub struct Hub(Arc<Watchers>);
+
+/// Events that wait for one watcher. It takes memory for those alone: a watch of a job that waits for hours is next
+/// to nothing.
+#[derive(Debug, Default)]
+pub struct Queue {
+    waiting: Mutex<Waiting>,
+    came: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    events: VecDeque<Event>,
+    closed: bool,
+}
+
+/// A watcher's place in the list, which it leaves when this goes.
+#[derive(Debug)]
+pub struct Subscription {
+    queue: Arc<Queue>,
+    hub: Arc<Watchers>,
+}
 
 impl Hub {
     /// Events of `job` from now on.
-    pub fn subscribe(&self, job: u64) -> Receiver<Event> {
-        let (sender, receiver) = sync_channel(QUEUE);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((job, sender));
-        receiver
+    pub fn subscribe(&self, job: u64) -> Subscription {
+        let queue = Arc::new(Queue::default());
+        list(&self.0).push((job, Arc::clone(&queue)));
+        Subscription { queue, hub: Arc::clone(&self.0) }
     }
 
     /// Sends `event` to those who watch its job. Never waits.
     pub fn publish(&self, event: &Event) {
-        let mut watchers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        watchers.retain(|(job, sender)| *job != event.job || delivered(sender, event));
+        list(&self.0).retain(|(job, queue)| *job != event.job || queue.take(event));
     }
 
-    /// Closes the channels of those who watch `job`: nothing more will come.
+    /// Ends the watches of `job`: nothing more will come.
     pub fn close(&self, job: u64) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(j, _)| *j != job);
+        list(&self.0).retain(|(of, queue)| {
+            let stays = *of != job;
+            if !stays {
+                queue.close();
+            }
+            stays
+        });
     }
 }
 
-/// Whether the watcher is still one. The next progress report says all that a missed one said, so a
-/// full queue may go without it; with any other event missing, the watcher would tell a wrong story.
-fn delivered(sender: &SyncSender<Event>, event: &Event) -> bool {
-    match sender.try_send(event.clone()) {
-        Ok(()) => true,
-        Err(TrySendError::Full(_)) => matches!(event.body, EventBody::Progress { .. }),
-        Err(TrySendError::Disconnected(_)) => false,
+impl Subscription {
+    /// The next event, waited for; `None` once there will be no more.
+    pub fn next(&self) -> Option<Event> {
+        let mut waiting = self.queue.lock();
+        loop {
+            if let Some(event) = waiting.events.pop_front() {
+                return Some(event);
+            }
+            if waiting.closed {
+                return None;
+            }
+            waiting = self.queue.came.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
     }
+
+    /// What ends this watch from elsewhere.
+    pub fn queue(&self) -> Arc<Queue> {
+        Arc::clone(&self.queue)
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.queue.close();
+        list(&self.hub).retain(|(_, queue)| !Arc::ptr_eq(queue, &self.queue));
+    }
+}
+
+impl Queue {
+    /// Takes an event; whether the watcher is still one. The next progress report says all that a missed one said, so a
+    /// full queue may go without it; with any other event missing, the watcher would tell a wrong story.
+    fn take(&self, event: &Event) -> bool {
+        let mut waiting = self.lock();
+        if waiting.events.len() < QUEUE {
+            waiting.events.push_back(event.clone());
+        } else if !matches!(event.body, EventBody::Progress { .. }) {
+            waiting.closed = true;
+        }
+        self.came.notify_all();
+        !waiting.closed
+    }
+
+    /// Ends the watch. What waits may still be read.
+    fn close(&self) {
+        self.lock().closed = true;
+        self.came.notify_all();
+    }
+
+    /// Ends the watch and forgets what waits.
+    pub fn abandon(&self) {
+        self.lock().events.clear();
+        self.close();
+    }
+
+    /// Whether events may still come.
+    pub fn is_open(&self) -> bool {
+        !self.lock().closed
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn list(watchers: &Watchers) -> MutexGuard<'_, Vec<(u64, Arc<Queue>)>> {
+    watchers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::iter::from_fn;
+
     use minos_model::JobState;
     use minos_proto::{Event, EventBody};
 
-    use super::{Hub, QUEUE};
+    use super::{Hub, QUEUE, list};
 
     fn event(job: u64) -> Event {
         Event { job, at_ms: 0, body: EventBody::JobFinished { state: JobState::Done } }
@@ -60,8 +148,8 @@ mod tests {
         let one = hub.subscribe(1);
         hub.publish(&event(2));
         hub.publish(&event(1));
-        assert_eq!(one.try_recv().map(|e| e.job), Ok(1));
-        assert!(one.try_recv().is_err());
+        hub.close(1);
+        assert_eq!(from_fn(|| one.next()).map(|e| e.job).collect::<Vec<_>>(), [1]);
     }
 
     #[test]
@@ -69,7 +157,7 @@ mod tests {
         let hub = Hub::default();
         let slow = hub.subscribe(1);
         (0..QUEUE + 10).for_each(|_| hub.publish(&event(1)));
-        assert_eq!(slow.iter().count(), QUEUE);
+        assert_eq!(from_fn(|| slow.next()).count(), QUEUE);
         hub.publish(&event(1));
     }
 
@@ -80,9 +168,9 @@ mod tests {
         (0..QUEUE).for_each(|_| hub.publish(&event(1)));
         let body = EventBody::Progress { done: 0, total: 1, running: Vec::new(), left_ms: None };
         hub.publish(&Event { job: 1, at_ms: 0, body });
-        assert_eq!(slow.try_iter().count(), QUEUE);
+        assert_eq!(from_fn(|| slow.next()).take(QUEUE).count(), QUEUE);
         hub.publish(&event(1));
-        assert_eq!(slow.try_iter().count(), 1, "it still watches");
+        assert!(slow.next().is_some(), "it still watches");
     }
 
     #[test]
@@ -90,6 +178,19 @@ mod tests {
         let hub = Hub::default();
         let watch = hub.subscribe(1);
         hub.close(1);
-        assert_eq!(watch.iter().count(), 0);
+        assert!(watch.next().is_none());
+    }
+
+    /// Who watched a job that only waited stayed in the list until something happened to that job.
+    #[test]
+    fn whoever_watches_no_more_leaves_nothing_behind() {
+        let hub = Hub::default();
+        for _ in 0..10_000 {
+            let watch = hub.subscribe(1);
+            watch.queue().abandon();
+        }
+        let stays = hub.subscribe(1);
+        assert_eq!(list(&hub.0).len(), 1);
+        assert!(stays.queue().is_open());
     }
 }

@@ -225,7 +225,7 @@ impl Placing<'_> {
             let placed = self.service.store.place_output(&stage, manifest);
             placed.map_err(|e| state_failure(&e))?;
         }
-        self.sync(&digest)?;
+        self.sync(&digest).inspect_err(|_| self.service.store.doubt_output(&digest))?;
         Ok(Placed { digest, size, files, clobbers, mended })
     }
 

@@ -87,7 +87,7 @@ fn accept(service: &Arc<Service>, stream: UnixStream, clients: &Arc<Clients>) {
         return;
     };
     let service = Arc::clone(service);
-    thread::spawn(move || {
+    let serving = thread::Builder::new().spawn(move || {
         let _slot = slot;
         let Ok(out) = stream.try_clone() else { return };
         let idle = Duration::from_secs(service.args.idle.max(1));
@@ -98,6 +98,10 @@ fn accept(service: &Arc<Service>, stream: UnixStream, clients: &Arc<Clients>) {
             session::Session::new(service, peer, out).serve(Reader::strict(stream, MAX_REQUEST));
         }
     });
+    // No thread to be had: the connection is closed, and those who have one finish first.
+    if serving.is_err() {
+        thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// The connections that are open, by user.

@@ -1,11 +1,8 @@
 //! One connection: handshake, then requests, each with exactly one answer.
 
 use std::io::{self, Read, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
-use std::time::Duration;
+use std::thread::{self, JoinHandle};
 
 use minos_model::JobState;
 use minos_proto::frame::{self, MAX_REQUEST, Reader};
@@ -14,6 +11,7 @@ use minos_proto::{
     VERSION, Welcome,
 };
 
+use crate::hub::{Queue, Subscription};
 use crate::service::{Peer, Service};
 
 /// Program and version as told to peers.
@@ -37,8 +35,8 @@ pub struct Session<W> {
     service: Arc<Service>,
     peer: Peer,
     out: Arc<Out<W>>,
-    /// Stops the forwarder of the current watch.
-    watching: Option<Arc<AtomicBool>>,
+    /// The current watch, and the thread that forwards its events.
+    watching: Option<(Arc<Queue>, JoinHandle<()>)>,
     greeted: bool,
     /// A line rather than a connection: it goes on after an error.
     persistent: bool,
@@ -133,9 +131,9 @@ impl<W: Write + Send + 'static> Session<W> {
             }
             Some(Err(report)) => self.answer(number, &Err(report)),
             Some(Ok((reply, events))) => {
+                self.stop_watching();
                 self.answer(number, &Ok(reply))?;
-                self.forward(events);
-                Ok(())
+                self.forward(events)
             }
         }
     }
@@ -155,7 +153,7 @@ impl<W: Write + Send + 'static> Session<W> {
     }
 
     /// Subscribes before reading the job, so that nothing that happens in between is missed.
-    fn subscribe(&self, job: Option<u64>) -> Result<(Reply, Receiver<Event>), ErrorReport> {
+    fn subscribe(&self, job: Option<u64>) -> Result<(Reply, Subscription), ErrorReport> {
         let id = self.service.job_number(job)?;
         let events = self.service.hub.subscribe(id);
         let reply = self.service.handle(Request::Job { job: Some(id) }, &self.peer, &|_| ())?;
@@ -169,27 +167,24 @@ impl<W: Write + Send + 'static> Session<W> {
         Ok((reply, events))
     }
 
-    fn forward(&mut self, events: Receiver<Event>) {
-        self.stop_watching();
-        let stop = Arc::new(AtomicBool::new(false));
-        self.watching = Some(Arc::clone(&stop));
-        let out = Arc::clone(&self.out);
-        thread::spawn(move || {
-            while !stop.load(Ordering::Relaxed) {
-                match events.recv_timeout(Duration::from_millis(200)) {
-                    Ok(event) if out.send(Tag::Event, &event).is_err() || is_last(&event) => break,
-                    Ok(_) | Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => break,
+    /// Sends events as they come, from a thread of its own: of each connection there is one at most.
+    fn forward(&mut self, events: Subscription) -> Result<(), FrameError> {
+        let (queue, out) = (events.queue(), Arc::clone(&self.out));
+        let thread = thread::Builder::new().spawn(move || {
+            while let Some(event) = events.next() {
+                if out.send(Tag::Event, &event).is_err() || is_last(&event) {
+                    break;
                 }
             }
-            // Nothing more will be told: from now on the connection may be idle like any other.
-            stop.store(true, Ordering::Relaxed);
-        });
+            // The subscription goes here: from now on the connection may be idle like any other.
+        })?;
+        self.watching = Some((queue, thread));
+        Ok(())
     }
 
     /// Whether events of a job are still to come.
     fn watches(&self) -> bool {
-        self.watching.as_ref().is_some_and(|stop| !stop.load(Ordering::Relaxed))
+        self.watching.as_ref().is_some_and(|(queue, _)| queue.is_open())
     }
 
     fn say_idle(&self) {
@@ -201,9 +196,12 @@ impl<W: Write + Send + 'static> Session<W> {
         let _ = self.out.send(Tag::Refusal, &report);
     }
 
+    /// Ends the current watch. When it returns there is no event of it on the way any more.
     fn stop_watching(&mut self) {
-        if let Some(stop) = self.watching.take() {
-            stop.store(true, Ordering::Relaxed);
+        if let Some((queue, thread)) = self.watching.take() {
+            queue.abandon();
+            // It panics with nobody: the program ends then.
+            let _ = thread.join();
         }
     }
 

@@ -89,7 +89,7 @@ impl Asked<'_> {
             reasons: installed.iter().filter(stays).filter_map(other).collect(),
             remove: remove.clone(),
             install,
-            asked: words_asked(answer),
+            asked: words_asked(answer, &wish.unbound),
             note: note(wish),
             override_holds: wish.ignore_holds,
         };
@@ -218,8 +218,12 @@ fn names_asked(view: &View, answer: &Answer) -> BTreeSet<String> {
     answer.packages.iter().filter(asked).map(|p| universe.name(*p).to_owned()).collect()
 }
 
-fn words_asked(answer: &Answer) -> Vec<String> {
-    let words: BTreeSet<String> = answer.asked.iter().map(ToString::to_string).collect();
+fn words_asked(answer: &Answer, unbound: &[String]) -> Vec<String> {
+    let word = |want: &Want| match unbound.contains(&want.term.target) {
+        true => Want { groups: want.groups.clone(), ..Want::any(&want.term.target) }.to_string(),
+        false => want.to_string(),
+    };
+    let words: BTreeSet<String> = answer.asked.iter().map(word).collect();
     words.into_iter().collect()
 }
 

@@ -102,35 +102,39 @@ fn propose(given: &Given, context: &mut Context<'_>, wish: Wish) -> Result<Exit,
 }
 
 fn install(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
-    let (install, downgrade) = (names(given, context)?, given.has("--downgrade"));
+    let (install, unbound) = names(given, context)?;
+    let downgrade = given.has("--downgrade");
     if given.has("--reinstall") {
         return reinstall(given, context, install);
     }
-    propose(given, context, Wish { install, downgrade, ..Wish::default() })
+    propose(given, context, Wish { install, unbound, downgrade, ..Wish::default() })
 }
 
-/// What is to be installed, by name. Files among it are taken into the machine's own repository, and named then as the
-/// version that they are.
-fn names(given: &Given, context: &mut Context<'_>) -> Result<Vec<String>, Error> {
+/// What is to be installed, by name, and which of these names are those of files: they are taken into the machine's own
+/// repository, and asked for then in the version that they are. The next update may still replace them.
+fn names(
+    given: &Given,
+    context: &mut Context<'_>,
+) -> Result<(Vec<String>, Vec<String>), Error> {
     let is_file = |word: &&String| word.contains('/') || word.ends_with(".mpk");
-    let (files, mut names): (Vec<&String>, Vec<&String>) = given.words.iter().partition(is_file);
+    let (files, names): (Vec<&String>, Vec<&String>) = given.words.iter().partition(is_file);
     if files.is_empty() {
-        return Ok(given.words.clone());
+        return Ok((given.words.clone(), Vec::new()));
     }
     let paths = files.into_iter().map(|file| absolute(file)).collect();
     let reply = progress::ask(context, &Request::Package(PackageRequest::Take { paths }))?;
     let Reply::Sheet(sheet) = reply else { return Err(unexpected()) };
     let rows = sheet.grids.first().map_or(&[][..], |grid| &grid.rows);
-    let bound = rows.iter().filter_map(|row| match row.as_slice() {
-        [Field::Text(name), Field::Text(version), ..] => Some(match given.has("--reinstall") {
+    let (mut install, mut unbound): (Vec<String>, _) = (names.into_iter().cloned().collect(), vec![]);
+    for row in rows {
+        let [Field::Text(name), Field::Text(version), ..] = row.as_slice() else { continue };
+        install.push(match given.has("--reinstall") {
             true => name.clone(),
             false => format!("{name}={version}"),
-        }),
-        _ => None,
-    });
-    let bound: Vec<String> = bound.collect();
-    names.extend(&bound);
-    Ok(names.into_iter().cloned().collect())
+        });
+        unbound.push(name.clone());
+    }
+    Ok((install, unbound))
 }
 
 /// The same version again changes no generation: what is asked for is that its files are whole.

@@ -15,6 +15,8 @@ use crate::sheet::Sheet;
 pub struct Wish {
     /// To be there, because asked for.
     pub install: Vec<String>,
+    /// Names among `install` that come in the version asked for, and are not bound to it afterwards.
+    pub unbound: Vec<String>,
     /// To be gone.
     pub remove: Vec<String>,
     /// To be as new as can be.

@@ -1,5 +1,6 @@
 //! Opening the state, one write at a time, the two ways of a commit, and the latch.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -45,6 +46,9 @@ pub struct Store {
     pub(crate) db: Database,
     journal: Mutex<Journal>,
     latch: Mutex<Option<String>>,
+    /// Outputs that this process has put into place, whole: one without a row yet is on its way to its commit, and not
+    /// left by one that failed.
+    pub(crate) placed: Mutex<BTreeSet<Digest>>,
     /// Held by whoever empties the trash.
     pub(crate) sweeper: Mutex<()>,
     _lock: Lock,

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::PoisonError;
 
 use minos_model::{Digest, Manifest};
 
@@ -39,17 +40,26 @@ impl Store {
     ) -> Result<(Digest, Placed), StoreError> {
         let capture = Capture::of(stage, manifest)?;
         let place = self.layout.output(&capture.digest);
+        // Two steps may come to the same output at the same time.
+        let mut placed = self.placed.lock().unwrap_or_else(PoisonError::into_inner);
         if place.exists() {
-            if self.read()?.output(&capture.digest)?.is_some() {
+            if placed.contains(&capture.digest) || self.read()?.output(&capture.digest)?.is_some() {
                 self.layout.discard(stage)?;
                 return Ok((capture.digest, Placed::Known));
             }
-            // Left by a commit that failed: not known to be whole.
+            // Left by a process that was killed: not known to be whole.
             self.layout.discard(&place)?;
         }
         capture.complete()?;
         capture.rename(&place)?;
+        placed.insert(capture.digest);
         Ok((capture.digest, Placed::New))
+    }
+
+    /// Forgets that this process has put an output into place: it could not be made durable, so nobody shall take it for
+    /// whole. It stays whole where there is a row of it.
+    pub fn doubt_output(&self, digest: &Digest) {
+        self.placed.lock().unwrap_or_else(PoisonError::into_inner).remove(digest);
     }
 
     /// Puts a capture in the place of the output of the same digest, whose tree is no longer what its manifest

@@ -1,4 +1,7 @@
+# Debian's source is without the manual, with which two tests compare the code.
+sed -i '/^tests-special += .*tst-errno-manual/d' stdio-common/Makefile
+sed -i 's/\$(objpfx)tst-rtld-list-diagnostics.out//' elf/Makefile
 # The summary names every test, the log only what fails.
-make -C build check || failed=$?
+make -C build -k check || failed=$?
 cat build/tests.sum > "$TEST_RESULTS"
 test -z "$failed"

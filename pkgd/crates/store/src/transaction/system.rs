@@ -175,6 +175,11 @@ impl<'a> System<'a> {
         let delta = Delta::new(&read, changes.values())?;
         drop(read);
         self.store.write(|w| {
+            // Somebody else may have changed the system, and the index with it, since it was looked at.
+            let now = (w.counter(generations::PATHS_OF)?, w.counter(generations::CURRENT_KEY)?);
+            if now != (described, current) {
+                return Ok(());
+            }
             delta.write(w)?;
             w.put(META, generations::PATHS_OF, &current)
         })?;
