@@ -75,6 +75,8 @@ pub struct World {
     /// File systems whose disk takes nothing any more; they can be unmounted like any other.
     pub dead: BTreeSet<String>,
     pub read_only: Vec<String>,
+    /// Files that cannot be read: EIO.
+    pub unreadable: BTreeSet<String>,
     /// Devices that never answer: a helper that reads one hangs, and PID 1 must not read it.
     pub silent: BTreeSet<&'static str>,
     /// Directories and programs that are not there; all others are.
@@ -142,6 +144,7 @@ impl Fake {
             busy: BTreeSet::new(),
             dead: BTreeSet::new(),
             read_only: vec![],
+            unreadable: BTreeSet::new(),
             silent: BTreeSet::new(),
             missing: BTreeSet::new(),
             log: vec![],
@@ -332,6 +335,7 @@ impl Sys for Fake {
             _ if w.silent.iter().any(|name| path == format!("/dev/{name}")) => {
                 panic!("PID 1 hangs in {path}")
             }
+            _ if w.unreadable.contains(path) => return Err(Errno::EIO),
             _ => w.files.get(path).ok_or(Errno::ENOENT)?.clone(),
         };
         let rest = bytes.get(offset as usize..).unwrap_or_default();

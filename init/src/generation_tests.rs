@@ -448,6 +448,22 @@ fn a_proof_that_cannot_be_written_is_written_and_told_later() {
     assert_eq!(tried(&fake), before + 1);
 }
 
+/// A record that the disk would not give at this moment was taken for none, and a fresh one written over it: which
+/// generation is proven was forgotten.
+#[test]
+fn a_record_that_cannot_be_read_is_not_written_over() {
+    let fake = machine();
+    boot_through(&fake);
+    let proven = record(&fake).unwrap();
+    assert!(proven.proven);
+    fake.world().cut_power();
+    fake.world().unreadable.insert(crate::record::PATH.into());
+    boot_through(&fake);
+    assert!(fake.world().console_text().contains("nothing is written over the boot record"));
+    fake.world().unreadable.clear();
+    assert_eq!(record(&fake), Some(proven));
+}
+
 #[test]
 fn a_damaged_wish_is_said_removed_and_not_obeyed() {
     let fake = machine();

@@ -191,10 +191,13 @@ impl<S: Sys> Runtime<S> {
 
     pub(crate) fn read_record(&mut self) -> Outcome {
         let mut slots = [[0; SLOT]; 2];
+        let mut unread = false;
         for (slot, at) in slots.iter_mut().zip([0, SLOT_STRIDE]) {
             match self.sys.read_file(record::PATH, at, slot) {
                 Ok(_) | Err(Errno::ENOENT) => {}
                 Err(e) => {
+                    *slot = [0xff; SLOT];
+                    unread = true;
                     let path = record::PATH;
                     self.say(LogLevel::Quiet, format_args!("{path}, slot at {at}: {e}"));
                 }
@@ -210,6 +213,11 @@ impl<S: Sys> Runtime<S> {
             let now = self.sys.now_ms();
             self.journal.event(now, &BootEvent::LastBoot { text: text.clone() });
             self.last_boot = Some(text);
+        }
+        if unread && found.record.is_none() {
+            // Not to be read is not the same as not to be there: what is proven may still stand in it.
+            self.say(LogLevel::Quiet, format_args!("nothing is written over the boot record"));
+            return Outcome::Done;
         }
         // Until its try is written down, a boot that ends at the rescue prompt has used none.
         self.book.open(next.untried(found.record.as_ref()));

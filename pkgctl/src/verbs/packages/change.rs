@@ -112,10 +112,7 @@ fn install(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
 
 /// What is to be installed, by name, and which of these names are those of files: they are taken into the machine's own
 /// repository, and asked for then in the version that they are. The next update may still replace them.
-fn names(
-    given: &Given,
-    context: &mut Context<'_>,
-) -> Result<(Vec<String>, Vec<String>), Error> {
+fn names(given: &Given, context: &mut Context<'_>) -> Result<(Vec<String>, Vec<String>), Error> {
     let is_file = |word: &&String| word.contains('/') || word.ends_with(".mpk");
     let (files, names): (Vec<&String>, Vec<&String>) = given.words.iter().partition(is_file);
     if files.is_empty() {
@@ -125,7 +122,8 @@ fn names(
     let reply = progress::ask(context, &Request::Package(PackageRequest::Take { paths }))?;
     let Reply::Sheet(sheet) = reply else { return Err(unexpected()) };
     let rows = sheet.grids.first().map_or(&[][..], |grid| &grid.rows);
-    let (mut install, mut unbound): (Vec<String>, _) = (names.into_iter().cloned().collect(), vec![]);
+    let (mut install, mut unbound): (Vec<String>, _) =
+        (names.into_iter().cloned().collect(), vec![]);
     for row in rows {
         let [Field::Text(name), Field::Text(version), ..] = row.as_slice() else { continue };
         install.push(match given.has("--reinstall") {

@@ -260,6 +260,8 @@ impl Write<'_> {
             step.metrics = metrics;
             set_output(step, &OutputRow { weak: commit.weak, ..output });
         })?;
+        // From here on its row says that it is whole.
+        self.store().doubt_output(&commit.output);
         Ok(Committed { metrics, replaced })
     }
 

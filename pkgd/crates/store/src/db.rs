@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use minos_model::Digest;
 use redb::backends::FileBackend;
 use redb::{
     Builder, Database, Durability, ReadableDatabase as _, StorageBackend, WriteTransaction,
@@ -122,7 +123,8 @@ impl Store {
             .map_err(|e| StoreError::redb("open", &path, e))?;
         let journal = Mutex::new(journal);
         let (latch, sweeper) = (Mutex::new(None), Mutex::new(()));
-        let store = Self { layout, options, db, journal, latch, sweeper, _lock: lock };
+        let placed = Mutex::default();
+        let store = Self { layout, options, db, journal, latch, placed, sweeper, _lock: lock };
         schema::access(&store)?;
         store.recover()?;
         schema::prepare(&store, schema, now_ms)?;

@@ -17,6 +17,7 @@ use crate::generations::{
 };
 use crate::objects;
 use crate::packages::{Change, Delta, PackageRow, PathRow, Trees};
+use crate::snapshot::Source as _;
 use crate::table::{META, PATHS};
 use crate::write::Write;
 
@@ -176,8 +177,9 @@ impl<'a> System<'a> {
         drop(read);
         self.store.write(|w| {
             // Somebody else may have changed the system, and the index with it, since it was looked at.
-            let now = (w.counter(generations::PATHS_OF)?, w.counter(generations::CURRENT_KEY)?);
-            if now != (described, current) {
+            let now = |key| Ok::<u64, StoreError>(w.get(META, key)?.unwrap_or(0));
+            if (now(generations::PATHS_OF)?, now(generations::CURRENT_KEY)?) != (described, current)
+            {
                 return Ok(());
             }
             delta.write(w)?;
