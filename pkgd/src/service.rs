@@ -333,8 +333,12 @@ impl Service {
                 "the state's disk may be failing; see pkgd's own output",
             )
         };
+        let late = |_| {
+            let hint = "it may still be done later: look before you ask again; the state's disk may be failing";
+            ErrorReport { hint: hint.to_owned(), ..gone() }
+        };
         self.engine.send(command(sender)).map_err(|_| gone())?;
-        receiver.recv_timeout(ENGINE_TIMEOUT).map_err(|_| gone())?
+        receiver.recv_timeout(ENGINE_TIMEOUT).map_err(late)?
     }
 }
 

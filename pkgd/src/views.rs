@@ -150,7 +150,7 @@ pub fn log(
 
 /// The newest lines of the audit trail, oldest of them first.
 pub fn audit(store: &Store, limit: u32) -> Result<Vec<AuditLine>, ErrorReport> {
-    let limit = if limit == 0 { DEFAULT_AUDIT } else { limit };
+    let limit = if limit == 0 { DEFAULT_AUDIT } else { limit.min(10_000) };
     let rows = store.read().and_then(|s| s.audit(limit as usize)).map_err(|e| state_error(&e))?;
     let line = |row: AuditRow| AuditLine {
         number: row.seq,

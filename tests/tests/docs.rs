@@ -102,9 +102,16 @@ fn named_tests(page: &Path) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Whether the file has the test: as a function, or in the table of a harness of its own.
+/// Whether the file has the test: as a function that is one, or in the table of a harness of its own.
 fn has_test(source: &str, name: &str) -> bool {
-    source.contains(&format!("fn {name}(")) || source.contains(&format!("(\"{name}\","))
+    if source.contains(&format!("(\"{name}\",")) {
+        return true;
+    }
+    let Some((above, _)) = source.split_once(&format!("fn {name}(")) else { return false };
+    // Attributes and comments stand right above it.
+    let lines = above.rsplit_once('\n').map_or("", |(lines, _)| lines);
+    let attributes = lines.lines().rev().map(str::trim);
+    attributes.take_while(|line| line.starts_with(['#', '/'])).any(|line| line == "#[test]")
 }
 
 #[test]

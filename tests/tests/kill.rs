@@ -70,6 +70,10 @@ fn twenty_kills_change_nothing_but_the_time_it_takes() {
     }
     let outcome = daemon.wait(job);
     assert_eq!(outcome.state, JobState::Done, "after {kills} kills: {outcome:?}");
+    let Ok(Reply::Job { job, .. }) = daemon.call(&Request::Job { job: Some(job) }) else {
+        panic!("no job")
+    };
+    assert!(job.resumed as usize > KILLS / 4, "most kills came to an idle pkgd: {job:?}");
     drop(daemon);
 
     assert_eq!(root.manifests("demo/link4"), expected);

@@ -13,6 +13,7 @@ use minos_proto::{BootNext, ErrorKind, ErrorReport, Field, ImageWish, Sheet, boo
 use minos_store::fs::RealFs;
 use minos_store::{Exported, Options, Store, System, SystemOptions};
 
+use super::boot::root::Root;
 use super::errors::{invalid, not_found, on_file, on_named, system_error};
 use super::{Asked, efi, files};
 use crate::service::state_error;
@@ -25,6 +26,8 @@ const STAGING: &str = "scratch/image";
 /// not among them: two machines must not have the same.
 const ACCOUNTS: [&str; 6] =
     ["etc/passwd", "etc/shadow", "etc/group", "etc/gshadow", "etc/subuid", "etc/subgid"];
+/// The longest of them that is copied, in bytes.
+const LONGEST: u64 = 1 << 20;
 /// A file system has an inode for so many bytes.
 const BYTES_PER_INODE: u64 = 16 << 10;
 /// Journal, tables, and room for the database and for a first change.
@@ -95,7 +98,7 @@ impl Asked<'_> {
         let root = root.map(|name| packages.path(&name)).into_iter().find(|path| path.is_dir());
         if let Some(root) = root {
             let to = staging.join(format!("roots/{generation}"));
-            ACCOUNTS.iter().try_for_each(|path| copy(&root.join(path), &to.join(path)))?;
+            ACCOUNTS.iter().try_for_each(|path| copy_inside(&root, &to, path))?;
         }
         self.trusted_keys(&staging)?;
         folder(&staging.join("boot"))?;
@@ -194,20 +197,39 @@ fn folder(path: &Path) -> Result<(), ErrorReport> {
     made.map_err(|e| on_file("create", path, &e))
 }
 
+/// Copies a file of accounts from one root into another. Neither is left by a link: what stands behind one may be
+/// anybody's, and would be on every disk that is made.
+fn copy_inside(from: &Path, to: &Path, path: &str) -> Result<(), ErrorReport> {
+    let at = from.join(path);
+    let failed = |e: io::Error| on_file("copy", &at, &e);
+    let root = Root::open(from).map_err(failed)?;
+    let folder = Root::open(to).and_then(|to| to.standing("etc")).map_err(failed)?;
+    let Some(meta) = root.standing(path).map_err(failed)? else { return Ok(()) };
+    if !meta.is_file() || !folder.is_some_and(|folder| folder.is_dir()) {
+        return Err(invalid(
+            format!("'{}' is no regular file in a folder of its own", at.display()),
+            "put the file itself there; what links lead to is not copied to other machines",
+        ));
+    }
+    let bytes = root.read(path, LONGEST).map_err(failed)?.unwrap_or_default();
+    put(&to.join(path), &bytes, &meta).map_err(failed)
+}
+
 /// Copies a small file with mode and owner, in the place of what is there; one that is not there is none.
 fn copy(from: &Path, to: &Path) -> Result<(), ErrorReport> {
     let Some(bytes) = files::read(from)? else { return Ok(()) };
-    let copied = || -> io::Result<()> {
-        let meta = fs::symlink_metadata(from)?;
-        // Never through a link, and never into a file that an object shares.
-        match fs::remove_file(to) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            _ => fs::write(to, bytes)?,
-        }
-        chown(to, Some(meta.uid()), Some(meta.gid()))?;
-        fs::set_permissions(to, fs::Permissions::from_mode(meta.mode() & 0o7777))
-    };
-    copied().map_err(|e| on_file("copy", to, &e))
+    let copied = fs::metadata(from).and_then(|meta| put(to, &bytes, &meta));
+    copied.map_err(|e| on_file("copy", to, &e))
+}
+
+/// Writes a file anew, never through a link and never into a file that an object shares.
+fn put(to: &Path, bytes: &[u8], meta: &fs::Metadata) -> io::Result<()> {
+    match fs::remove_file(to) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => fs::write(to, bytes)?,
+    }
+    chown(to, Some(meta.uid()), Some(meta.gid()))?;
+    fs::set_permissions(to, fs::Permissions::from_mode(meta.mode() & 0o7777))
 }
 
 fn clear(path: &Path) -> Result<(), ErrorReport> {
@@ -230,4 +252,35 @@ fn disk_error(error: &DiskError) -> ErrorReport {
         _ => ErrorKind::State,
     };
     ErrorReport::new(kind, error.to_string(), error.hint())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::copy_inside;
+
+    /// A link in the place of `/etc/passwd` put a file of the machine that nobody may read on every disk, for all to read.
+    #[test]
+    fn accounts_are_copied_from_no_link_and_through_no_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |path: &str| dir.path().join(path);
+        fs::create_dir_all(at("from/etc")).unwrap();
+        fs::create_dir_all(at("to/etc")).unwrap();
+        fs::write(at("secret"), "secret").unwrap();
+        fs::write(at("from/etc/group"), "root:x:0:\n").unwrap();
+        copy_inside(&at("from"), &at("to"), "etc/group").unwrap();
+        assert_eq!(fs::read_to_string(at("to/etc/group")).unwrap(), "root:x:0:\n");
+        copy_inside(&at("from"), &at("to"), "etc/gshadow").unwrap();
+        assert!(!at("to/etc/gshadow").exists(), "what is not there is none");
+        symlink("../../secret", at("from/etc/passwd")).unwrap();
+        let refused = copy_inside(&at("from"), &at("to"), "etc/passwd").unwrap_err();
+        assert!(refused.what.contains("is no regular file"), "{refused:?}");
+        fs::remove_dir_all(at("to/etc")).unwrap();
+        symlink("../outside", at("to/etc")).unwrap();
+        fs::create_dir(at("outside")).unwrap();
+        copy_inside(&at("from"), &at("to"), "etc/group").unwrap_err();
+        assert_eq!(fs::read_dir(at("outside")).unwrap().count(), 0);
+    }
 }

@@ -37,8 +37,8 @@ enum Kind {
     Named,
     /// The same, whole.
     Kept,
-    /// A block device.
-    Device,
+    /// A block device, and its number: the path may come to name another one.
+    Device(u64),
 }
 
 impl Target {
@@ -97,14 +97,14 @@ impl Target {
             let said = serial.map(str::to_owned);
             return Err(DiskError::Serial { path: path.to_owned(), has, said });
         }
-        let file = exclusively(path)?;
+        let file = exclusively(path, id)?;
         if is_behind_a_loop(path)? {
             return Err(DiskError::Busy(path.to_owned()));
         }
         let bytes = (&file).seek(SeekFrom::End(0)).map_err(DiskError::io("measure", path))?;
         let sector = number(&about.join("queue/logical_block_size"))?;
         let at = path.to_owned();
-        Ok(Self { path: path.to_owned(), at, file, bytes, sector, kind: Kind::Device })
+        Ok(Self { path: path.to_owned(), at, file, bytes, sector, kind: Kind::Device(id) })
     }
 
     /// It, to write to.
@@ -122,13 +122,14 @@ impl Target {
         write: impl FnOnce(&Path) -> Result<(), DiskError>,
     ) -> Result<Self, DiskError> {
         self.sync()?;
-        if self.kind == Kind::Device {
+        if let Kind::Device(id) = self.kind {
             // The old descriptor, which nobody else could have beside it, goes with this.
-            self.file = File::open(&self.at).map_err(DiskError::io("open", &self.at))?;
+            let file = File::open(&self.at).map_err(DiskError::io("open", &self.at))?;
+            self.file = confirmed(file, &self.at, id)?;
         }
         write(&self.at)?;
-        if self.kind == Kind::Device {
-            self.file = exclusively(&self.at)?;
+        if let Kind::Device(id) = self.kind {
+            self.file = exclusively(&self.at, id)?;
         }
         self.sync().map(|()| self)
     }
@@ -150,7 +151,7 @@ impl Target {
                 e => DiskError::io("create", &self.path)(e.into()),
             })?;
         }
-        if self.kind != Kind::Device {
+        if !self.is_device() {
             let folder = folder(&self.path);
             let synced = File::open(folder).and_then(|folder| folder.sync_all());
             synced.map_err(DiskError::io("write to", folder))?;
@@ -163,7 +164,7 @@ impl Target {
 
     /// Whether it was there before.
     pub fn is_device(&self) -> bool {
-        self.kind == Kind::Device
+        matches!(self.kind, Kind::Device(_))
     }
 }
 
@@ -190,9 +191,19 @@ fn folder(path: &Path) -> &Path {
 
 /// Opens a device that nobody else has: of a device, `O_EXCL` is refused where it or a partition of it is mounted, is
 /// swapped to, or belongs to a RAID or a volume.
-fn exclusively(path: &Path) -> Result<File, DiskError> {
+fn exclusively(path: &Path, id: u64) -> Result<File, DiskError> {
     let open = File::options().read(true).write(true).custom_flags(libc::O_EXCL).open(path);
-    open.map_err(DiskError::io("open", path))
+    confirmed(open.map_err(DiskError::io("open", path))?, path, id)
+}
+
+/// What was opened, if it is the disk whose serial number was confirmed: names of disks change hands.
+fn confirmed(file: File, path: &Path, id: u64) -> Result<File, DiskError> {
+    let meta = file.metadata().map_err(DiskError::io("look at", path))?;
+    if !meta.file_type().is_block_device() || meta.rdev() != id {
+        let what = "not the disk any more that was confirmed";
+        return Err(DiskError::NoDisk { path: path.to_owned(), what });
+    }
+    Ok(file)
 }
 
 /// Whether a loop device stands on this one or on one of its partitions. A loop claims nothing, so that `O_EXCL` does

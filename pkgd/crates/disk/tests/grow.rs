@@ -127,6 +127,7 @@ fn what_is_in_use_or_not_confirmed_is_left_alone() {
     let name = path.file_name().unwrap().to_str().unwrap();
     for said in [None, Some("another")] {
         let refused = Target::open(path, said, 0).unwrap_err();
+        assert!(fs::read(&image).unwrap() == before, "what was refused was written");
         assert!(matches!(refused, DiskError::Serial { .. }), "{refused}");
         assert!(refused.hint().contains(&format!("--serial {name}")), "{}", refused.hint());
     }
@@ -142,18 +143,21 @@ fn what_is_in_use_or_not_confirmed_is_left_alone() {
     drop(target);
 
     // A loop on it claims nothing: O_EXCL, which was all that was asked, let it be overwritten.
+    let settled = fs::read(&image).unwrap();
     let above = Loop::new(path);
     let refused = Target::open(path, Some(name), 0).unwrap_err();
     assert!(matches!(refused, DiskError::Busy(_)), "{refused}");
     drop(above);
+    assert!(fs::read(&image).unwrap() == settled, "what was refused was written");
     run(&["mkswap", &device.0]);
+    let swap = fs::read(&image).unwrap();
     run(&["swapon", &device.0]);
     let refused = Target::open(path, Some(name), 0);
     run(&["swapoff", &device.0]);
     assert!(matches!(refused, Err(DiskError::Busy(_))), "{refused:?}");
     drop(Target::open(path, Some(name), 0).expect("free again"));
     drop(device);
-    assert_eq!(fs::read(&image).unwrap().len(), before.len());
+    assert!(fs::read(&image).unwrap() == swap, "what was refused was written");
 }
 
 /// `--disk /dev/sdx` without such a disk was made as a file among the devices, in memory, and called a success.

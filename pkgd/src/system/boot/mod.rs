@@ -7,7 +7,7 @@ mod compile;
 mod machine;
 mod order;
 mod program;
-mod root;
+pub mod root;
 mod unit;
 
 use std::io;

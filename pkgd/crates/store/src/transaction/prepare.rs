@@ -191,7 +191,8 @@ impl<'a> System<'a> {
         let path = object.path();
         let there = self.fs.stat(&path).map_err(|e| SystemError::io("look for", &path, e))?;
         if there.is_none() {
-            cost.bytes += size;
+            // As packages say, and there may be many: a sum that wrapped would fit any disk.
+            cost.bytes = cost.bytes.saturating_add(*size);
             cost.files += 1;
             cost.inodes += 1;
         }
@@ -200,7 +201,7 @@ impl<'a> System<'a> {
 
     fn check_space(&self, cost: Cost, problems: &mut Vec<Problem>) -> Result<(), SystemError> {
         let space = self.fs.space().map_err(|e| SystemError::io("ask for free space on", "", e))?;
-        let needed = cost.bytes + cost.inodes * OVERHEAD;
+        let needed = cost.bytes.saturating_add(cost.inodes * OVERHEAD);
         let reserve = self.options.reserve_bytes;
         if needed > 0 && needed.saturating_add(reserve) > space.bytes {
             problems.push(Problem::Space { needed, free: space.bytes, reserve });
