@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 
 use minos_model::{Digest, FailureClass, JobState};
 use minos_proto::{
-    BuildOptions, ErrorKind, ErrorReport, Event, EventBody, Hello, Request, Tag, VERSION, Welcome,
-    frame,
+    BuildOptions, ErrorKind, ErrorReport, Event, EventBody, Hello, Request, Tag, VERSION, frame,
 };
 use minos_qemu::control::ControlError;
 use minos_tests::{Daemon, Recipes, Root};
@@ -320,6 +319,35 @@ fn greeted(path: &std::path::Path) -> UnixStream {
     let hello = Hello { version: VERSION, client: "test".into() };
     frame::write(&mut stream, Tag::Hello, &hello).expect("sent");
     stream
+}
+
+/// Each watch of a job that only waited left a queue and a thread behind: ten seconds of asking took two gigabytes.
+#[test]
+fn watches_without_end_take_no_memory_and_no_threads() {
+    let mut recipes = Recipes::new();
+    recipes.step("slow", &[], &[("build", "sleep 100000\n")]);
+    recipes.step("next", &[], &[]);
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    daemon.begin("demo/slow", BuildOptions::default());
+    let waits = daemon.begin("demo/next", BuildOptions::default());
+    let mut client = greeted(daemon.socket());
+    let mut frames = frame::Reader::strict(client.try_clone().expect("a copy"), frame::MAX_PAYLOAD);
+    frames.next_frame().expect("a welcome");
+    let status = |key: &str| {
+        let text =
+            std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).expect("it runs");
+        let line = text.lines().find(|line| line.starts_with(key)).expect("a line").to_owned();
+        line.split_whitespace().nth(1).and_then(|n| n.parse::<u64>().ok()).expect("a number")
+    };
+    let before = (status("VmRSS"), status("Threads"));
+    for number in 1..=5_000u32 {
+        let watch = (number, Request::Watch { job: Some(waits) });
+        frame::write(&mut client, Tag::Request, &watch).expect("sent");
+        assert_eq!(frames.next_frame().expect("an answer").tag, Tag::Reply);
+    }
+    let after = (status("VmRSS"), status("Threads"));
+    assert!(after.0 < before.0 + 32 * 1024 && after.1 <= before.1 + 2, "{before:?} {after:?}");
 }
 
 #[test]
