@@ -248,13 +248,20 @@ fn what_a_user_puts_into_etc_comes_along() {
     install(&system, &[], &["a"]).unwrap();
     assert_eq!(fs::read_to_string(at("etc/a/beside")).unwrap(), "mine too\n");
     assert!(!there("etc/a/conf"));
-    // What is taken away is gone, and no damage; a package that brings the path goes before.
+    // What is taken away is gone, and no damage; a package that brings a link there goes before, and one that brings a
+    // file has it beside.
     fs::remove_file(at("etc/mine.conf")).unwrap();
     assert_eq!(system.verify(Depth::Content).unwrap().findings, []);
-    let brings = [("etc", Item::Folder(0o755)), ("etc/localtime", Item::File("theirs", 0o644))];
+    let brings = [
+        ("etc", Item::Folder(0o755)),
+        ("etc/localtime", Item::Link("theirs")),
+        ("etc/profile.d/mine.sh", Item::File("theirs", 0o644)),
+    ];
     install(&system, &[spec("tz", "1-1", &brings)], &[]).unwrap();
     assert!(!there("etc/mine.conf"));
-    assert_eq!(fs::read_to_string(at("etc/localtime")).unwrap(), "theirs");
+    assert_eq!(fs::read_link(at("etc/localtime")).unwrap(), Path::new("theirs"));
+    assert_eq!(fs::read_to_string(at("etc/profile.d/mine.sh")).unwrap(), "alias x=y\n");
+    assert_eq!(fs::read_to_string(at("etc/profile.d/mine.sh.new")).unwrap(), "theirs");
     assert_eq!(system.verify(Depth::Content).unwrap().findings, []);
     // Going back brings back what stood there, also where the root had been built on.
     assert!(!dir.path().join(first).exists());

@@ -3,6 +3,7 @@
 mod backup;
 mod check;
 mod collect;
+mod config;
 mod export;
 mod rebuild;
 mod repair;
@@ -11,6 +12,7 @@ mod verify;
 
 pub use backup::BackupReport;
 pub use collect::{Collected, Retention};
+pub use config::{ConfigFinding, ConfigState};
 pub use export::Exported;
 pub use rebuild::Rebuilt;
 pub use repair::Repaired;

@@ -111,7 +111,7 @@ impl System<'_> {
         self.keep_folders(&mut making, prepared)?;
         let copies = Copies { own: &making.own, config: &making.config };
         self.realise(intent.to, &numbers, &mut prepared.trees, &prepared.delta, copies)?;
-        self.carry_kept(&mut prepared.trees, intent.from, (intent.to, &numbers))?;
+        self.carry_kept(&mut prepared.trees, intent.from, (intent.to, &numbers), true)?;
         let changed = changed_paths(prepared, &making.old_config);
         self.run_triggers(&mut making, prepared, &changed, triggers)?;
         self.write_records(&making, prepared)?;
