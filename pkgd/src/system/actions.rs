@@ -240,11 +240,12 @@ fn number(list: &[(String, u32)], name: &str) -> u32 {
 /// A manifest cannot be read.
 pub fn of_plan(
     plan: &Plan,
-    manifest: impl Fn(&Digest) -> Result<PackageManifest, String>,
+    manifest: impl Fn(&Digest) -> io::Result<PackageManifest>,
 ) -> Result<(Vec<Coming>, Vec<Name>), SystemError> {
     let coming = plan.install.iter().map(|install| {
         let digest = install.manifest;
-        let manifest = manifest(&digest).map_err(|why| SystemError::Content { digest, why })?;
+        let manifest = manifest(&digest)
+            .map_err(|e| SystemError::of_source(digest, "its manifest", &e))?;
         Ok(Coming { manifest, accounts: install.accounts.clone() })
     });
     Ok((coming.collect::<Result<_, SystemError>>()?, plan.remove.clone()))

@@ -109,13 +109,11 @@ impl System<'_> {
         let mut buffer = Vec::new();
         let wanted = |digest: &Digest| ingest.wants(digest);
         let mut sink = |digest: &Digest, content: &mut dyn std::io::Read| {
-            ingest.take(digest, content, &mut buffer)
+            ingest.take(digest, content, &mut buffer).map_err(|error| ingest.fail(error))
         };
         let done = source.contents(&package, &wanted, &mut sink);
-        if let Some(failure) = ingest.failure() {
-            return Err(failure);
-        }
-        Ok(done.is_ok() && ingest.missing().is_none())
+        let whole = done.is_ok() && ingest.missing().is_none();
+        ingest.into_failure().map_or(Ok(whole), Err)
     }
 
     /// Checks an object. Where only its mode or owner is wrong, they are set right.

@@ -145,6 +145,13 @@ pub enum SystemError {
         /// What is wrong.
         why: String,
     },
+    /// The file of a package is not there any more, or no repository has it. The system is as it was.
+    Gone {
+        /// Digest of the package's manifest.
+        package: Digest,
+        /// Which file, or what of it was wanted.
+        why: String,
+    },
     /// A trigger failed. The system is as it was.
     Trigger {
         /// What it said.
@@ -184,6 +191,14 @@ impl SystemError {
         Self::Io { doing, path: path.into(), source }
     }
 
+    /// Why something of a package could not be read from where packages come from.
+    pub fn of_source(package: Digest, what: &str, error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::NotFound {
+            return Self::Gone { package, why: error.to_string() };
+        }
+        Self::Content { digest: package, why: format!("{what} cannot be read: {error}") }
+    }
+
     /// Whether a path was not what it had to be, as after somebody worked in a root by hand.
     pub(crate) fn is_about_shape(&self) -> bool {
         use io::ErrorKind::{AlreadyExists, IsADirectory};
@@ -211,6 +226,9 @@ impl SystemError {
             Self::Stale { .. } => "make the plan anew: something was installed since".to_owned(),
             Self::NoPlan { .. } => "make the plan anew with --dry-run".to_owned(),
             Self::Content { .. } => "fetch the package again, then retry".to_owned(),
+            Self::Gone { .. } => {
+                "bring it back, or run 'pkgctl repo sync' and plan anew".to_owned()
+            }
             Self::Trigger { .. } => "see the trigger's output; nothing was changed".to_owned(),
             Self::Boot { .. } => {
                 "install what is missing, or report this to who made the package".to_owned()
@@ -281,6 +299,9 @@ impl fmt::Display for SystemError {
             ),
             Self::NoPlan { why } => write!(f, "this is not a plan: {why}"),
             Self::Content { digest, why } => write!(f, "the content {digest} is wrong: {why}"),
+            Self::Gone { package, why } => {
+                write!(f, "package {} is gone: {why}", package.short())
+            }
             Self::Trigger { why } => write!(f, "a trigger failed: {why}"),
             Self::Boot { why } => write!(f, "the new generation could not boot: {why}"),
             Self::Unfinished { generation, why } => {
