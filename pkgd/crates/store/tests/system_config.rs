@@ -120,3 +120,20 @@ fn a_root_that_has_lost_its_etc_is_no_wish_to_delete() {
         }
     }
 }
+
+/// It was installed, and hidden behind what is mounted there on every system that boots. One that is there already is no
+/// reason to refuse anything.
+#[test]
+fn what_no_package_should_bring_is_refused_by_name() {
+    let place = Place::new();
+    let system = place.system();
+    let items = [("run", Item::Folder(0o755)), ("run/dbus/pid", Item::File("1", 0o644))];
+    let error = install(&system, &[spec("dbus", "1-1", &items)], &[]).unwrap_err().to_string();
+    assert!(error.contains("/run/dbus/pid: dbus: it would be hidden"), "{error}");
+    let word = [("etc/minos/services/sshd", Item::File("enabled\n", 0o644))];
+    let error = install(&system, &[spec("sshd", "1-1", &word)], &[]).unwrap_err().to_string();
+    assert!(error.contains("/etc/minos/services/sshd: sshd: it is for the admin"), "{error}");
+    let folders = ["dev", "proc", "run", "state", "sys", "etc/minos/services"];
+    let bare = folders.map(|folder| (folder, Item::Folder(0o755)));
+    install(&system, &[spec("filesystem", "1-1", &bare)], &[]).unwrap();
+}

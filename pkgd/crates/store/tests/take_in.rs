@@ -91,7 +91,6 @@ fn a_full_disk_is_told_as_such_whichever_thread_finds_it_first() {
     }
 }
 
-/// What a thread finds wrong with a package beside a disk that fails may be the disk's doing.
 #[test]
 fn a_wrong_content_is_told_with_its_package() {
     let place = Place::new();

@@ -47,6 +47,15 @@ pub enum Problem {
         /// What is wrong.
         why: &'static str,
     },
+    /// A package that comes has a path where no package should have one.
+    Misplaced {
+        /// The package.
+        package: Name,
+        /// The path, relative to the root, as printable text.
+        path: String,
+        /// What is wrong.
+        why: &'static str,
+    },
     /// An installed package needs a shared library that would go.
     Soname {
         /// The library.
@@ -90,6 +99,7 @@ impl fmt::Display for Problem {
             Self::Path { path, owner: None, package, why } => {
                 write!(f, "/{path}: {package} and others: {why}")
             }
+            Self::Misplaced { package, path, why } => write!(f, "/{path}: {package}: {why}"),
             Self::Soname { soname, package, needed_by } => {
                 write!(f, "{soname} would go with {package}, but {needed_by} needs it")
             }
@@ -253,7 +263,9 @@ fn refused_hint(problem: &Problem) -> String {
                 "'pkgctl unhold {package}' lets go of it; a plan may ignore it (--ignore-holds)"
             );
         }
-        Problem::Twice { .. } | Problem::NoAccount { .. } => "report this to who made the package",
+        Problem::Twice { .. } | Problem::NoAccount { .. } | Problem::Misplaced { .. } => {
+            "report this to who made the package"
+        }
         Problem::Path { .. } => "remove one of the two packages",
         Problem::Soname { .. } => "update or remove the package that needs it in the same step",
         Problem::Space { .. } | Problem::Inodes { .. } => "free space with 'pkgctl gc'",
