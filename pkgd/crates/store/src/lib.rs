@@ -58,7 +58,7 @@ pub use generations::{
 pub use layout::Layout;
 pub use log::{LogReader, LogWriter};
 pub use maintain::{
-    BackupReport, Collected, Composed, ConfigFinding, ConfigState, Depth, Exported, Fault, Finding,
+    BackupReport, Collected, Composed, ConfigFinding, ConfigState, Depth, Exported, Fault, Finding, Foreign,
     Rebuilt, Repaired, Retention, SysrootMode, Verified,
 };
 pub use objects::ObjectId;

@@ -11,6 +11,7 @@ use crate::fs::Fs;
 use crate::generations::{
     self, ConfigMap, GenerationRow, IntentRow, Keep, Own, Reason, TransactionKind, compare,
 };
+use crate::maintain::Foreign;
 use crate::objects;
 use crate::packages::{Change, Delta, PackageRow, PathRow, Trees};
 use crate::table::{META, PATHS};
@@ -192,14 +193,41 @@ impl<'a> System<'a> {
     }
 
     /// A realised root that may be rebuilt into the next one: the oldest that nothing guards, once
-    /// there are as many as are to be kept.
-    pub(crate) fn spare(&self) -> Result<Option<u64>, SystemError> {
+    /// there are as many as are to be kept. Roots in which somebody has put things are neither taken nor counted; where
+    /// there are no more than usual none is looked for, and whoever takes one looks at it anyway.
+    pub(crate) fn spare(&self, trees: &mut Trees<'_>) -> Result<Option<u64>, SystemError> {
         let realised = generations::realised(self.fs)?;
-        if realised.len() < self.options.roots_kept.max(2) {
+        let kept = self.options.roots_kept.max(2);
+        if realised.len() < kept {
             return Ok(None);
         }
         let guarded = self.guarded()?;
-        Ok(realised.into_iter().find(|generation| !guarded.contains(generation)))
+        let mut count = realised.len();
+        let mut free: Vec<u64> = realised.into_iter().filter(|n| !guarded.contains(n)).collect();
+        if count > kept {
+            let (plain, foreign) = self.without_foreign(free, trees)?;
+            count -= foreign.len();
+            free = plain;
+        }
+        Ok(free.first().copied().filter(|_| count >= kept))
+    }
+
+    /// Those of these roots in which there is nothing that nobody brought, and the others with what it is.
+    pub(crate) fn without_foreign(
+        &self,
+        roots: Vec<u64>,
+        trees: &mut Trees<'_>,
+    ) -> Result<(Vec<u64>, Vec<(u64, Foreign)>), SystemError> {
+        let (mut plain, mut others) = (Vec::new(), Vec::new());
+        for root in roots {
+            // A root that no generation has any more is swept away.
+            let Some(row) = self.store.read()?.generation(root)? else { continue };
+            match self.foreign_of(&row, trees)? {
+                foreign if foreign.count > 0 => others.push((root, foreign)),
+                _ => plain.push(root),
+            }
+        }
+        Ok((plain, others))
     }
 }
 
