@@ -31,7 +31,9 @@ pub(crate) fn is_foreign(path: &[u8]) -> bool {
     let below = |folder: &[u8]| {
         path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
     };
-    !below(b"etc") && !PASSING.iter().any(|folder| below(folder)) && !path.ends_with(b"/__pycache__")
+    !below(b"etc")
+        && !PASSING.iter().any(|folder| below(folder))
+        && !path.ends_with(b"/__pycache__")
 }
 
 impl System<'_> {

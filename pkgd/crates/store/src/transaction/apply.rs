@@ -118,8 +118,10 @@ impl System<'_> {
         };
         let before = Left { config: &old_config, own: &edited, root: from_root.as_deref() };
         let (own, outcomes) = generations::merge(self.fs, &before, &config)?;
-        let foreign = prepared.base.as_ref().map(|base| self.foreign_of(base, &mut prepared.trees));
-        let left = foreign.transpose()?.unwrap_or_default();
+        // A look that only tells something holds nothing up.
+        let left =
+            prepared.base.as_ref().and_then(|b| self.foreign_of(b, &mut prepared.trees).ok());
+        let left = left.unwrap_or_default();
         let mut making = Making { intent, old_config, old_own: (recorded, edited), config, own };
         self.drop_shadowed(&mut making, prepared)?;
         self.keep_folders(&mut making, prepared)?;
