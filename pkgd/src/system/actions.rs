@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use minos_model::package::{Account, DirectoryAction, LinkAction};
 use minos_model::{Digest, Name, PackageManifest};
 use minos_store::fs::Attributes;
-use minos_store::{Accounts, Made, MadeNode, Plan, Staged, SystemError, Triggers};
+use minos_store::{Accounts, Installed, Made, MadeNode, Plan, Staged, SystemError, Triggers};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 
@@ -38,6 +38,8 @@ pub struct Actions<T> {
     pub coming: Vec<Coming>,
     /// Packages that go.
     pub going: Vec<Name>,
+    /// Packages that stay and have users or groups: whoever lost these gets them back.
+    pub staying: Vec<Coming>,
     /// What follows.
     pub then: T,
 }
@@ -51,6 +53,10 @@ impl<T: Triggers> Triggers for Actions<T> {
         for coming in &self.coming {
             let done = work.package(coming);
             done.map_err(|e| format!("actions of {}: {e}", coming.manifest.name))?;
+        }
+        for staying in &self.staying {
+            let done = work.accounts(staying);
+            done.map_err(|e| format!("users and groups of {}: {e}", staying.manifest.name))?;
         }
         for name in &self.going {
             work.lists(name, &[], &[]).map_err(|e| format!("actions of {name}: {e}"))?;
@@ -80,18 +86,8 @@ struct Work {
 
 impl Work {
     fn package(&mut self, coming: &Coming) -> io::Result<()> {
+        self.accounts(coming)?;
         let (actions, accounts) = (&coming.manifest.actions, &coming.accounts);
-        let groups = accounts.groups.iter().map(|(name, id)| (name, format!("{name}:x:{id}:\n")));
-        self.add_lines("etc/group", groups.collect())?;
-        let mut users = Vec::new();
-        for (user, (name, id)) in actions.users.iter().zip(&accounts.users) {
-            let group = number(&accounts.groups, &user.group.to_string());
-            let home =
-                user.home.as_ref().map_or("/nonexistent".to_owned(), |home| format!("/{home}"));
-            let about = &user.description;
-            users.push((name, format!("{name}:x:{id}:{group}:{about}:{home}:/usr/sbin/nologin\n")));
-        }
-        self.add_lines("etc/passwd", users)?;
         for directory in &actions.directories {
             self.directory(directory, accounts)?;
         }
@@ -106,6 +102,22 @@ impl Work {
             &sysctl.collect::<Vec<_>>(),
             &services.collect::<Vec<_>>(),
         )
+    }
+
+    /// Lines for the users and groups of a package that have none.
+    fn accounts(&mut self, coming: &Coming) -> io::Result<()> {
+        let (actions, accounts) = (&coming.manifest.actions, &coming.accounts);
+        let groups = accounts.groups.iter().map(|(name, id)| (name, format!("{name}:x:{id}:\n")));
+        self.add_lines("etc/group", groups.collect())?;
+        let mut users = Vec::new();
+        for (user, (name, id)) in actions.users.iter().zip(&accounts.users) {
+            let group = number(&accounts.groups, &user.group.to_string());
+            let home =
+                user.home.as_ref().map_or("/nonexistent".to_owned(), |home| format!("/{home}"));
+            let about = &user.description;
+            users.push((name, format!("{name}:x:{id}:{group}:{about}:{home}:/usr/sbin/nologin\n")));
+        }
+        self.add_lines("etc/passwd", users)
     }
 
     /// Adds lines whose first field no line has yet.
@@ -240,12 +252,101 @@ fn number(list: &[(String, u32)], name: &str) -> u32 {
 /// A manifest cannot be read.
 pub fn of_plan(
     plan: &Plan,
-    manifest: impl Fn(&Digest) -> Result<PackageManifest, String>,
+    manifest: impl Fn(&Digest) -> io::Result<PackageManifest>,
 ) -> Result<(Vec<Coming>, Vec<Name>), SystemError> {
     let coming = plan.install.iter().map(|install| {
         let digest = install.manifest;
-        let manifest = manifest(&digest).map_err(|why| SystemError::Content { digest, why })?;
+        let manifest =
+            manifest(&digest).map_err(|e| SystemError::of_source(digest, "its manifest", &e))?;
         Ok(Coming { manifest, accounts: install.accounts.clone() })
     });
     Ok((coming.collect::<Result<_, SystemError>>()?, plan.remove.clone()))
+}
+
+/// The packages with users or groups that a plan leaves as they are. One whose manifest cannot be read holds nothing up:
+/// 'pkgctl verify' tells.
+pub fn that_stay(
+    installed: &[Installed],
+    plan: &Plan,
+    manifest: impl Fn(&Digest) -> Result<PackageManifest, SystemError>,
+) -> Vec<Coming> {
+    let stays = |i: &&Installed| !plan.changes.iter().any(|c| c.name == i.package.name);
+    let asks = |i: &&Installed| i.package.accounts != Accounts::default();
+    let those = installed.iter().filter(stays).filter(asks);
+    let coming = |i: &Installed| {
+        let accounts = i.package.accounts.clone();
+        Some(Coming { manifest: manifest(&i.package.digest).ok()?, accounts })
+    };
+    those.filter_map(coming).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use minos_model::package::{Actions as Asks, GroupAction, Origin, UserAction};
+    use minos_model::{PackageFields, PackageManifest};
+    use minos_store::NoTriggers;
+
+    use super::*;
+
+    fn dbus() -> Coming {
+        let digest = Digest::of(b"");
+        let user = UserAction {
+            name: "dbus".parse().unwrap(),
+            id: None,
+            group: "dbus".parse().unwrap(),
+            home: None,
+            description: "messages".to_owned(),
+        };
+        let groups = vec![GroupAction { name: "dbus".parse().unwrap(), id: None }];
+        let manifest = PackageManifest::new(PackageFields {
+            name: "dbus".parse().unwrap(),
+            version: "1-1".parse().unwrap(),
+            arch: "x86_64".parse().unwrap(),
+            description: "a package to test with".to_owned(),
+            licence: "MIT".to_owned(),
+            origin: Origin { recipe: "dbus".parse().unwrap(), task_key: digest, output: digest },
+            dependencies: vec![],
+            groups: vec![],
+            provides: vec![],
+            conflicts: vec![],
+            replaces: vec![],
+            config: vec![],
+            actions: Asks { groups, users: vec![user], ..Asks::default() },
+            files: vec![],
+        });
+        let one = || vec![("dbus".to_owned(), 998)];
+        let accounts = Accounts { users: one(), groups: one() };
+        Coming { manifest: manifest.unwrap(), accounts }
+    }
+
+    /// Only packages that came with a change had theirs written: what was lost with a root stayed lost as long as its
+    /// package did not change, and its service could not start.
+    #[test]
+    fn users_of_a_package_that_stays_are_there_again() {
+        let state = tempfile::tempdir().unwrap();
+        fs::create_dir_all(state.path().join("roots/2/etc")).unwrap();
+        fs::write(state.path().join("roots/2/etc/passwd"), "root:x:0:0::/root:/bin/sh\n").unwrap();
+        let (coming, going, staying) = (vec![], vec![], vec![dbus()]);
+        let state_root = state.path().to_owned();
+        let mut actions = Actions { state_root, coming, going, staying, then: NoTriggers };
+        let staged = Staged { root: Path::new("roots/2"), changed: &[] };
+        let made: Vec<(String, String)> = actions
+            .run(&staged)
+            .unwrap()
+            .into_iter()
+            .filter_map(|made| match made.node {
+                MadeNode::File { content, .. } => {
+                    let text = |bytes| String::from_utf8(bytes).unwrap();
+                    Some((text(made.path), text(content)))
+                }
+                _ => None,
+            })
+            .collect();
+        let passwd = "root:x:0:0::/root:/bin/sh\n\
+                      dbus:x:998:998:messages:/nonexistent:/usr/sbin/nologin\n";
+        let expected = [("etc/group", "dbus:x:998:\n"), ("etc/passwd", passwd)];
+        assert_eq!(made, expected.map(|(path, text)| (path.to_owned(), text.to_owned())));
+    }
 }

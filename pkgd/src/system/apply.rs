@@ -8,11 +8,11 @@ use minos_proto::{ErrorReport, Field, Sheet};
 use minos_sandbox::Strength;
 use minos_store::{Applied, ConfigOutcome, SystemError};
 
-use super::Asked;
 use super::actions::{self, Actions};
 use super::contents::Contents;
 use super::errors::system_error;
 use super::triggers::{Limits, Runner};
+use super::{Asked, plans};
 use crate::config::Sandbox;
 
 impl Asked<'_> {
@@ -43,7 +43,10 @@ impl Asked<'_> {
                 let time = Duration::from_secs(service.args.trigger_seconds);
                 let then = Runner::new(root, Limits::new(time, strength));
                 let (coming, going) = actions::of_plan(plan, |digest| contents.decoded(digest))?;
-                let mut actions = Actions { state_root: root.clone(), coming, going, then };
+                let installed = packages.store.read()?.installed()?;
+                let staying = actions::that_stay(&installed, plan, |d| system.manifest(d));
+                let state_root = root.clone();
+                let mut actions = Actions { state_root, coming, going, staying, then };
                 system.apply(plan, &contents, &mut actions, by, &|| service.now_ms())
             });
             for (done, name) in told {
@@ -55,7 +58,8 @@ impl Asked<'_> {
         });
         let applied = applied.map_err(|e| system_error(&e))?;
         packages.boot_current(applied.generation)?;
-        Ok(sheet(&applied))
+        let left = plans::left_behind(&applied.left, plan.base);
+        Ok(left.into_iter().fold(sheet(&applied), Sheet::note))
     }
 }
 

@@ -29,10 +29,10 @@ impl<'a> Contents<'a> {
     /// The manifest of a package.
     ///
     /// # Errors
-    /// Its file is gone, or is not what it was; in words.
-    pub fn decoded(&self, package: &Digest) -> Result<PackageManifest, String> {
-        let bytes = self.unpacker.manifest(package).map_err(|e| e.to_string())?;
-        minos_package::reader::decode_manifest(&bytes, *package).map_err(|e| e.to_string())
+    /// Its file is gone ([`io::ErrorKind::NotFound`]), or is not what it was.
+    pub fn decoded(&self, package: &Digest) -> io::Result<PackageManifest> {
+        let bytes = self.unpacker.manifest(package)?;
+        minos_package::reader::decode_manifest(&bytes, *package).map_err(io::Error::other)
     }
 }
 

@@ -6,9 +6,9 @@ use minos_store::{
     TransactionKind, TransactionRow,
 };
 
-use super::Asked;
 use super::errors::{not_found, system_error};
 use super::look::unknown;
+use super::{Asked, plans};
 use crate::service::state_error;
 
 /// Generations kept beside those that always are.
@@ -289,14 +289,17 @@ fn collected(done: &Collected, dry_run: bool) -> Sheet {
     let number = |list: &[u64]| list.iter().map(|n| Field::from(*n)).collect::<Field>();
     let verb = if dry_run { "would be taken away" } else { "taken away" };
     let what = format!("{} generations and {} files {verb}", done.generations.len(), done.objects);
-    Sheet::new("collected")
+    let kept =
+        done.kept.iter().filter_map(|(number, foreign)| plans::left_behind(foreign, *number));
+    let sheet = Sheet::new("collected")
         .fact("dry_run", dry_run)
         .fact("generations", number(&done.generations))
         .fact("roots", number(&done.roots))
         .fact("packages", done.packages)
         .fact("objects", done.objects)
         .fact("bytes", Field::Bytes(done.bytes))
-        .note(what)
+        .note(what);
+    kept.map(|what| format!("{what}; its root is kept for that")).fold(sheet, Sheet::note)
 }
 
 fn history_row(row: &TransactionRow) -> Vec<Field> {

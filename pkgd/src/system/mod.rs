@@ -12,6 +12,7 @@ pub mod boots;
 mod contained;
 mod contents;
 mod database;
+mod edited;
 mod efi;
 mod errors;
 mod files;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use minos_model::Digest;
 use minos_proto::{ErrorReport, Field, Sheet};
-use minos_store::{Plan, Reason};
+use minos_store::{Foreign, Plan, Reason};
 
 use super::errors::{invalid, not_found, system_error};
 use super::{Asked, files};
@@ -122,6 +122,22 @@ pub fn sheet(plan: &Plan, kind: &str) -> Sheet {
         Reason::Dependency => format!("{name} counts as needed by others"),
     });
     marked.fold(sheet, Sheet::note)
+}
+
+/// What stands in the root of a generation that nobody brought, if anything: a change leaves it there.
+pub fn left_behind(foreign: &Foreign, generation: u64) -> Option<String> {
+    let paths = foreign.first.iter().map(|path| format!("/{}", String::from_utf8_lossy(path)));
+    let paths = paths.collect::<Vec<_>>().join(", ");
+    let more = if foreign.count > foreign.first.len() { ", ..." } else { "" };
+    match foreign.count {
+        0 => None,
+        1 => Some(format!(
+            "a path that nobody brought stays behind in generation {generation}: {paths}"
+        )),
+        n => Some(format!(
+            "{n} paths that nobody brought stay behind in generation {generation}: {paths}{more}"
+        )),
+    }
 }
 
 impl Asked<'_> {

@@ -48,6 +48,9 @@ impl Asked<'_> {
             sheet =
                 sheet.note(format!("{label} is needed by nothing; 'pkgctl autoremove' removes it"));
         }
+        // A look that tells something holds nothing up.
+        let foreign = self.system()?.foreign(plan.base).unwrap_or_default();
+        sheet = plans::left_behind(&foreign, plan.base).into_iter().fold(sheet, Sheet::note);
         // Who may not carry it out shall not push other plans out of the folder either.
         if self.peer.role != Role::Admin {
             sheet = sheet.note("only root may carry this out: the plan is not kept");

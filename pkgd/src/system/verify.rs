@@ -20,7 +20,7 @@ impl Asked<'_> {
             return self.repair(names);
         }
         let found = self.system()?.verify(depth(quick)).map_err(|e| system_error(&e))?;
-        Ok(verified(found, names))
+        self.with_config(verified(found, names), names)
     }
 
     /// Of the generation that the machine runs: the one on trial is judged by this, whichever was asked for or became
@@ -64,7 +64,8 @@ impl Asked<'_> {
         });
         let mut sheet = Sheet::new("repaired")
             .fact("repaired", paths(&done.repaired))
-            .fact("left_alone", paths(&done.extra));
+            .fact("left_alone", paths(&done.extra))
+            .fact("edited_beside", paths(&done.aside));
         sheet.alarm = !done.lost.is_empty();
         let verdict = match done.lost.len() {
             0 => format!("{} paths put back", done.repaired.len()),

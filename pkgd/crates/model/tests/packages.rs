@@ -234,3 +234,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn some_folders_are_not_for_packages() {
+    let misplaced = |text: &str| path(text).misplaced().is_some();
+    for text in ["dev/null", "proc/1", "run/a/b", "state/x", "sys/x", "etc/minos/checks/a"] {
+        assert!(misplaced(text), "{text}");
+    }
+    let fine = ["dev", "proc", "run", "state", "sys", "etc/minos/checks", "etc/minos/services"];
+    for text in fine.into_iter().chain(["devices/a", "usr/run/a", "etc/minos/services.d/a"]) {
+        assert!(!misplaced(text), "{text}");
+    }
+}

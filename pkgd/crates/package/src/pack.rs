@@ -149,7 +149,7 @@ pub fn pack(
 /// The files of a tree as a package has them, sorted.
 ///
 /// # Errors
-/// A path outside of the prefix, a deletion, a number of an owner above 65535, a bad path, an extended attribute
+/// A path outside of the prefix or where no package should have one, a deletion, a number of an owner above 65535, a bad path, an extended attribute
 /// whose name is no text or that stands on the prefix itself. What else no package can have, [`PackageManifest`]
 /// refuses: nothing is left out.
 pub fn files(manifest: &Manifest, metadata: &Metadata) -> Result<Vec<PackageFile>, Error> {
@@ -165,7 +165,11 @@ pub fn files(manifest: &Manifest, metadata: &Metadata) -> Result<Vec<PackageFile
                 "it becomes the root, and the attributes of a root are in no package",
             ));
         };
-        files.push(file(metadata, entry, path).map_err(tree)?);
+        let file = file(metadata, entry, path).map_err(tree)?;
+        if let Some(why) = file.path.misplaced() {
+            return Err(tree(why));
+        }
+        files.push(file);
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(files)

@@ -437,6 +437,11 @@ fn a_tree_that_no_package_can_hold_says_which_path() {
     let lfs = || Metadata { prefix: Some(path("lfs")), ..metadata() };
     let gone = attempt(line("usr/gone", Kind::Whiteout, 0), metadata());
     assert!(gone.starts_with("usr/gone: the build deleted"), "{gone}");
+    // It was packed and installed, and nobody could ever see it; or it took the administrator's word away.
+    let hidden = attempt(line("run/lock", Kind::Directory, 0o755), metadata());
+    assert!(hidden.starts_with("run/lock: it would be hidden behind"), "{hidden}");
+    let word = attempt(line("etc/minos/services/sshd", Kind::Directory, 0o755), metadata());
+    assert!(word.starts_with("etc/minos/services/sshd: it is for the admin"), "{word}");
     let outside = attempt(line("etc", Kind::Directory, 0o755), lfs());
     assert!(outside.starts_with("etc: it is outside"), "{outside}");
     assert!(attempt(line("lfsx", Kind::Directory, 0o755), lfs()).contains("outside"));

@@ -58,8 +58,8 @@ pub use generations::{
 pub use layout::Layout;
 pub use log::{LogReader, LogWriter};
 pub use maintain::{
-    BackupReport, Collected, Composed, Depth, Exported, Fault, Finding, Rebuilt, Repaired,
-    Retention, SysrootMode, Verified,
+    BackupReport, Collected, Composed, ConfigFinding, ConfigState, Depth, Exported, Fault, Finding,
+    Foreign, Rebuilt, Repaired, Retention, SysrootMode, Verified,
 };
 pub use objects::ObjectId;
 pub use outputs::Placed;

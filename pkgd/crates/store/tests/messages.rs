@@ -28,6 +28,7 @@ fn problems() -> Vec<Problem> {
             package: name("zlib"),
             needed_by: name("git"),
         },
+        Problem::Misplaced { package: name("dbus"), path: "run/dbus".to_owned(), why: "so" },
         Problem::Space { needed: 5 << 20, free: 1 << 20, reserve: 1 << 20 },
         Problem::Inodes { needed: 500, free: 3 },
     ]
@@ -42,6 +43,7 @@ fn all() -> Vec<SystemError> {
         SystemError::Stale { planned: 3, current: 4 },
         SystemError::NoPlan { why: why() },
         SystemError::Content { digest: Digest::of(b"x"), why: why() },
+        SystemError::Gone { package: Digest::of(b"x"), why: why() },
         SystemError::Trigger { why: why() },
         SystemError::Unfinished { generation: 4, why: why() },
         SystemError::NoGeneration { number: 0 },

@@ -235,7 +235,6 @@ fn what_a_user_puts_into_etc_comes_along() {
     symlink("../usr/share/zoneinfo/UTC", at("etc/localtime")).unwrap();
     fs::write(at("etc/a/beside"), "mine too\n").unwrap();
     fs::write(at("etc/large"), vec![0; (1 << 20) + 1]).unwrap();
-    fs::write(at("usr/bin/elsewhere"), "not in /etc").unwrap();
     let first = fs::read_link(dir.path().join("current")).unwrap();
     changes(&system);
     let there = |path: &str| fs::symlink_metadata(at(path)).is_ok();
@@ -243,18 +242,25 @@ fn what_a_user_puts_into_etc_comes_along() {
     assert_eq!(fs::metadata(at("etc/mine.conf")).unwrap().mode() & 0o7777, 0o600);
     assert_eq!(fs::read_to_string(at("etc/profile.d/mine.sh")).unwrap(), "alias x=y\n");
     assert!(there("etc/profile.d/empty") && there("etc/localtime") && there("etc/a/beside"));
-    assert!(!there("etc/large") && !there("usr/bin/elsewhere"), "what is large, or elsewhere");
+    assert!(!there("etc/large"), "what is large is no configuration");
     // The folder's package goes, and the file stays.
     install(&system, &[], &["a"]).unwrap();
     assert_eq!(fs::read_to_string(at("etc/a/beside")).unwrap(), "mine too\n");
     assert!(!there("etc/a/conf"));
-    // What is taken away is gone, and no damage; a package that brings the path goes before.
+    // What is taken away is gone, and no damage; a package that brings a link there goes before, and one that brings a
+    // file has it beside.
     fs::remove_file(at("etc/mine.conf")).unwrap();
     assert_eq!(system.verify(Depth::Content).unwrap().findings, []);
-    let brings = [("etc", Item::Folder(0o755)), ("etc/localtime", Item::File("theirs", 0o644))];
+    let brings = [
+        ("etc", Item::Folder(0o755)),
+        ("etc/localtime", Item::Link("theirs")),
+        ("etc/profile.d/mine.sh", Item::File("theirs", 0o644)),
+    ];
     install(&system, &[spec("tz", "1-1", &brings)], &[]).unwrap();
     assert!(!there("etc/mine.conf"));
-    assert_eq!(fs::read_to_string(at("etc/localtime")).unwrap(), "theirs");
+    assert_eq!(fs::read_link(at("etc/localtime")).unwrap(), Path::new("theirs"));
+    assert_eq!(fs::read_to_string(at("etc/profile.d/mine.sh")).unwrap(), "alias x=y\n");
+    assert_eq!(fs::read_to_string(at("etc/profile.d/mine.sh.new")).unwrap(), "theirs");
     assert_eq!(system.verify(Depth::Content).unwrap().findings, []);
     // Going back brings back what stood there, also where the root had been built on.
     assert!(!dir.path().join(first).exists());

@@ -80,6 +80,10 @@ impl Unpacker {
             let what = format!("no repository has package {} any more", package.short());
             io::Error::new(io::ErrorKind::NotFound, what)
         })?;
+        if path.symlink_metadata().is_err_and(|e| e.kind() == io::ErrorKind::NotFound) {
+            let what = format!("there is no file '{}' any more", path.display());
+            return Err(io::Error::new(io::ErrorKind::NotFound, what));
+        }
         let on = |why: String| io::Error::other(format!("{}: {why}", path.display()));
         let policy = Policy::Signed { trust: &self.trust, threshold: self.threshold };
         let (file, checked) = open(path, &policy).map_err(on)?;

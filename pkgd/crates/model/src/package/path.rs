@@ -18,6 +18,11 @@ pub const MAX_COMPONENT: usize = 255;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PackagePath(Vec<u8>);
 
+/// Folders that something is mounted on wherever a system runs: what a package has in one is never seen.
+const MOUNTED: [&[u8]; 5] = [b"dev", b"proc", b"run", b"state", b"sys"];
+/// Folders in which the machine's administrator has the last word over what packages say.
+const ADMINISTRATORS: [&[u8]; 2] = [b"etc/minos/checks", b"etc/minos/services"];
+
 /// The bytes are not a path of a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathError {
@@ -48,6 +53,20 @@ impl PackagePath {
     /// The bytes, without a leading `/`.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// Why no package should bring anything to this path, if so. The folders themselves are anybody's. Packages that have
+    /// such a path are read all the same: they may be installed since before there was this rule.
+    pub fn misplaced(&self) -> Option<&'static str> {
+        let below = |folder: &&[u8]| {
+            self.0.strip_prefix(*folder).is_some_and(|rest| rest.starts_with(b"/"))
+        };
+        if MOUNTED.iter().any(|folder| below(folder)) {
+            return Some("it would be hidden behind what is mounted there when the system runs");
+        }
+        ADMINISTRATORS.iter().any(|folder| below(folder)).then_some(
+            "it is for the administrator alone; packages have /usr/lib/minos/services and checks",
+        )
     }
 
     /// The path of the directory it stands in; `None` at the top.

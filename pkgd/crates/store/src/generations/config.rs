@@ -40,7 +40,7 @@ pub(crate) type Outcomes = Vec<(Vec<u8>, ConfigOutcome)>;
 
 /// What stands at `path` below `root`, as a node with all its attributes. The content of a file comes
 /// with it.
-pub(super) fn look(
+pub(crate) fn look(
     fs: &dyn Fs,
     root: &Path,
     path: &[u8],
@@ -85,7 +85,7 @@ pub(super) fn save(fs: &dyn Fs, object: &ObjectId, bytes: &[u8]) -> Result<(), S
 
 /// Whether a folder above `path` has been replaced by a link: what stands behind it is nobody's edit, and nobody has
 /// deleted the file.
-fn is_moved(fs: &dyn Fs, root: &Path, path: &[u8]) -> Result<bool, SystemError> {
+pub(crate) fn moved(fs: &dyn Fs, root: &Path, path: &[u8]) -> Result<bool, SystemError> {
     let mut folder = root.join(OsStr::from_bytes(path));
     while folder.pop() && folder != root {
         match fs.stat(&folder) {
@@ -106,7 +106,7 @@ pub(crate) fn capture(
 ) -> Result<Own, SystemError> {
     let mut now = own.clone();
     for (path, (object, size)) in config {
-        if is_moved(fs, root, path)? {
+        if moved(fs, root, path)? {
             continue;
         }
         let shipped = Node::File { object: object.clone(), size: *size };
@@ -241,6 +241,11 @@ fn try_merge(
         read(ours)?
     } else {
         let texts = [read(base)?, read(ours)?, read(theirs)?];
+        // Where the file was still a link of its object, as before a file's place made it a config file, who edited it
+        // wrote into the object: what was changed cannot be told any more.
+        if Digest::of(&texts[0]) != base.digest {
+            return Ok(None);
+        }
         let [base, ours, theirs] = &texts;
         if texts.iter().any(|text| text.contains(&0)) {
             return Ok(None);

@@ -19,6 +19,8 @@ pub(crate) const LAST_GENERATION: &[u8] = b"last-generation";
 pub(crate) const LAST_PACKAGE: &[u8] = b"last-package";
 /// Key of the generation that the table of paths describes.
 pub(crate) const PATHS_OF: &[u8] = b"paths-of";
+/// Key of the last package of which it is known which of its files users edit.
+pub(crate) const CONFIG_OF: &[u8] = b"config-of";
 /// Key of the transaction under way.
 pub(crate) const OPEN: &[u8] = b"open";
 

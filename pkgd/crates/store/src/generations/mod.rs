@@ -19,9 +19,9 @@ use crate::packages::Node;
 
 pub(crate) use added::{capture_added, is_edit};
 pub use config::ConfigOutcome;
-pub(crate) use config::{ConfigMap, Left, capture, merge};
+pub(crate) use config::{ConfigMap, Left, capture, look, merge, moved};
 pub use current::Installed;
-pub(crate) use current::{CURRENT_KEY, LAST_GENERATION, LAST_PACKAGE, OPEN, PATHS_OF};
+pub(crate) use current::{CONFIG_OF, CURRENT_KEY, LAST_GENERATION, LAST_PACKAGE, OPEN, PATHS_OF};
 pub(crate) use delta::{FileChange, changed_files, compare};
 pub(crate) use keep::Keep;
 pub(crate) use own::Own;

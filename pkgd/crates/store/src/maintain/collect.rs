@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
+use super::Foreign;
 use crate::error::StoreError;
 use crate::generations::{
     GenerationRow, Outcome, TransactionKind, discard_root, realised, record_path, remove_tree,
@@ -40,6 +41,8 @@ pub struct Collected {
     pub generations: Vec<u64>,
     /// Roots of generations that stay, deleted because there were more than are kept realised.
     pub roots: Vec<u64>,
+    /// Such roots that stay because somebody has put things there, and what these are.
+    pub kept: Vec<(u64, Foreign)>,
     /// How many packages no generation has any more.
     pub packages: usize,
     /// How many objects no package has any more.
@@ -94,8 +97,10 @@ impl System<'_> {
         }
         let dead = self.garbage(&self.store.read()?, retention, clock())?;
         let files = self.dead_files(&dead)?;
+        let (roots, kept) = self.roots_too_many(&dead)?;
         let mut report = Collected {
-            roots: self.roots_too_many(&dead)?,
+            roots,
+            kept,
             generations: dead.generations.clone(),
             packages: dead.packages.len(),
             objects: files.len(),
@@ -209,14 +214,22 @@ impl System<'_> {
         Ok(files)
     }
 
-    /// Roots of generations that live, oldest first, that are more than are kept.
-    fn roots_too_many(&self, dead: &Dead) -> Result<Vec<u64>, SystemError> {
+    /// Roots of generations that live, oldest first, that are more than are kept; and roots that would be if there was not
+    /// something in them that nobody brought, which is nowhere else.
+    fn roots_too_many(&self, dead: &Dead) -> Result<(Vec<u64>, Vec<(u64, Foreign)>), SystemError> {
         let mut roots = realised(self.fs)?;
         roots.retain(|root| !dead.generations.contains(root));
+        let kept = self.options.roots_kept.max(1);
+        if roots.len() <= kept {
+            return Ok((Vec::new(), Vec::new()));
+        }
         let guarded = self.guarded()?;
-        let spare = roots.len().saturating_sub(self.options.roots_kept.max(1));
-        let free = roots.into_iter().filter(|root| !guarded.contains(root));
-        Ok(free.take(spare).collect())
+        let mut count = roots.len();
+        roots.retain(|root| !guarded.contains(root));
+        let (mut plain, foreign) = self.without_foreign(roots, &mut self.trees())?;
+        count -= foreign.len();
+        plain.truncate(count.saturating_sub(kept));
+        Ok((plain, foreign))
     }
 
     /// Returns whether everything was deleted.

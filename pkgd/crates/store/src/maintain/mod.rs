@@ -3,7 +3,9 @@
 mod backup;
 mod check;
 mod collect;
+mod config;
 mod export;
+mod foreign;
 mod rebuild;
 mod repair;
 mod sysroot;
@@ -11,7 +13,10 @@ mod verify;
 
 pub use backup::BackupReport;
 pub use collect::{Collected, Retention};
+pub use config::{ConfigFinding, ConfigState};
 pub use export::Exported;
+pub use foreign::Foreign;
+pub(crate) use foreign::is_foreign;
 pub use rebuild::Rebuilt;
 pub use repair::Repaired;
 pub use sysroot::{Composed, SysrootMode};

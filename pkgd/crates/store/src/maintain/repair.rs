@@ -9,7 +9,7 @@ use minos_model::{Digest, Name};
 use super::verify::{Depth, Fault, Finding, metadata_fault};
 use crate::generations::{place, root_path};
 use crate::objects::{self, CHUNK, Ingest, ObjectId};
-use crate::packages::{Node, Tree};
+use crate::packages::Node;
 use crate::transaction::{ContentSource, System, SystemError};
 
 /// What [`System::repair`] did.
@@ -21,6 +21,8 @@ pub struct Repaired {
     pub lost: Vec<(Vec<u8>, Digest)>,
     /// Paths that nobody brought: left alone, since they may be somebody's work.
     pub extra: Vec<Vec<u8>>,
+    /// Where edited config files stand now that were put back because their package was named.
+    pub aside: Vec<Vec<u8>>,
 }
 
 impl System<'_> {
@@ -33,7 +35,8 @@ impl System<'_> {
         self.repair_of(&[], source)
     }
 
-    /// As [`System::repair`], of these packages alone; none takes all that is there.
+    /// As [`System::repair`], of these packages alone; none takes all that is there. Config files of a package that is
+    /// named are put back as well; otherwise an edited one is as it should be.
     ///
     /// # Errors
     /// As for [`System::repair`].
@@ -64,11 +67,8 @@ impl System<'_> {
             let (node, edited) = match of {
                 Some((number, _)) => {
                     let tree = trees.tree(number)?;
-                    let is_config = |tree: &Tree| {
-                        let config = &tree.manifest().config;
-                        config.binary_search_by(|c| c.as_bytes().cmp(&path)).is_ok()
-                    };
-                    (tree.get(&path).cloned(), is_config(&tree))
+                    let node = tree.get(&path);
+                    (node.cloned(), node.is_some_and(|node| tree.is_config(&path, node)))
                 }
                 None => (own.get(&path).and_then(|(_, node)| node.clone()), true),
             };
@@ -83,12 +83,16 @@ impl System<'_> {
             place(self.fs, &at, &node, edited)?;
             report.repaired.push(path);
         }
+        for number in names.iter().filter_map(|name| Some(packages.get(name)?.0)) {
+            let package = trees.row(number)?;
+            self.reset_config(current.number, &package, source, &mut report)?;
+        }
         self.fs.sync().map_err(|e| SystemError::io("sync", "", e))?;
         Ok(report)
     }
 
     /// Makes sure that the object of a node is whole; says whether it is.
-    fn restore(
+    pub(super) fn restore(
         &self,
         node: &Node,
         package: Option<Digest>,
@@ -105,13 +109,11 @@ impl System<'_> {
         let mut buffer = Vec::new();
         let wanted = |digest: &Digest| ingest.wants(digest);
         let mut sink = |digest: &Digest, content: &mut dyn std::io::Read| {
-            ingest.take(digest, content, &mut buffer)
+            ingest.take(digest, content, &mut buffer).map_err(|error| ingest.fail(error))
         };
         let done = source.contents(&package, &wanted, &mut sink);
-        if let Some(failure) = ingest.failure() {
-            return Err(failure);
-        }
-        Ok(done.is_ok() && ingest.missing().is_none())
+        let whole = done.is_ok() && ingest.missing().is_none();
+        ingest.into_failure().map_or(Ok(whole), Err)
     }
 
     /// Checks an object. Where only its mode or owner is wrong, they are set right.

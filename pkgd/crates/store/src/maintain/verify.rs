@@ -164,10 +164,8 @@ pub(crate) fn folders<'a>(trees: &'a [Arc<Tree>], own: &'a Own) -> HashMap<&'a [
         }
     };
     for tree in trees {
-        let config = &tree.manifest().config;
         for (path, node) in tree.iter() {
-            let is_config =
-                !config.is_empty() && config.binary_search_by(|c| c.as_bytes().cmp(path)).is_ok();
+            let is_config = tree.is_config(path, node);
             let node = std::borrow::Cow::Borrowed(node);
             add(
                 path,

@@ -60,9 +60,26 @@ impl<'a> Ingest<'a> {
         self.lock().ok()?.keys().min().copied()
     }
 
-    /// The failure that made [`Ingest::take`] refuse.
-    pub(crate) fn failure(&self) -> Option<SystemError> {
-        self.failure.lock().ok()?.take()
+    /// Takes note of why it cannot go on, and returns what a source hears of it. Several threads fail together: what the
+    /// disk said counts before what is said of a package, which may be wrong for no other reason.
+    pub(crate) fn fail(&self, error: SystemError) -> io::Error {
+        if let Ok(mut first) = self.failure.lock() {
+            let is_io = |error: &SystemError| matches!(error, SystemError::Io { .. });
+            if first.as_ref().is_none_or(|first| !is_io(first) && is_io(&error)) {
+                *first = Some(error);
+            }
+        }
+        io::Error::other("the store could not take the content")
+    }
+
+    /// Whether some thread has failed: no other need go on.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failure.lock().is_ok_and(|failure| failure.is_some())
+    }
+
+    /// Why it could not go on, once no thread is at work any more.
+    pub(crate) fn into_failure(self) -> Option<SystemError> {
+        self.failure.into_inner().ok()?
     }
 
     /// Takes a content, if it is wanted. `buffer` is scratch of the calling thread.
@@ -71,14 +88,10 @@ impl<'a> Ingest<'a> {
         digest: &Digest,
         content: &mut dyn Read,
         buffer: &mut Vec<u8>,
-    ) -> io::Result<()> {
-        let Some(attributes) = self.lock()?.remove(digest) else { return Ok(()) };
-        self.write(digest, &attributes, content, buffer).map_err(|error| {
-            if let Ok(mut first) = self.failure.lock() {
-                first.get_or_insert(error);
-            }
-            io::Error::other("the store could not take the content")
-        })
+    ) -> Result<(), SystemError> {
+        let died = |e: io::Error| SystemError::Damaged { what: e.to_string() };
+        let Some(attributes) = self.lock().map_err(died)?.remove(digest) else { return Ok(()) };
+        self.write(digest, &attributes, content, buffer)
     }
 
     fn write(

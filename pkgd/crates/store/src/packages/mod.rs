@@ -1,5 +1,6 @@
 //! Packages as the state knows them: a row each, their file trees, and who owns which path.
 
+mod config;
 mod load;
 mod paths;
 mod tree;
@@ -56,7 +57,7 @@ pub struct PackageRow {
     pub files: u64,
     /// Numbers of its named owners.
     pub accounts: Accounts,
-    /// Its config files, sorted by path.
+    /// Its config files, sorted by path: those it names, and those that are by their place.
     pub config: Vec<ConfigFile>,
     /// Shared libraries it provides, sorted.
     pub sonames: Vec<String>,
@@ -69,12 +70,6 @@ pub struct PackageRow {
 impl PackageRow {
     pub(crate) fn new(number: u32, digest: Digest, tree: &Tree, added_ms: u64) -> Self {
         let manifest = tree.manifest();
-        let config = manifest.config.iter().filter_map(|path| match tree.get(path.as_bytes()) {
-            Some(Node::File { object, size }) => {
-                Some(ConfigFile { path: path.clone(), object: object.clone(), size: *size })
-            }
-            _ => None,
-        });
         Self {
             number,
             digest,
@@ -83,7 +78,7 @@ impl PackageRow {
             size: manifest.installed_size(),
             files: manifest.files.len() as u64,
             accounts: tree.accounts().clone(),
-            config: config.collect(),
+            config: tree.config().collect(),
             sonames: sonames(manifest),
             needs: needs(manifest),
             added_ms,

@@ -19,7 +19,7 @@ use crate::generations::{
     Stage, TransactionKind, changed_files, compare, discard_root, free_name, is_edit, remove_tree,
     root_path, staging_path,
 };
-use crate::maintain::{Depth, Fault, Finding};
+use crate::maintain::{Depth, Fault, Finding, Foreign, is_foreign};
 use crate::packages::{Delta, Node, PathRow, Trees};
 
 /// What a transaction did.
@@ -31,6 +31,18 @@ pub struct Applied {
     pub changed: usize,
     /// Edited config files that needed attention, by path.
     pub config: Vec<(Vec<u8>, ConfigOutcome)>,
+    /// What stays behind in the root of the generation before.
+    pub left: Foreign,
+}
+
+/// What an older root is as a ground to build the next one on.
+enum Ground {
+    /// It is as its generation says.
+    Sound,
+    /// It is not, and is of no use.
+    Damaged,
+    /// Somebody has put things there that are nowhere else: it stays.
+    Foreign,
 }
 
 /// The generation being made and the one it is made from.
@@ -104,20 +116,24 @@ impl System<'_> {
             0 => recorded.clone(),
             from => self.edits((from, &old), &old_config, &mut prepared.trees, &recorded)?,
         };
-        let left = Left { config: &old_config, own: &edited, root: from_root.as_deref() };
-        let (own, outcomes) = generations::merge(self.fs, &left, &config)?;
+        let before = Left { config: &old_config, own: &edited, root: from_root.as_deref() };
+        let (own, outcomes) = generations::merge(self.fs, &before, &config)?;
+        // A look that only tells something holds nothing up.
+        let left =
+            prepared.base.as_ref().and_then(|b| self.foreign_of(b, &mut prepared.trees).ok());
+        let left = left.unwrap_or_default();
         let mut making = Making { intent, old_config, old_own: (recorded, edited), config, own };
         self.drop_shadowed(&mut making, prepared)?;
         self.keep_folders(&mut making, prepared)?;
         let copies = Copies { own: &making.own, config: &making.config };
         self.realise(intent.to, &numbers, &mut prepared.trees, &prepared.delta, copies)?;
-        self.carry_kept(&mut prepared.trees, intent.from, (intent.to, &numbers))?;
+        self.carry_kept(&mut prepared.trees, intent.from, (intent.to, &numbers), true)?;
         let changed = changed_paths(prepared, &making.old_config);
         self.run_triggers(&mut making, prepared, &changed, triggers)?;
         self.write_records(&making, prepared)?;
         self.fs.sync().map_err(|e| SystemError::io("sync", "", e))?;
         self.store.write(|w| Self::write_rows(w, &making, prepared))?;
-        Ok(Applied { generation: intent.to, changed: changed.len(), config: outcomes })
+        Ok(Applied { generation: intent.to, changed: changed.len(), config: outcomes, left })
     }
 
     /// The generation exists: what is left is to switch to it. A failure here is not taken back.
@@ -192,13 +208,17 @@ impl System<'_> {
         delta: &Delta,
         copies: Copies<'_>,
     ) -> Result<(), SystemError> {
-        let spare = match self.spare()? {
-            Some(spare) if !self.is_sound(spare, trees)? => {
-                discard_root(self.fs, &root_path(spare))?;
-                None
+        let mut spare = self.spare(trees)?;
+        if let Some(root) = spare {
+            match self.ground(root, trees)? {
+                Ground::Sound => {}
+                Ground::Foreign => spare = None,
+                Ground::Damaged => {
+                    discard_root(self.fs, &root_path(root))?;
+                    spare = None;
+                }
             }
-            spare => spare,
-        };
+        }
         match self.realise_from(spare, to, numbers, trees, delta, copies) {
             // Somebody put other things into the older root: it is no ground to build on.
             Err(error) if spare.is_some() && error.is_about_shape() => {
@@ -208,24 +228,31 @@ impl System<'_> {
         }
     }
 
-    /// Whether a root is as its generation says, so that another can be made of it. What nobody brought is taken away:
-    /// it would turn up in the generation that is made.
-    fn is_sound(&self, generation: u64, trees: &mut Trees<'_>) -> Result<bool, SystemError> {
-        let found = match self.verify_row(&self.generation(generation)?, trees, Depth::Links) {
-            Err(error) if error.is_about_shape() => return Ok(false),
+    /// Whether a root is as its generation says, so that another can be made of it. What nobody brought and nobody wants
+    /// is taken away: it would turn up in the generation that is made.
+    fn ground(&self, generation: u64, trees: &mut Trees<'_>) -> Result<Ground, SystemError> {
+        let row = self.generation(generation)?;
+        let found = match self.verify_row(&row, trees, Depth::Links) {
+            Err(error) if error.is_about_shape() => {
+                let foreign = self.foreign_of(&row, trees)?;
+                return Ok(if foreign.count > 0 { Ground::Foreign } else { Ground::Damaged });
+            }
             found => found?,
         };
         let (root, extra) = (root_path(generation), |f: &Finding| f.fault == Fault::Extra);
+        if found.findings.iter().any(|f| extra(f) && is_foreign(&f.path)) {
+            return Ok(Ground::Foreign);
+        }
         if !found.findings.iter().all(extra) || !found.edited.is_empty() {
-            return Ok(false);
+            return Ok(Ground::Damaged);
         }
         for finding in found.findings {
             match remove_tree(self.fs, &root.join(OsStr::from_bytes(&finding.path))) {
-                Err(error) if error.is_held() => return Ok(false),
+                Err(error) if error.is_held() => return Ok(Ground::Damaged),
                 done => done?,
             }
         }
-        Ok(true)
+        Ok(Ground::Sound)
     }
 
     fn realise_from(

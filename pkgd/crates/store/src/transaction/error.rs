@@ -47,6 +47,15 @@ pub enum Problem {
         /// What is wrong.
         why: &'static str,
     },
+    /// A package that comes has a path where no package should have one.
+    Misplaced {
+        /// The package.
+        package: Name,
+        /// The path, relative to the root, as printable text.
+        path: String,
+        /// What is wrong.
+        why: &'static str,
+    },
     /// An installed package needs a shared library that would go.
     Soname {
         /// The library.
@@ -90,6 +99,7 @@ impl fmt::Display for Problem {
             Self::Path { path, owner: None, package, why } => {
                 write!(f, "/{path}: {package} and others: {why}")
             }
+            Self::Misplaced { package, path, why } => write!(f, "/{path}: {package}: {why}"),
             Self::Soname { soname, package, needed_by } => {
                 write!(f, "{soname} would go with {package}, but {needed_by} needs it")
             }
@@ -145,6 +155,13 @@ pub enum SystemError {
         /// What is wrong.
         why: String,
     },
+    /// The file of a package is not there any more, or no repository has it. The system is as it was.
+    Gone {
+        /// Digest of the package's manifest.
+        package: Digest,
+        /// Which file, or what of it was wanted.
+        why: String,
+    },
     /// A trigger failed. The system is as it was.
     Trigger {
         /// What it said.
@@ -184,6 +201,14 @@ impl SystemError {
         Self::Io { doing, path: path.into(), source }
     }
 
+    /// Why something of a package could not be read from where packages come from.
+    pub fn of_source(package: Digest, what: &str, error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::NotFound {
+            return Self::Gone { package, why: error.to_string() };
+        }
+        Self::Content { digest: package, why: format!("{what} cannot be read: {error}") }
+    }
+
     /// Whether a path was not what it had to be, as after somebody worked in a root by hand.
     pub(crate) fn is_about_shape(&self) -> bool {
         use io::ErrorKind::{AlreadyExists, IsADirectory};
@@ -211,6 +236,9 @@ impl SystemError {
             Self::Stale { .. } => "make the plan anew: something was installed since".to_owned(),
             Self::NoPlan { .. } => "make the plan anew with --dry-run".to_owned(),
             Self::Content { .. } => "fetch the package again, then retry".to_owned(),
+            Self::Gone { .. } => {
+                "bring it back, or run 'pkgctl repo sync' and plan anew".to_owned()
+            }
             Self::Trigger { .. } => "see the trigger's output; nothing was changed".to_owned(),
             Self::Boot { .. } => {
                 "install what is missing, or report this to who made the package".to_owned()
@@ -235,7 +263,9 @@ fn refused_hint(problem: &Problem) -> String {
                 "'pkgctl unhold {package}' lets go of it; a plan may ignore it (--ignore-holds)"
             );
         }
-        Problem::Twice { .. } | Problem::NoAccount { .. } => "report this to who made the package",
+        Problem::Twice { .. } | Problem::NoAccount { .. } | Problem::Misplaced { .. } => {
+            "report this to who made the package"
+        }
         Problem::Path { .. } => "remove one of the two packages",
         Problem::Soname { .. } => "update or remove the package that needs it in the same step",
         Problem::Space { .. } | Problem::Inodes { .. } => "free space with 'pkgctl gc'",
@@ -281,6 +311,9 @@ impl fmt::Display for SystemError {
             ),
             Self::NoPlan { why } => write!(f, "this is not a plan: {why}"),
             Self::Content { digest, why } => write!(f, "the content {digest} is wrong: {why}"),
+            Self::Gone { package, why } => {
+                write!(f, "package {} is gone: {why}", package.short())
+            }
             Self::Trigger { why } => write!(f, "a trigger failed: {why}"),
             Self::Boot { why } => write!(f, "the new generation could not boot: {why}"),
             Self::Unfinished { generation, why } => {

@@ -14,6 +14,7 @@
 mod apply;
 mod error;
 mod hooks;
+mod kept;
 mod made;
 mod plan;
 mod prepare;
@@ -23,6 +24,7 @@ mod settle;
 mod switch;
 mod system;
 mod take_in;
+mod upgrade;
 
 pub use apply::Applied;
 pub(crate) use apply::{is_directory, parallel};

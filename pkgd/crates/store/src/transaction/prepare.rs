@@ -100,6 +100,7 @@ impl<'a> System<'a> {
         let mut members = named(&mut trees, base.as_ref())?;
         let before = members.clone();
         self.check_names(&read, wish, &members, &mut problems)?;
+        check_places(&wish.install, &members, &mut problems);
         let new_rows = take_over(&read, wish, &mut members, &mut trees)?;
         let changes = changed(&before, &members, &mut trees)?;
         let delta = Delta::new(&read, changes.values())?;
@@ -276,6 +277,24 @@ fn changed(
         }
     }
     Ok(changes)
+}
+
+/// How many such paths of a package are told: there may be thousands.
+const MISPLACED_TOLD: usize = 3;
+
+/// Paths that no package should have, of packages that are not installed already.
+fn check_places(install: &[Install], members: &Members, problems: &mut Vec<Problem>) {
+    let is_there = |one: &&Install| {
+        members.get(one.tree.name()).is_some_and(|(row, _)| row.digest == one.digest)
+    };
+    for one in install.iter().filter(|one| !is_there(one)) {
+        let paths = one.tree.manifest().files.iter().map(|file| &file.path);
+        let misplaced = paths.filter_map(|path| {
+            let (package, why) = (one.tree.name().clone(), path.misplaced()?);
+            Some(Problem::Misplaced { package, path: path.to_string(), why })
+        });
+        problems.extend(misplaced.take(MISPLACED_TOLD));
+    }
 }
 
 /// Shared libraries that go although something that stays needs them.

@@ -113,7 +113,11 @@ pub(crate) fn put_package(
     w.put(PACKAGE_NUMBERS, row.digest.as_bytes(), &row.number)?;
     w.put(PACKAGE_OBJECTS, &key, &objects)?;
     let last: u64 = w.get(META, generations::LAST_PACKAGE)?.unwrap_or(0);
-    w.put(META, generations::LAST_PACKAGE, &last.max(u64::from(row.number)))
+    let (now, looked_at) = (last.max(u64::from(row.number)), w.get(META, generations::CONFIG_OF)?);
+    if looked_at.unwrap_or(0) == last {
+        w.put(META, generations::CONFIG_OF, &now)?;
+    }
+    w.put(META, generations::LAST_PACKAGE, &now)
 }
 
 fn new_row(intent: &IntentRow, prepared: &Prepared<'_>) -> GenerationRow {

@@ -36,6 +36,7 @@ impl System<'_> {
     /// # Errors
     /// The database or a file cannot be read or written; then it can be called again.
     pub fn settle(&self, clock: &dyn Fn() -> u64) -> Result<Settled, SystemError> {
+        self.mark_config()?;
         let settled = self.settle_because("it was cut off", clock)?;
         if settled == Settled::Nothing {
             self.discard_again()?;
@@ -89,7 +90,7 @@ impl System<'_> {
             return discard_root(self.fs, &root);
         }
         let packages = self.generation(intent.to)?.numbers();
-        self.carry_kept(&mut self.trees(), intent.from, (intent.to, &packages))
+        self.carry_kept(&mut self.trees(), intent.from, (intent.to, &packages), false)
     }
 
     fn sync(&self) -> Result<(), SystemError> {
@@ -190,7 +191,9 @@ impl System<'_> {
         }
         if !whole {
             self.refresh_paths()?;
-            self.realise_again(&self.generation(current)?, current)?;
+            let row = self.generation(current)?;
+            self.realise_again(&row, current)?;
+            self.carry_kept(&mut self.trees(), current, (current, &row.numbers()), true)?;
             self.sync()?;
         }
         point_at(self.fs, current)?;

@@ -61,7 +61,9 @@ impl System<'_> {
         if intent.makes_root {
             self.realise_again(target, intent.from)?;
         }
-        self.carry_kept(&mut self.trees(), intent.from, (intent.to, &target.numbers()))?;
+        let packages = target.numbers();
+        let made = intent.makes_root;
+        self.carry_kept(&mut self.trees(), intent.from, (intent.to, &packages), made)?;
         self.fs.sync().map_err(|e| SystemError::io("sync", "", e))?;
         point_at(self.fs, intent.to)?;
         self.complete(intent, Outcome::Done, clock)
@@ -78,7 +80,7 @@ impl System<'_> {
         if !is_directory(self, &root_path(to))? {
             return Ok(());
         }
-        self.carry_kept(&mut self.trees(), runs, (to, &packages))?;
+        self.carry_kept(&mut self.trees(), runs, (to, &packages), false)?;
         self.fs.sync().map_err(|e| SystemError::io("sync", "", e))
     }
 

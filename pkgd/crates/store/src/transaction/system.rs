@@ -1,20 +1,17 @@
 //! The installed system: a store, a file system below it, and what the policy says.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
 
 use minos_model::Name;
 
 use super::SystemError;
-use super::apply::is_directory;
 use crate::db::Store;
 use crate::error::StoreError;
 use crate::fs::Fs;
 use crate::generations::{
     self, ConfigMap, GenerationRow, IntentRow, Keep, Own, Reason, TransactionKind, compare,
-    remove_tree, root_path,
 };
+use crate::maintain::Foreign;
 use crate::objects;
 use crate::packages::{Change, Delta, PackageRow, PathRow, Trees};
 use crate::snapshot::Source as _;
@@ -202,86 +199,43 @@ impl<'a> System<'a> {
         Ok(guarded)
     }
 
-    /// The own files of a generation of these packages as its root has them at this moment: with its config files as they
-    /// were edited, and with what was added to `/etc`.
-    pub(crate) fn edits(
-        &self,
-        (generation, packages): (u64, &[u32]),
-        config: &ConfigMap,
-        trees: &mut Trees<'_>,
-        recorded: &Own,
-    ) -> Result<Own, SystemError> {
-        let root = root_path(generation);
-        let mut own = generations::capture(self.fs, &root, config, recorded)?;
-        let read = self.store.read()?;
-        // The table of paths answers for one generation; for any other its packages are read.
-        let has_table = read.path_row(b"")?.0 == generation;
-        let mut known = |path: &[u8]| {
-            if self.keeps(path) {
-                return Ok(true);
-            }
-            if has_table {
-                return Ok(read.path_row(path)?.1.is_some());
-            }
-            any_has(trees, packages, path)
-        };
-        generations::capture_added(self.fs, &root, config, &mut known, &mut own)?;
-        Ok(own)
-    }
-
-    /// Brings what is kept into the root of `to`, of these packages, from the root that is in use: that of the
-    /// generation that runs, else that of `current`. What is not there any more goes in `to` as well, unless `to`'s
-    /// packages are the first to bring it. The root that is in use is never written to.
-    pub(crate) fn carry_kept(
-        &self,
-        trees: &mut Trees<'_>,
-        current: u64,
-        (to, packages): (u64, &[u32]),
-    ) -> Result<(), SystemError> {
-        let mut from = current;
-        if let Some(runs) = self.options.runs
-            && is_directory(self, &root_path(runs))?
-            && self.store.read()?.generation(runs)?.is_some()
-        {
-            from = runs;
-        }
-        if from == to || from == 0 {
-            return Ok(());
-        }
-        let root = root_path(to);
-        let only = self.keep.carry(self.fs, &root_path(from), &root)?;
-        if only.is_empty() {
-            return Ok(());
-        }
-        let before = self.generation(from)?.numbers();
-        for path in only {
-            if any_has(trees, &before, &path)? || !any_has(trees, packages, &path)? {
-                remove_tree(self.fs, &root.join(OsStr::from_bytes(&path)))?;
-            }
-        }
-        Ok(())
-    }
-
     /// A realised root that may be rebuilt into the next one: the oldest that nothing guards, once
-    /// there are as many as are to be kept.
-    pub(crate) fn spare(&self) -> Result<Option<u64>, SystemError> {
+    /// there are as many as are to be kept. Roots in which somebody has put things are neither taken nor counted; where
+    /// there are no more than usual none is looked for, and whoever takes one looks at it anyway.
+    pub(crate) fn spare(&self, trees: &mut Trees<'_>) -> Result<Option<u64>, SystemError> {
         let realised = generations::realised(self.fs)?;
-        if realised.len() < self.options.roots_kept.max(2) {
+        let kept = self.options.roots_kept.max(2);
+        if realised.len() < kept {
             return Ok(None);
         }
         let guarded = self.guarded()?;
-        Ok(realised.into_iter().find(|generation| !guarded.contains(generation)))
-    }
-}
-
-/// Whether one of the packages has the path.
-fn any_has(trees: &mut Trees<'_>, packages: &[u32], path: &[u8]) -> Result<bool, SystemError> {
-    for package in packages {
-        if trees.tree(*package)?.get(path).is_some() {
-            return Ok(true);
+        let mut count = realised.len();
+        let mut free: Vec<u64> = realised.into_iter().filter(|n| !guarded.contains(n)).collect();
+        if count > kept {
+            let (plain, foreign) = self.without_foreign(free, trees)?;
+            count -= foreign.len();
+            free = plain;
         }
+        Ok(free.first().copied().filter(|_| count >= kept))
     }
-    Ok(false)
+
+    /// Those of these roots in which there is nothing that nobody brought, and the others with what it is.
+    pub(crate) fn without_foreign(
+        &self,
+        roots: Vec<u64>,
+        trees: &mut Trees<'_>,
+    ) -> Result<(Vec<u64>, Vec<(u64, Foreign)>), SystemError> {
+        let (mut plain, mut others) = (Vec::new(), Vec::new());
+        for root in roots {
+            // A root that no generation has any more is swept away.
+            let Some(row) = self.store.read()?.generation(root)? else { continue };
+            match self.foreign_of(&row, trees)? {
+                foreign if foreign.count > 0 => others.push((root, foreign)),
+                _ => plain.push(root),
+            }
+        }
+        Ok((plain, others))
+    }
 }
 
 /// Who asked for a transaction, and what for.

@@ -36,11 +36,18 @@ impl System<'_> {
         let work = || -> Result<(), SystemError> {
             let mut buffer = Vec::new();
             while let Some(install) = wish.install.get(next.fetch_add(1, Ordering::Relaxed)) {
-                take_package(&ingest, install, source, &mut buffer)?;
+                if ingest.has_failed() {
+                    break;
+                }
+                take_package(&ingest, install, source, &mut buffer);
             }
             Ok(())
         };
         parallel(self.options.threads.min(wish.install.len()), &work)?;
+        if ingest.has_failed() {
+            let died = || SystemError::Damaged { what: "a thread died".to_owned() };
+            return Err(ingest.into_failure().unwrap_or_else(died));
+        }
         if let Some(digest) = ingest.missing() {
             let why = "no package delivered it".to_owned();
             return Err(SystemError::Content { digest, why });
@@ -62,7 +69,9 @@ pub(crate) fn fetch(plan: &Plan, source: &dyn ContentSource) -> Result<Wish, Sys
     let mut install = Vec::with_capacity(plan.install.len());
     for one in &plan.install {
         let content = |why: String| SystemError::Content { digest: one.manifest, why };
-        let bytes = source.manifest(&one.manifest).map_err(|e| content(e.to_string()))?;
+        let bytes = source
+            .manifest(&one.manifest)
+            .map_err(|e| SystemError::of_source(one.manifest, "its manifest", &e))?;
         let manifest = decode_manifest(&bytes, &one.manifest)?;
         // A package has one identity: other bytes that say the same would be another package of that name.
         if encode(&manifest).map_err(content)?.1 != bytes {
@@ -80,26 +89,34 @@ pub(crate) fn fetch(plan: &Plan, source: &dyn ContentSource) -> Result<Wish, Sys
     Ok(Wish { install, remove, reasons, asked, override_holds: plan.override_holds })
 }
 
-/// One package's contents, as far as they are wanted.
+/// One package's contents, as far as they are wanted. What goes wrong is noted in `ingest`.
 fn take_package(
     ingest: &Ingest<'_>,
     install: &Install,
     source: &dyn ContentSource,
     buffer: &mut Vec<u8>,
-) -> Result<(), SystemError> {
-    let wanted = |digest: &Digest| ingest.wants(digest);
-    let mut sink =
-        |digest: &Digest, content: &mut dyn std::io::Read| ingest.take(digest, content, buffer);
-    let done = source.contents(&install.digest, &wanted, &mut sink);
+) {
     let package = install.tree.name();
-    done.map_err(|e| match ingest.failure() {
-        Some(SystemError::Content { digest, why }) => {
+    let named = |error| match error {
+        SystemError::Content { digest, why } => {
             SystemError::Content { digest, why: format!("package {package}: {why}") }
         }
-        Some(failure) => failure,
-        None => SystemError::Content {
-            digest: install.digest,
-            why: format!("the contents of package {package} cannot be read: {e}"),
-        },
-    })
+        other => other,
+    };
+    let mut refused = false;
+    let wanted = |digest: &Digest| ingest.wants(digest);
+    let mut sink = |digest: &Digest, content: &mut dyn std::io::Read| {
+        ingest.take(digest, content, buffer).map_err(|error| {
+            refused = true;
+            ingest.fail(named(error))
+        })
+    };
+    let done = source.contents(&install.digest, &wanted, &mut sink);
+    // Where the store refused, the source only passes that on.
+    if let Err(error) = done
+        && !refused
+    {
+        let what = format!("the contents of package {package}");
+        drop(ingest.fail(SystemError::of_source(install.digest, &what, &error)));
+    }
 }
