@@ -368,6 +368,29 @@ fn progress_keeps_a_client_waiting() {
     silent.pkgctl(&["switch", "3", "-y", "--timeout", "1"]).ends(4);
 }
 
+/// A change that took long was said to have failed with "try again", and one whose pkgd had died sent people to the jobs.
+#[test]
+fn who_hears_no_more_of_a_change_is_told_where_to_look() {
+    let silent = || Fake::start(|_, _| std::thread::sleep(support::HANGS));
+    let dead = || Fake::start(|_, wire| wire.cut());
+    for line in ["switch 3 -y", "hold zlib", "cleanup -y"] {
+        let first_is_answered = |request: &Request, wire: &mut support::Wire| match request {
+            Request::Package(ask) if !ask.changes() => healthy(request, wire),
+            _ => wire.cut(),
+        };
+        let ran = Fake::start(first_is_answered).pkgctl(&words(line)).ends(4);
+        let said = ran.complaint();
+        assert!(said.contains("status' says so") && said.contains("history'"), "{line}: {said}");
+        assert!(!said.contains("jobs"), "{line}: {said}");
+    }
+    let ran = silent().pkgctl(&words("hold zlib --timeout 1")).ends(4);
+    assert!(ran.complaint().contains("may still be going on"), "{ran:?}");
+    // What changes nothing may be asked again.
+    let ran = silent().pkgctl(&words("list --timeout 1")).ends(4);
+    assert!(ran.complaint().contains("try again") && !ran.complaint().contains("history"));
+    assert!(dead().pkgctl(&words("list")).ends(4).complaint().contains("'pkgctl jobs'"));
+}
+
 #[test]
 fn wrong_lines_are_exit_2_before_pkgd_is_asked() {
     let table = [

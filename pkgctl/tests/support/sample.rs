@@ -127,6 +127,7 @@ pub fn status() -> Status {
         outputs: 12,
         free_bytes: 4 << 30,
         last_boot: Some("powered off on request".into()),
+        changing: None,
     }
 }
 

@@ -15,12 +15,12 @@ impl Asked<'_> {
         quick: bool,
         repair: bool,
     ) -> Result<Sheet, ErrorReport> {
-        self.all_installed(names)?;
+        let names = self.all_installed(names)?;
         if repair {
-            return self.repair(names);
+            return self.repair(&names);
         }
-        let found = self.system()?.verify(depth(quick)).map_err(|e| system_error(&e))?;
-        Ok(verified(found, names))
+        let found = self.system()?.verify_of(&names, depth(quick)).map_err(|e| system_error(&e))?;
+        Ok(verified(found))
     }
 
     /// Of the generation that the machine runs: the one on trial is judged by this, whichever was asked for or became
@@ -44,19 +44,19 @@ impl Asked<'_> {
         };
         let number = self.packages.machine.booted().ok_or_else(none)?;
         let found = self.system()?.verify_generation(number, depth(quick));
-        Ok(verified(found.map_err(|e| system_error(&e))?, names).fact("generation", number))
+        Ok(verified(found.map_err(|e| system_error(&e))?).fact("generation", number))
     }
 
-    fn repair(&self, names: &[String]) -> Result<Sheet, ErrorReport> {
+    fn repair(&self, names: &[Name]) -> Result<Sheet, ErrorReport> {
         let packages = self.packages;
         let _changing = packages.changing()?;
-        let what = if names.is_empty() { "the system".to_owned() } else { names.join(" ") };
+        let words: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let what = if words.is_empty() { "the system".to_owned() } else { words.join(" ") };
         self.audit(format!("repair {what}"))?;
         let known = packages.repositories.known(|| self.look(false))?;
         let tell = |_: u64, _: &str| {};
         let contents = Contents::new(&known, packages.keys.load()?, &tell);
-        let names: Vec<Name> = names.iter().filter_map(|name| name.parse().ok()).collect();
-        let done = self.system()?.repair_of(&names, Some(&contents));
+        let done = self.system()?.repair_of(names, Some(&contents));
         let done = done.map_err(|e| system_error(&e))?;
         let paths = |list: &[Vec<u8>]| list.iter().map(|path| shown(path)).collect::<Field>();
         let lost = done.lost.iter().map(|(path, package)| {
@@ -76,15 +76,16 @@ impl Asked<'_> {
         Ok(sheet.grid("lost", &["package", "path"], lost.collect()).note(verdict))
     }
 
-    fn all_installed(&self, names: &[String]) -> Result<(), ErrorReport> {
+    /// The names as such, each of them of a package that is installed.
+    fn all_installed(&self, names: &[String]) -> Result<Vec<Name>, ErrorReport> {
         let installed = self.installed()?;
-        let there = |name: &&String| installed.iter().any(|i| i.package.name.to_string() == **name);
-        match names.iter().find(|name| !there(name)) {
-            Some(name) => {
-                Err(not_found(format!("'{name}' is not installed"), "'pkgctl list' shows what is"))
-            }
-            None => Ok(()),
-        }
+        let named = |text: &String| {
+            let found = installed.iter().find(|i| i.package.name.to_string() == *text);
+            found.map(|i| i.package.name.clone()).ok_or_else(|| {
+                not_found(format!("'{text}' is not installed"), "'pkgctl list' shows what is")
+            })
+        };
+        names.iter().map(named).collect()
     }
 }
 
@@ -92,18 +93,14 @@ fn depth(quick: bool) -> Depth {
     if quick { Depth::Metadata } else { Depth::Content }
 }
 
-/// What was found, of these packages; none takes all.
-fn verified(found: Verified, names: &[String]) -> Sheet {
+/// What was found, as a sheet.
+fn verified(found: Verified) -> Sheet {
     // Who makes a file in /etc of the running system does nothing wrong.
     let (added, findings): (Vec<_>, Vec<_>) = found
         .findings
         .into_iter()
         .partition(|f| f.fault == Fault::Extra && f.path.starts_with(b"etc/"));
-    let of = |finding: &&Finding| {
-        let name = finding.package.as_ref().map(ToString::to_string);
-        names.is_empty() || name.is_some_and(|name| names.contains(&name))
-    };
-    let rows: Vec<_> = findings.iter().filter(of).map(row).collect();
+    let rows: Vec<_> = findings.iter().map(row).collect();
     let edited = found.edited.iter().map(|path| shown(path)).collect::<Field>();
     let mut sheet = Sheet::new("verified-system")
         .fact("paths", found.paths)

@@ -323,15 +323,24 @@ pub struct Proposal {
     pub sheet: Sheet,
 }
 
-/// How far a change of the system is; sent before the reply.
+/// How far a change of the system is; sent before the reply. The last one comes again at least every five seconds while
+/// nothing new is to be told: silence means that pkgd is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// What is done now: `checking`, `unpacking`, `staging`, `triggers`, `switching`, `packing`.
+    /// What is done now: `checking`, `unpacking`, `staging`, `triggers`, `switching`, `packing`; `working` before
+    /// anything is known.
     pub stage: String,
-    /// The package or step it is at, where it is one.
+    /// The package, step or program (of `triggers`) it is at, where it is at one.
     pub subject: Option<String>,
     /// So many of `total` are done.
     pub done: u64,
     /// Of so many; 0 where nobody knows.
     pub total: u64,
+}
+
+impl Progress {
+    /// Something is done, and nothing is known of it yet.
+    pub fn working() -> Self {
+        Self { stage: "working".to_owned(), subject: None, done: 0, total: 0 }
+    }
 }
