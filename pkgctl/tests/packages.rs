@@ -128,7 +128,6 @@ fn repositories_and_keys() {
         ("key", Ask::Keys(None)),
         ("key list", Ask::Keys(None)),
         (&trust, Ask::Keys(Some(KeyChange::Trust { text }))),
-        ("key revoke 8f", Ask::Keys(Some(KeyChange::Revoke { id: "8f".into() }))),
     ]);
     std::fs::write(&file, "x".repeat(5000)).unwrap();
     let ran = run(&words(&trust)).ends(2);
@@ -218,6 +217,7 @@ fn without_a_terminal_and_without_yes_nothing_is_changed() {
         "rollback",
         "switch 3",
         "cleanup",
+        "key revoke 12345678",
     ];
     for line in table.iter().chain(&["db rebuild"]) {
         let fake = Fake::start(healthy);
@@ -264,6 +264,10 @@ fn verbs_that_ask_first_do_it_with_yes() {
     let collect = |dry_run| Ask::Collect { dry_run, keep: None, only: None };
     let switch = |generation, dry_run| Ask::Switch { generation, dry_run };
     let rollback = |steps| Ask::Rollback { steps, dry_run: true };
+    let revoke = |id: &str, dry_run| {
+        Ask::Keys(Some(KeyChange::Revoke { id: id.to_owned(), dry_run }))
+    };
+    let key = "8f".repeat(16);
     let table = [
         ("apply 12345678 -y", vec![plan(), Ask::Apply { plan: "12345678".into() }]),
         ("switch 3 -y", vec![switch(3, true), switch(3, false)]),
@@ -285,6 +289,9 @@ fn verbs_that_ask_first_do_it_with_yes() {
         ("boot 3", vec![Ask::Boot { generation: 3, tries: 0 }]),
         ("boot 0 --once", vec![Ask::Boot { generation: 0, tries: 1 }]),
         ("cleanup -y", vec![collect(true), collect(false)]),
+        // What was shown by the beginning of its id is revoked by all of it.
+        ("key revoke 8f8f8f8f -y", vec![revoke("8f8f8f8f", true), revoke(&key, false)]),
+        ("key revoke 8f8f8f8f -n", vec![revoke("8f8f8f8f", true)]),
     ];
     for (line, want) in table {
         let fake = Fake::start(healthy);

@@ -2,7 +2,7 @@
 
 use minos_model::{Digest, Failure, FailureClass, JobState, Metrics, Phase, Stage, StepState};
 use minos_proto::{
-    Attempt, AuditLine, Check, CheckState, Event, EventBody, Field, JobReport, LintReport, Loss,
+    Attempt, AuditLine, Check, CheckState, Event, EventBody, Field, JobReport, KeyChange, LintReport, Loss,
     PackageRequest, PlanReport, PlanStep, Proposal, RecipeReport, Recorded, Reply, Request,
     RunningStep, Sheet, Status, StepReport, VerifyReport, Wish,
 };
@@ -79,6 +79,9 @@ fn package(request: &PackageRequest, wire: &mut Wire) {
         }
         PackageRequest::Rollback { steps, dry_run: true } => {
             wire.reply(Reply::Sheet(outlook(7 - u64::from(*steps))));
+        }
+        PackageRequest::Keys(Some(KeyChange::Revoke { dry_run: true, .. })) => {
+            wire.reply(Reply::Sheet(Sheet::new("key").fact("key", "8f".repeat(16))));
         }
         _ => wire.reply(Reply::Sheet(Sheet::new("sample"))),
     }

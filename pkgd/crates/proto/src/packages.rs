@@ -60,8 +60,10 @@ pub enum KeyChange {
     },
     /// Never trust this key again.
     Revoke {
-        /// Its key id, hexadecimal, or a beginning of it that only one key has.
+        /// Its key id, hexadecimal, or a beginning of it of at least 8 digits that only one key has.
         id: String,
+        /// Only say which key it is, and how many packages are signed by it.
+        dry_run: bool,
     },
 }
 
@@ -296,7 +298,7 @@ impl PackageRequest {
             | Self::Boot { .. }
             | Self::Image(_)
             | Self::Pin { .. }
-            | Self::Keys(Some(_))
+            | Self::Keys(Some(KeyChange::Trust { .. }))
             | Self::Repositories(Some(_))
             | Self::Pack { .. }
             | Self::Take { .. }
@@ -304,6 +306,7 @@ impl PackageRequest {
             | Self::Sysroot { .. }
             | Self::Database(_) => true,
             Self::Verify { repair, .. } => *repair,
+            Self::Keys(Some(KeyChange::Revoke { dry_run, .. })) => !*dry_run,
             Self::Hold { names, .. } => !names.is_empty(),
             Self::Switch { dry_run, .. }
             | Self::Rollback { dry_run, .. }

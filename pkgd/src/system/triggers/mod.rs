@@ -21,7 +21,7 @@ use minos_sandbox::Strength;
 use minos_sandbox::tree::Dir;
 use minos_store::{Made, Staged, Triggers};
 
-pub use table::caches;
+pub use table::{caches, maker};
 use table::{Call, TABLE};
 
 /// How much a trigger may use.
