@@ -264,9 +264,8 @@ fn verbs_that_ask_first_do_it_with_yes() {
     let collect = |dry_run| Ask::Collect { dry_run, keep: None, only: None };
     let switch = |generation, dry_run| Ask::Switch { generation, dry_run };
     let rollback = |steps| Ask::Rollback { steps, dry_run: true };
-    let revoke = |id: &str, dry_run| {
-        Ask::Keys(Some(KeyChange::Revoke { id: id.to_owned(), dry_run }))
-    };
+    let revoke =
+        |id: &str, dry_run| Ask::Keys(Some(KeyChange::Revoke { id: id.to_owned(), dry_run }));
     let key = "8f".repeat(16);
     let table = [
         ("apply 12345678 -y", vec![plan(), Ask::Apply { plan: "12345678".into() }]),

@@ -146,8 +146,8 @@ mod tests {
             subject: Some("mandb".into()),
         };
         let told = status(&Status { changing: Some(changing), ..sample() }, VIEW);
-        let want = "changing   apply plan 1a2b3c4d: install vim; by user 0, process 77, for 1:12; now\n\
-                    \x20          triggers mandb\n";
+        let want = "changing   apply plan 1a2b3c4d: install vim; by user 0, process 77, for 1:12;\n\
+                    \x20          now triggers mandb\n";
         assert!(told.contains(want), "{told}");
     }
 

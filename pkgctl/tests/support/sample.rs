@@ -2,9 +2,9 @@
 
 use minos_model::{Digest, Failure, FailureClass, JobState, Metrics, Phase, Stage, StepState};
 use minos_proto::{
-    Attempt, AuditLine, Check, CheckState, Event, EventBody, Field, JobReport, KeyChange, LintReport, Loss,
-    PackageRequest, PlanReport, PlanStep, Proposal, RecipeReport, Recorded, Reply, Request,
-    RunningStep, Sheet, Status, StepReport, VerifyReport, Wish,
+    Attempt, AuditLine, Check, CheckState, Event, EventBody, Field, JobReport, KeyChange,
+    LintReport, Loss, PackageRequest, PlanReport, PlanStep, Proposal, RecipeReport, Recorded,
+    Reply, Request, RunningStep, Sheet, Status, StepReport, VerifyReport, Wish,
 };
 
 use super::Wire;

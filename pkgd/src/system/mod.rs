@@ -17,6 +17,7 @@ mod errors;
 mod files;
 mod found;
 mod generations;
+mod history;
 mod holds;
 mod image;
 mod kept_back;

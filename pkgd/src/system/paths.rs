@@ -120,7 +120,8 @@ fn inside(path: &str) -> &[u8] {
 /// A path with the links above it followed as they lead within `root`: never out of it, whatever they say. Its last
 /// part is not followed: a link has its own owner.
 fn resolved(root: &Path, path: &[u8]) -> Vec<u8> {
-    let mut left: Vec<Vec<u8>> = path.split(|byte| *byte == b'/').rev().map(<[u8]>::to_vec).collect();
+    let mut left: Vec<Vec<u8>> =
+        path.split(|byte| *byte == b'/').rev().map(<[u8]>::to_vec).collect();
     let (mut done, mut links) = (PathBuf::new(), 0);
     while let Some(part) = left.pop() {
         match part.as_slice() {

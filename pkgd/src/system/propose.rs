@@ -11,7 +11,7 @@ use minos_store::{ContentSource as _, Incoming, Installed, Plan, Reason, Request
 
 use super::accounts::Numbers;
 use super::contents::Contents;
-use super::errors::{invalid, solve_error, system_error};
+use super::errors::{invalid, solve_error, system_error, unusable};
 use super::found::is_native;
 use super::universe::View;
 use super::{Asked, plans};
@@ -110,12 +110,8 @@ impl Asked<'_> {
             let label = view.universe.label(*package);
             self.progress("checking", Some(label.clone()), done, packages.len() as u64);
             let digest = Digest::from_bytes(view.universe.digest(*package));
-            let gone = |e: &dyn std::fmt::Display| {
-                invalid(
-                    format!("package {label}: {e}"),
-                    "'pkgctl repo sync' looks at the folders again",
-                )
-            };
+            let file = view.known.files.get(&digest).map(std::path::PathBuf::as_path);
+            let gone = |e: &dyn std::fmt::Display| unusable(&label, file, e);
             let bytes = contents.manifest(&digest).map_err(|e| gone(&e))?;
             let manifest = minos_package::reader::decode_manifest(&bytes, digest);
             let manifest = manifest.map_err(|e| gone(&e))?;

@@ -114,8 +114,7 @@ fn key_list(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
 
 /// What was shown is what is revoked, whatever else begins so by then.
 fn key_revoke(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
-    let revoke =
-        |id, dry_run| PackageRequest::Keys(Some(KeyChange::Revoke { id, dry_run }));
+    let revoke = |id, dry_run| PackageRequest::Keys(Some(KeyChange::Revoke { id, dry_run }));
     let sheet = look(context, revoke(given.word(0), true))?;
     if given.has("--dry-run") {
         return Ok(Exit::Ok);

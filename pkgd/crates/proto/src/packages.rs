@@ -135,9 +135,9 @@ pub enum PackageRequest {
         /// Digest of one, or a beginning of it.
         plan: Option<String>,
     },
-    /// Packages of the repositories whose name or description has this text.
+    /// Packages of the repositories whose name or description has each of these words.
     Search {
-        /// The text.
+        /// The words, with blanks between.
         text: String,
     },
     /// All about packages: installed or of the repositories.
@@ -240,7 +240,7 @@ pub enum PackageRequest {
     History {
         /// At most this many; 0 takes 100.
         limit: u32,
-        /// Only what touched this package.
+        /// Only what touched this package; or the number of one change, which is told in full.
         package: Option<String>,
     },
     /// A root with exactly these packages and what they need.

@@ -39,7 +39,7 @@ impl fmt::Display for SolveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotInstalled { name } => {
-                write!(f, "'{}' is not installed; `pkgctl list` shows what is", name.escape_debug())
+                write!(f, "'{}' is not installed", name.escape_debug())
             }
             Self::Refused(refusal) => refusal.fmt(f),
             Self::GaveUp { steps } => write!(

@@ -21,8 +21,8 @@ use minos_sandbox::Strength;
 use minos_sandbox::tree::Dir;
 use minos_store::{Made, Staged, Triggers};
 
-pub use table::{caches, maker};
 use table::{Call, TABLE};
+pub use table::{caches, maker};
 
 /// How much a trigger may use.
 #[derive(Debug, Clone, Copy)]
