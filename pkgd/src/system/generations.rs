@@ -58,6 +58,7 @@ impl Asked<'_> {
         }
         let _changing = self.packages.changing()?;
         self.audit(format!("switch to generation {generation}"))?;
+        self.progress("switching", None, 0, 0);
         let (note, service) = (format!("switch {generation}"), self.service);
         let done = self.system()?.switch(generation, &note, self.by(), &|| service.now_ms());
         done.map_err(|e| system_error(&e))?;

@@ -200,13 +200,19 @@ impl Asked<'_> {
         Ok(Sheet::new("packages").fact("count", count).grid("packages", &columns, rows))
     }
 
-    /// What an upgrade would change, without asking for it.
+    /// What an upgrade would change, without asking for it; and what was built anew, which none does by itself.
     fn outdated(&self) -> Result<Vec<Vec<Field>>, ErrorReport> {
         let view = self.view()?;
         let universe = &view.universe;
-        let newer = |installed: &PackageId| Some((*installed, view.newer(*installed)?));
+        let newer = |installed: &PackageId| {
+            let other = view.newer(*installed).or_else(|| view.rebuilt(*installed));
+            Some((*installed, other?))
+        };
         let row = |(old, new): (PackageId, PackageId)| {
-            let to = format!("{} is there", universe.version_text(new));
+            let to = match universe.version(old) == universe.version(new) {
+                true => rebuilt(universe.name(old)),
+                false => format!("{} is there", universe.version_text(new)),
+            };
             let (_, size) = universe.sizes(new);
             vec![
                 universe.name(old).into(),
@@ -353,6 +359,11 @@ pub(super) fn with_unknown(mut sheet: Sheet, unknown: Vec<ErrorReport>) -> Sheet
     sheet.alarm = !unknown.is_empty();
     let notes = unknown.into_iter().map(|error| format!("{} ({})", error.what, error.hint));
     notes.fold(sheet, Sheet::note)
+}
+
+/// That an installed package is not the one that is offered in its version.
+pub(super) fn rebuilt(name: &str) -> String {
+    format!("rebuilt: 'pkgctl install {name} --reinstall' takes it as it is built now")
 }
 
 /// That a user asked for a package, with the versions and groups that were meant.

@@ -160,6 +160,7 @@ fn goal(wish: &Wish) -> Result<Goal, ErrorReport> {
     }
     asks.extend(wish.remove.iter().cloned().map(Ask::Remove));
     asks.extend(wish.update.iter().cloned().map(Ask::Update));
+    asks.extend(wish.exchange.iter().cloned().map(Ask::Exchange));
     asks.extend(wish.upgrade.then_some(Ask::Upgrade));
     asks.extend(wish.autoremove.then_some(Ask::Autoremove));
     let marks = !(wish.asked.is_empty() && wish.needed.is_empty());
@@ -226,6 +227,7 @@ fn note(wish: &Wish) -> String {
         ("install", &wish.install),
         ("remove", &wish.remove),
         ("update", &wish.update),
+        ("reinstall", &wish.exchange),
         ("mark as asked for:", &wish.asked),
         ("mark as needed:", &wish.needed),
     ];

@@ -4,9 +4,9 @@ use minos_model::Name;
 use minos_proto::{ErrorKind, ErrorReport, Field, Sheet};
 use minos_store::{Depth, Fault, Finding, Verified};
 
-use super::Asked;
 use super::contents::Contents;
 use super::errors::{invalid, not_found, system_error};
+use super::{Asked, look};
 
 impl Asked<'_> {
     pub(super) fn verify(
@@ -16,11 +16,31 @@ impl Asked<'_> {
         repair: bool,
     ) -> Result<Sheet, ErrorReport> {
         let names = self.all_installed(names)?;
+        self.progress("checking", None, 0, 0);
         if repair {
             return self.repair(&names);
         }
         let found = self.system()?.verify_of(&names, depth(quick)).map_err(|e| system_error(&e))?;
-        Ok(verified(found))
+        if names.is_empty() {
+            return Ok(verified(found));
+        }
+        let rebuilt = self.rebuilt(&names);
+        let sheet = rebuilt.iter().fold(verified(found), |sheet, name| {
+            sheet.note(format!("{name} is {}", look::rebuilt(name)))
+        });
+        Ok(sheet.fact("rebuilt", rebuilt.into_iter().collect::<Field>()))
+    }
+
+    /// Which of these were built anew since they were installed. Where the repositories cannot be told of, none: that is
+    /// no reason not to look at what is installed.
+    fn rebuilt(&self, names: &[Name]) -> Vec<String> {
+        let Ok(view) = self.view() else { return Vec::new() };
+        let universe = &view.universe;
+        let named = |name: &str| names.iter().any(|wanted| wanted.to_string() == name);
+        let installed = universe.installed().iter();
+        let rebuilt =
+            installed.filter(|p| named(universe.name(**p)) && view.rebuilt(**p).is_some());
+        rebuilt.map(|p| universe.name(*p).to_owned()).collect()
     }
 
     /// Of the generation that the machine runs: the one on trial is judged by this, whichever was asked for or became
@@ -69,7 +89,8 @@ impl Asked<'_> {
         let verdict = match done.lost.len() {
             0 => format!("{} paths put back", done.repaired.len()),
             n => format!(
-                "{} paths put back, {n} lost: no repository has their packages",
+                "{} paths put back, {n} lost: no repository has these very packages. 'pkgctl install PACKAGE --reinstall' \
+                 takes the one of that version that there is; 'pkgctl list --outdated' shows where there is one",
                 done.repaired.len()
             ),
         };

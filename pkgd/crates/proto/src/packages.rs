@@ -31,6 +31,9 @@ pub struct Wish {
     pub asked: Vec<String>,
     /// Installed packages that count as needed by others only. They stay until `autoremove`.
     pub needed: Vec<String>,
+    /// Installed packages to be exchanged for those of the same version that a repository offers now, where they were
+    /// built anew.
+    pub exchange: Vec<String>,
 }
 
 /// Which packages `List` is about.

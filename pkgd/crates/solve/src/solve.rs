@@ -103,7 +103,7 @@ fn names_are_installed(universe: &Universe, request: &Request) -> Result<(), Sol
     let installed: BTreeSet<&str> =
         universe.installed().iter().map(|p| universe.name(*p)).collect();
     for ask in &request.asks {
-        if let Ask::Remove(name) | Ask::Update(name) = ask
+        if let Ask::Remove(name) | Ask::Update(name) | Ask::Exchange(name) = ask
             && !installed.contains(name.as_str())
         {
             return Err(SolveError::NotInstalled { name: name.clone() });
