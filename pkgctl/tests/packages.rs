@@ -128,7 +128,6 @@ fn repositories_and_keys() {
         ("key", Ask::Keys(None)),
         ("key list", Ask::Keys(None)),
         (&trust, Ask::Keys(Some(KeyChange::Trust { text }))),
-        ("key revoke 8f", Ask::Keys(Some(KeyChange::Revoke { id: "8f".into() }))),
     ]);
     std::fs::write(&file, "x".repeat(5000)).unwrap();
     let ran = run(&words(&trust)).ends(2);
@@ -218,6 +217,7 @@ fn without_a_terminal_and_without_yes_nothing_is_changed() {
         "rollback",
         "switch 3",
         "cleanup",
+        "key revoke 12345678",
     ];
     for line in table.iter().chain(&["db rebuild"]) {
         let fake = Fake::start(healthy);
@@ -264,6 +264,9 @@ fn verbs_that_ask_first_do_it_with_yes() {
     let collect = |dry_run| Ask::Collect { dry_run, keep: None, only: None };
     let switch = |generation, dry_run| Ask::Switch { generation, dry_run };
     let rollback = |steps| Ask::Rollback { steps, dry_run: true };
+    let revoke =
+        |id: &str, dry_run| Ask::Keys(Some(KeyChange::Revoke { id: id.to_owned(), dry_run }));
+    let key = "8f".repeat(16);
     let table = [
         ("apply 12345678 -y", vec![plan(), Ask::Apply { plan: "12345678".into() }]),
         ("switch 3 -y", vec![switch(3, true), switch(3, false)]),
@@ -285,6 +288,9 @@ fn verbs_that_ask_first_do_it_with_yes() {
         ("boot 3", vec![Ask::Boot { generation: 3, tries: 0 }]),
         ("boot 0 --once", vec![Ask::Boot { generation: 0, tries: 1 }]),
         ("cleanup -y", vec![collect(true), collect(false)]),
+        // What was shown by the beginning of its id is revoked by all of it.
+        ("key revoke 8f8f8f8f -y", vec![revoke("8f8f8f8f", true), revoke(&key, false)]),
+        ("key revoke 8f8f8f8f -n", vec![revoke("8f8f8f8f", true)]),
     ];
     for (line, want) in table {
         let fake = Fake::start(healthy);
@@ -366,6 +372,29 @@ fn progress_keeps_a_client_waiting() {
         std::thread::sleep(support::HANGS);
     });
     silent.pkgctl(&["switch", "3", "-y", "--timeout", "1"]).ends(4);
+}
+
+/// A change that took long was said to have failed with "try again", and one whose pkgd had died sent people to the jobs.
+#[test]
+fn who_hears_no_more_of_a_change_is_told_where_to_look() {
+    let silent = || Fake::start(|_, _| std::thread::sleep(support::HANGS));
+    let dead = || Fake::start(|_, wire| wire.cut());
+    for line in ["switch 3 -y", "hold zlib", "cleanup -y"] {
+        let first_is_answered = |request: &Request, wire: &mut support::Wire| match request {
+            Request::Package(ask) if !ask.changes() => healthy(request, wire),
+            _ => wire.cut(),
+        };
+        let ran = Fake::start(first_is_answered).pkgctl(&words(line)).ends(4);
+        let said = ran.complaint();
+        assert!(said.contains("status' says so") && said.contains("history'"), "{line}: {said}");
+        assert!(!said.contains("jobs"), "{line}: {said}");
+    }
+    let ran = silent().pkgctl(&words("hold zlib --timeout 1")).ends(4);
+    assert!(ran.complaint().contains("may still be going on"), "{ran:?}");
+    // What changes nothing may be asked again.
+    let ran = silent().pkgctl(&words("list --timeout 1")).ends(4);
+    assert!(ran.complaint().contains("try again") && !ran.complaint().contains("history"));
+    assert!(dead().pkgctl(&words("list")).ends(4).complaint().contains("'pkgctl jobs'"));
 }
 
 #[test]

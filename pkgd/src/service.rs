@@ -258,6 +258,7 @@ impl Service {
             outputs: snapshot.output_count().map_err(|e| state_error(&e))?,
             free_bytes: minos_sandbox::tree::free_space(&self.args.root).map_or(0, |s| s.free),
             last_boot: self.args.last_boot.clone(),
+            changing: self.packages.now_changing(),
         })
     }
 

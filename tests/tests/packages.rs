@@ -447,7 +447,7 @@ fn only_packages_of_trusted_keys_are_taken() {
     assert_eq!(data(&root), "one\n");
 
     let id = public.trim_end_matches(".pub").to_owned();
-    let revoke = minos_proto::KeyChange::Revoke { id };
+    let revoke = minos_proto::KeyChange::Revoke { id, dry_run: false };
     ask(&mut daemon, PackageRequest::Keys(Some(revoke))).unwrap();
     assert!(ask(&mut daemon, sync()).unwrap().alarm, "revoked: nothing of it is offered any more");
 }

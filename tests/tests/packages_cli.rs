@@ -132,6 +132,113 @@ fn packages_for_another_machine_are_passed_over_and_counted() {
     assert!(site.daemon.stop().success());
 }
 
+/// One letter was enough to lose a key for ever, and nobody was asked. What it had signed was then a wrong command line.
+#[test]
+fn a_key_is_revoked_after_a_look_and_a_question() {
+    let site = Site::new();
+    for name in ["one", "two", "three", "four"] {
+        site.room.pack("site", name, "1", "");
+    }
+    site.json("repo sync");
+    site.change("install one");
+    let id = column(&site.json("key"), "keys", "id").concat();
+    let said = site.refused(&format!("key revoke {} --yes", &id[..1]), 2);
+    assert!(said.contains("at least 8 digits"), "{said}");
+    site.refused(&format!("key revoke {}", &id[..8]), 2);
+    let look = site.json(&format!("key revoke {} --dry-run", &id[..8]));
+    assert_eq!((words(&look["key"]), words(&look["state"])), (id.clone(), "trusted".to_owned()));
+    assert_eq!((words(&look["packages"]), words(&look["installed"])), ("4".into(), "1".into()));
+    assert_eq!(column(&site.json("key"), "keys", "state"), ["trusted"], "nothing happened yet");
+    site.change(&format!("key revoke {}", &id[..8]));
+    assert_eq!(column(&site.json("key"), "keys", "state"), ["revoked"]);
+    // The index still has them, and the request was right.
+    let said = site.refused("install two --yes", 9);
+    assert!(said.contains("revoked") && said.contains("'pkgctl repo sync'"), "{said}");
+    fs::remove_file(site.room.path("site/three-1-1.noarch.mpk")).expect("gone");
+    site.refused("install three --yes", 3);
+    let synced = site.room.pkgctl(&format!("{} repo sync --json", site.at));
+    assert_eq!(synced.status.code(), Some(9));
+    let synced: Value = serde_json::from_slice(&synced.stdout).expect("an object");
+    let told = notes(&synced["data"]);
+    assert!(told.starts_with("3 files: ") && !told.contains("4 files"), "one line for all: {told}");
+    assert!(site.daemon.stop().success());
+}
+
+/// A folder that was not mounted passed for one that had nothing any more, and a link for a loop of links.
+#[test]
+fn a_repository_that_is_gone_is_told() {
+    let site = Site::new();
+    site.offer("one", "1", "");
+    let (there, aside) = (site.room.path("site"), site.room.path("aside"));
+    fs::rename(&there, &aside).expect("moved");
+    let synced = site.room.pkgctl(&format!("{} repo sync", site.at));
+    let said = String::from_utf8_lossy(&synced.stdout).into_owned();
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(synced.status.code(), Some(9), "{said}");
+    assert!(said.contains("the folder is not there: nothing of the repository site"), "{said}");
+    assert!(column(&site.json("list --available"), "packages", "package").is_empty());
+    fs::rename(&aside, &there).expect("moved back");
+    let file = there.join("one-1-1.noarch.mpk");
+    std::os::unix::fs::symlink(&file, there.join("two-1-1.noarch.mpk")).expect("a link");
+    let synced = site.room.pkgctl(&format!("{} repo sync --json", site.at));
+    assert!(String::from_utf8_lossy(&synced.stdout).contains("it is a link"), "{synced:?}");
+    assert_eq!(column(&site.json("list --available"), "packages", "package"), ["one"]);
+    assert!(site.daemon.stop().success());
+}
+
+/// Nobody had `/bin/ls` where `/bin` is a link, and what was lost of a package that was built anew was lost.
+#[test]
+fn what_was_built_anew_takes_the_place_of_what_is_installed() {
+    let site = Site::new();
+    site.offer("one", "1", "[[link]]\npath = \"/share\"\ntarget = \"usr/share\"");
+    site.change("install one");
+    let owner = site.json("owner /share/one");
+    assert_eq!(column(&owner, "paths", "path"), ["/usr/share/one"]);
+    assert!(notes(&owner).contains("/share/one is /usr/share/one"), "{owner}");
+    assert!(column(&site.json("list --outdated"), "packages", "package").is_empty());
+    // The same version, another package.
+    fs::remove_file(site.room.path("site/one-1-1.noarch.mpk")).expect("gone");
+    site.offer("one", "1", "provides = [\"cap:mail\"]");
+    let outdated = site.json("list --outdated");
+    assert!(column(&outdated, "packages", "state").concat().starts_with("rebuilt"), "{outdated}");
+    assert!(notes(&site.json("upgrade --dry-run")).contains("nothing to do"));
+    assert_eq!(words(&site.json("verify one")["rebuilt"]), "one");
+    fs::remove_file(site.root.path().join("current/usr/share/one")).expect("lost");
+    site.change("install one --reinstall");
+    assert!(site.root.path().join("current/usr/share/one").exists());
+    assert!(column(&site.json("list --outdated"), "packages", "package").is_empty());
+    assert!(words(&site.json("info one")["provides"]).contains("mail"));
+    assert!(words(&site.json("verify one")["rebuilt"]).is_empty());
+    site.change("rollback");
+    assert!(
+        column(&site.json("list --outdated"), "packages", "state").concat().contains("rebuilt")
+    );
+    assert!(site.daemon.stop().success());
+}
+
+/// At 80 columns a change of eighty packages hid what had come of the others.
+#[test]
+fn the_history_has_all_of_a_change_on_demand() {
+    let site = Site::new();
+    let names = ["a1", "b1", "c1", "d1", "e1", "f1", "g1"];
+    for name in names {
+        site.room.pack("site", name, "1", "");
+    }
+    site.json("repo sync");
+    site.change(&format!("install {}", names.join(" ")));
+    let listed = site.room.pkgctl(&format!("{} history", site.at));
+    let said = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert!(said.lines().all(|line| line.len() <= 80) && said.contains(" done "), "{said}");
+    assert!(!said.contains("..") && !said.contains("+g1"), "folded, and not cut: {said}");
+    assert!(said.contains("'pkgctl history 1'"), "{said}");
+    assert_eq!(words(&site.json("history")["transactions"][0]["changes"]).matches('+').count(), 7);
+    let one = site.json("history 1");
+    assert_eq!(column(&one, "packages", "package"), names);
+    assert_eq!(words(&one["outcome"]), "done");
+    site.refused("history 2", 3);
+    assert!(site.daemon.stop().success());
+}
+
 /// `list --outdated` said that 2 was there, and `upgrade` that there was nothing to do.
 #[test]
 fn what_an_upgrade_keeps_back_is_told_with_the_reason() {

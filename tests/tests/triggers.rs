@@ -272,6 +272,39 @@ fn a_change_goes_on_when_pkgctl_goes_away() {
     assert!(!root.path().join("scratch/triggers").exists(), "nothing is left behind");
 }
 
+/// A program that ran for longer than pkgctl is patient made the change look failed, though it went on to its end. And
+/// nobody could find out what went on.
+#[test]
+fn a_slow_trigger_is_waited_for_and_told_of() {
+    let hangs = impostor("read line < /dev/ptmx\n");
+    let (_recipes, root, daemon) =
+        packed_with(&["--trigger-seconds", "12"], &[("fake", &hangs), ("other", OTHER)]);
+    let pkgctl = |words: &[&str]| {
+        let mut command = Command::new(artefacts::binary("pkgctl"));
+        command.arg("--root").arg(root.path()).args(words).output().expect("pkgctl runs")
+    };
+    let ended = thread::scope(|scope| {
+        let install = || pkgctl(&["install", "--yes", "fake", "--timeout", "7"]);
+        let install = scope.spawn(install);
+        wait_for_trigger(&root);
+        let told = |words: &[&str], code: i32| {
+            let ran = pkgctl(words);
+            let said = String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned();
+            assert_eq!(ran.status.code(), Some(code), "{said}");
+            let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(said.contains("install fake") && said.contains("triggers ldconfig"), "{said}");
+        };
+        told(&["status"], 0);
+        told(&["pin", "1"], 11);
+        install.join().expect("an end")
+    });
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(9), "it is told how it ended: {said}");
+    assert!(said.contains("not done after 12s"), "{said}");
+    assert!(!String::from_utf8_lossy(&pkgctl(&["status"]).stdout).contains("changing"));
+    drop(daemon);
+}
+
 fn wait_for_trigger(root: &Root) {
     let running = root.path().join("scratch/triggers");
     until(|| running.exists());

@@ -49,11 +49,35 @@ fn facts(facts: &[(String, Field)], view: View) -> String {
 
 fn table(grid: &Grid) -> Table {
     let title = |c: &Column| format!("{}{}", if c.right { ">" } else { "" }, spoken(&c.name));
-    let mut table = Table::new(&grid.columns.iter().map(title).collect::<Vec<_>>());
+    let titles: Vec<_> = grid.columns.iter().map(title).collect();
+    let fixed =
+        (0..titles.len()).map(|at| grid.rows.iter().filter_map(|row| row.get(at)).all(is_measure));
+    let mut table = Table::whole(&titles, fixed);
     for row in &grid.rows {
-        table.row(row.iter().map(|field| Cell::from(shown(field))));
+        table.row(row.iter().map(|field| Cell::from(folded(field))));
     }
     table
+}
+
+/// Whether a field is a number of whatever kind: half of one is none.
+fn is_measure(field: &Field) -> bool {
+    !matches!(field, Field::Text(_) | Field::List(_))
+}
+
+/// A list in a table is shown whole up to so many items...
+const MANY: usize = 5;
+/// ... and of a longer one these.
+const SHOWN: usize = 3;
+
+/// As [`shown`], with long lists folded: a row is to be overlooked. JSON has all of it.
+fn folded(field: &Field) -> String {
+    match field {
+        Field::List(fields) if fields.len() > MANY => {
+            let first: Vec<String> = fields.iter().take(SHOWN).map(shown).collect();
+            format!("{} and {} more", first.join(", "), fields.len() - SHOWN)
+        }
+        field => shown(field),
+    }
 }
 
 /// A name of JSON as people read it.
@@ -164,6 +188,20 @@ xz        3 B  -
         assert_eq!(text(&Sheet::new("empty"), VIEW), "nothing\n");
         let empty = Sheet::new("empty").grid("packages", &["name"], Vec::new());
         assert_eq!(text(&empty.note("No package is held."), VIEW), "No package is held.\n");
+    }
+
+    /// A change of eighty packages was forty lines of the history.
+    #[test]
+    fn long_lists_are_folded_in_tables_alone() {
+        let list = |count: u64| (1..=count).collect::<Field>();
+        let sheet = |count| {
+            Sheet::new("x").fact("all", list(count)).grid("g", &["n"], vec![vec![list(count)]])
+        };
+        assert!(text(&sheet(5), VIEW).ends_with("n\n1, 2, 3, 4, 5\n"));
+        let shown = text(&sheet(9), VIEW);
+        assert!(shown.starts_with("all: 1, 2, 3, 4, 5, 6, 7, 8, 9\n"), "{shown}");
+        assert!(shown.ends_with("n\n1, 2, 3 and 6 more\n"), "{shown}");
+        assert_eq!(json(&sheet(9))["g"][0]["n"].as_array().unwrap().len(), 9);
     }
 
     #[test]

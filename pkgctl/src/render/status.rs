@@ -1,7 +1,7 @@
 //! `status`, and the banner of the shell.
 
 use minos_model::units::{count, duration, size};
-use minos_proto::Status;
+use minos_proto::{Changing, Status};
 
 use super::text::{clean, labelled, width};
 use super::{Tone, View};
@@ -16,6 +16,9 @@ pub fn status(status: &Status, view: View) -> String {
         ("store", store(status)),
         ("jobs", format!("{} active", status.active_jobs)),
     ];
+    if let Some(changing) = &status.changing {
+        facts.push(("changing", change(changing)));
+    }
     if let Some(why) = &status.last_boot {
         facts.push(("last boot", why.clone()));
     }
@@ -55,6 +58,15 @@ pub fn banner(status: &Status, active: Option<(u64, &str)>, view: View) -> Strin
     out
 }
 
+/// The change that runs: what, by whom, since when, how far.
+fn change(changing: &Changing) -> String {
+    let Changing { what, uid, pid, elapsed_ms, .. } = changing;
+    let stage = changing.stage.as_deref().unwrap_or("working");
+    let subject = changing.subject.as_deref().unwrap_or_default();
+    let who = format!("by user {uid}, process {pid}, for {}", duration(*elapsed_ms));
+    format!("{what}; {who}; now {stage} {subject}")
+}
+
 fn sandbox(status: &Status) -> String {
     match status.landlock_abi {
         0 => "no Landlock".into(),
@@ -68,7 +80,7 @@ fn store(status: &Status) -> String {
 
 #[cfg(test)]
 mod tests {
-    use minos_proto::Status;
+    use minos_proto::{Changing, Status};
 
     use super::{banner, status};
     use crate::render::View;
@@ -87,6 +99,7 @@ mod tests {
             outputs: 12,
             free_bytes: 3_650_722_201,
             last_boot: Some("powered off on request".into()),
+            changing: None,
         }
     }
 
@@ -119,6 +132,23 @@ mod tests {
                       why:  this kernel has no Landlock\n  \
                       next: 'pkgctl doctor' says what is missing\n";
         assert_eq!(status(&refusing, VIEW), want);
+    }
+
+    /// It told of builds only: whoever wanted to know why the system was not to be changed was told of no job.
+    #[test]
+    fn a_change_that_runs_is_told() {
+        let changing = Changing {
+            what: "apply plan 1a2b3c4d: install vim".into(),
+            uid: 0,
+            pid: 77,
+            elapsed_ms: 72_000,
+            stage: Some("triggers".into()),
+            subject: Some("mandb".into()),
+        };
+        let told = status(&Status { changing: Some(changing), ..sample() }, VIEW);
+        let want = "changing   apply plan 1a2b3c4d: install vim; by user 0, process 77, for 1:12;\n\
+                    \x20          now triggers mandb\n";
+        assert!(told.contains(want), "{told}");
     }
 
     #[test]

@@ -35,11 +35,17 @@ impl<T: AsRef<str>> From<T> for Cell {
 struct Title {
     cell: Cell,
     right: bool,
+    /// Its fields are short and mean something as a whole: the others give way first.
+    fixed: bool,
 }
 
 impl Title {
     fn new(text: &str) -> Self {
-        Self { cell: Cell::from(text.trim_start_matches('>')), right: text.starts_with('>') }
+        Self {
+            cell: Cell::from(text.trim_start_matches('>')),
+            right: text.starts_with('>'),
+            fixed: false,
+        }
     }
 }
 
@@ -48,12 +54,25 @@ impl Title {
 pub struct Table {
     titles: Vec<Title>,
     rows: Vec<Vec<Cell>>,
+    /// Every field wraps, and none is clipped.
+    whole: bool,
 }
 
 impl Table {
     /// An empty table.
     pub fn new<T: AsRef<str>>(titles: &[T]) -> Self {
-        Self { titles: titles.iter().map(|t| Title::new(t.as_ref())).collect(), rows: Vec::new() }
+        let titles = titles.iter().map(|t| Title::new(t.as_ref())).collect();
+        Self { titles, rows: Vec::new(), whole: false }
+    }
+
+    /// As [`Table::new`], for fields of which none may be cut: what is too long wraps. Columns that are `fixed` keep
+    /// their width as long as the others have any.
+    pub fn whole<T: AsRef<str>>(titles: &[T], fixed: impl IntoIterator<Item = bool>) -> Self {
+        let mut table = Self { whole: true, ..Self::new(titles) };
+        for (title, fixed) in table.titles.iter_mut().zip(fixed) {
+            title.fixed = fixed;
+        }
+        table
     }
 
     /// Adds a row; missing fields at its end are empty.
@@ -84,14 +103,13 @@ impl Table {
         }
         let gaps = GAP * widths.len().saturating_sub(1);
         let mut excess = (widths.iter().sum::<usize>() + gaps).saturating_sub(total);
-        if let Some(last) = widths.last_mut() {
+        if let Some(last) = widths.last_mut().filter(|_| !self.whole) {
             let give = excess.min(last.saturating_sub(LAST_MINIMUM));
             *last -= give;
             excess -= give;
         }
         while excess > 0 {
-            let Some(widest) = widths.iter_mut().max_by_key(|w| **w).filter(|w| **w > MINIMUM)
-            else {
+            let Some(widest) = self.widest(&widths).and_then(|at| widths.get_mut(at)) else {
                 break;
             };
             *widest -= 1;
@@ -100,17 +118,35 @@ impl Table {
         widths
     }
 
-    /// One row; it takes as many lines as its last field needs.
+    /// The column that gives way next, unless all are as narrow as can be.
+    fn widest(&self, widths: &[usize]) -> Option<usize> {
+        let columns = || widths.iter().zip(&self.titles).enumerate();
+        let of = |fixed| {
+            let wide = columns().filter(|(_, (w, title))| **w > MINIMUM && title.fixed == fixed);
+            wide.max_by_key(|(_, (w, _))| **w).map(|(at, _)| at)
+        };
+        of(false).or_else(|| of(true))
+    }
+
+    /// One row; it takes as many lines as its fields need that wrap: the last one, or all.
     fn write_row(&self, out: &mut String, row: &[Cell], widths: &[usize], view: View) {
-        let Some(((last, fields), room)) = row.split_last().zip(widths.last()) else { return };
-        let right = self.titles.last().is_some_and(|t| t.right);
-        for (n, piece) in wrap(&last.text, *room).into_iter().enumerate() {
+        let last = row.len().saturating_sub(1);
+        let fields = row.iter().zip(widths).zip(&self.titles).enumerate();
+        let fields: Vec<_> = fields
+            .map(|(at, ((cell, room), title))| {
+                let wraps = self.whole || at == last;
+                let clipped = || vec![clip(&cell.text, *room)];
+                let pieces = if wraps { wrap(&cell.text, *room) } else { clipped() };
+                (pieces, cell.tone, *room, title.right)
+            })
+            .collect();
+        let lines = fields.iter().map(|(pieces, ..)| pieces.len()).max().unwrap_or(0);
+        for n in 0..lines {
             let mut line = Line::new(view);
-            for ((cell, width), title) in fields.iter().zip(widths).zip(&self.titles) {
-                let text = if n == 0 { clip(&cell.text, *width) } else { String::new() };
-                line.field(&text, cell.tone, *width, title.right);
+            for (pieces, tone, room, right) in &fields {
+                let piece = pieces.get(n).map_or("", String::as_str);
+                line.field(piece, *tone, *room, *right);
             }
-            line.field(&piece, last.tone, *room, right);
             out.push_str(&line.finish());
         }
     }
@@ -193,6 +229,21 @@ mod tests {
                     \x20               has\n\
                     \x20               changed\n";
         assert_eq!(tiny, want);
+    }
+
+    /// `history` cut what came of a change and when, and the list of packages had all the room.
+    #[test]
+    fn a_whole_table_cuts_nothing() {
+        let mut table = Table::whole(&["at", "outcome", "changes"], [true, false, false]);
+        let (at, outcome) = ("2025-11-21 03:47", "taken back: the trigger mandb failed");
+        let changes = "+a 1-1, +b 1-1, +c 1-1 and 80 more";
+        table.row([at.into(), outcome.into(), changes.into()]);
+        let shown = table.render(View { width: 44, color: false });
+        let want = "at                outcome       changes\n\
+                    2025-11-21 03:47  taken back:   +a 1-1, +b\n\
+                    \x20                 the trigger   1-1, +c 1-1\n\
+                    \x20                 mandb failed  and 80 more\n";
+        assert_eq!(shown, want);
     }
 
     #[test]

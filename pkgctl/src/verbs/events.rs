@@ -16,7 +16,7 @@ pub static EVENTS: Spec = Spec {
         switch("--audit", "the audit trail instead: who asked pkgd for a change"),
     ],
     run: Some(run),
-    ..Spec::new("events", "Shows what happened: the newest events the state keeps.")
+    ..Spec::new("events", "Shows what happened in builds: the newest events the state keeps.")
 };
 
 fn run(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {

@@ -2,9 +2,9 @@
 
 use minos_model::{Digest, Failure, FailureClass, JobState, Metrics, Phase, Stage, StepState};
 use minos_proto::{
-    Attempt, AuditLine, Check, CheckState, Event, EventBody, Field, JobReport, LintReport, Loss,
-    PackageRequest, PlanReport, PlanStep, Proposal, RecipeReport, Recorded, Reply, Request,
-    RunningStep, Sheet, Status, StepReport, VerifyReport, Wish,
+    Attempt, AuditLine, Check, CheckState, Event, EventBody, Field, JobReport, KeyChange,
+    LintReport, Loss, PackageRequest, PlanReport, PlanStep, Proposal, RecipeReport, Recorded,
+    Reply, Request, RunningStep, Sheet, Status, StepReport, VerifyReport, Wish,
 };
 
 use super::Wire;
@@ -80,6 +80,9 @@ fn package(request: &PackageRequest, wire: &mut Wire) {
         PackageRequest::Rollback { steps, dry_run: true } => {
             wire.reply(Reply::Sheet(outlook(7 - u64::from(*steps))));
         }
+        PackageRequest::Keys(Some(KeyChange::Revoke { dry_run: true, .. })) => {
+            wire.reply(Reply::Sheet(Sheet::new("key").fact("key", "8f".repeat(16))));
+        }
         _ => wire.reply(Reply::Sheet(Sheet::new("sample"))),
     }
 }
@@ -127,6 +130,7 @@ pub fn status() -> Status {
         outputs: 12,
         free_bytes: 4 << 30,
         last_boot: Some("powered off on request".into()),
+        changing: None,
     }
 }
 

@@ -1,14 +1,16 @@
 //! One connection: handshake, then requests, each with exactly one answer.
 
 use std::io::{self, Read, Write};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use minos_model::JobState;
 use minos_proto::frame::{self, MAX_REQUEST, Reader};
 use minos_proto::{
-    ErrorKind, ErrorReport, Event, EventBody, FrameError, Hello, Reply, Request, Role, Tag,
-    VERSION, Welcome,
+    ErrorKind, ErrorReport, Event, EventBody, FrameError, Hello, Progress, Reply, Request, Role,
+    Tag, VERSION, Welcome,
 };
 
 use crate::hub::{Queue, Subscription};
@@ -16,6 +18,9 @@ use crate::service::{Peer, Service};
 
 /// Program and version as told to peers.
 pub const SERVER: &str = concat!("pkgd ", env!("CARGO_PKG_VERSION"));
+
+/// A client that waits for an answer hears something at least this often: pkgctl gives up after 30 s of silence.
+const BEAT: Duration = Duration::from_secs(5);
 
 /// Characters kept of a client's name.
 const CLIENT_NAME: usize = 64;
@@ -124,9 +129,7 @@ impl<W: Write + Send + 'static> Session<W> {
         };
         match watch {
             None => {
-                // Who does not listen any more gets the reply, or its end, soon enough.
-                let tell = |progress| drop(self.out.send(Tag::Progress, &(number, progress)));
-                let reply = self.service.handle(request, &self.peer, &tell);
+                let reply = self.work(number, request);
                 self.answer(number, &reply)
             }
             Some(Err(report)) => self.answer(number, &Err(report)),
@@ -136,6 +139,38 @@ impl<W: Write + Send + 'static> Session<W> {
                 self.forward(events)
             }
         }
+    }
+
+    /// Does what was asked, and tells how far that is: what is new at once, and the last again every [`BEAT`]. A program
+    /// that runs for a minute and says nothing is no reason for a client to think that pkgd is gone.
+    fn work(&self, number: u32, request: Request) -> Result<Reply, ErrorReport> {
+        let last = Mutex::new(Progress::working());
+        let at = || last.lock().unwrap_or_else(PoisonError::into_inner);
+        // Who does not listen any more gets the reply, or its end, soon enough.
+        let send = |progress: &Progress| drop(self.out.send(Tag::Progress, &(number, progress)));
+        let tell = |progress: Progress| {
+            send(&progress);
+            *at() = progress;
+        };
+        if !matches!(request, Request::Package(_) | Request::Verify { .. }) {
+            return self.service.handle(request, &self.peer, &tell);
+        }
+        thread::scope(|scope| {
+            let (done, wait) = channel::<()>();
+            let beat = || {
+                let last = at().clone();
+                send(&last);
+            };
+            // Without a thread for it there is no beat, and the work is done all the same.
+            let _ = thread::Builder::new().spawn_scoped(scope, move || {
+                while wait.recv_timeout(BEAT) == Err(RecvTimeoutError::Timeout) {
+                    beat();
+                }
+            });
+            let reply = self.service.handle(request, &self.peer, &tell);
+            drop(done);
+            reply
+        })
     }
 
     fn answer(&self, number: u32, reply: &Result<Reply, ErrorReport>) -> Result<(), FrameError> {

@@ -11,6 +11,7 @@ use minos_store::{Applied, ConfigOutcome, SystemError};
 use super::actions::{self, Actions};
 use super::contents::Contents;
 use super::errors::system_error;
+use super::stages::{Stages, Switching, Unpacking};
 use super::triggers::{Limits, Runner};
 use super::{Asked, plans};
 use crate::config::Sandbox;
@@ -25,15 +26,14 @@ impl Asked<'_> {
         let trust = packages.keys.load()?;
         let system = self.system()?;
         let total = plan.install.len() as u64;
-        let (sender, told) = channel::<(u64, String)>();
+        let (sender, told) = channel();
         // The store asks from threads of its own; what it asks for is told from this one.
         let applied: Result<Applied, SystemError> = thread::scope(|scope| {
             let (plan, by) = (&plan, self.by());
             let service = self.service;
             let work = scope.spawn(move || {
-                let tell = move |done: u64, name: &str| {
-                    let _ = sender.send((done, name.to_owned()));
-                };
+                let stages = Stages::new(sender, total);
+                let tell = |done: u64, name: &str| stages.unpacking(done, name);
                 let contents = Contents::new(&known, trust, &tell);
                 let strength = match service.args.sandbox {
                     Sandbox::Full => Strength::Full,
@@ -41,17 +41,21 @@ impl Asked<'_> {
                 };
                 let root = &service.args.root;
                 let time = Duration::from_secs(service.args.trigger_seconds);
-                let then = Runner::new(root, Limits::new(time, strength));
+                let limits = Limits::new(time, strength);
+                let runs = |program: &str, done, of| {
+                    stages.tell("triggers", Some(program), done, of);
+                };
+                let then = Runner::new(root, limits, &runs);
                 let (coming, going) = actions::of_plan(plan, |digest| contents.decoded(digest))?;
                 let installed = packages.store.read()?.installed()?;
                 let staying = actions::that_stay(&installed, plan, |d| system.manifest(d));
                 let state_root = root.clone();
-                let mut actions = Actions { state_root, coming, going, staying, then };
+                let actions = Actions { state_root, coming, going, staying, then };
+                let (contents, mut actions) =
+                    (Unpacking(&stages, &contents), Switching(&stages, actions));
                 system.apply(plan, &contents, &mut actions, by, &|| service.now_ms())
             });
-            for (done, name) in told {
-                self.progress("unpacking", Some(name), done, total);
-            }
+            told.into_iter().for_each(|progress| self.pass_on(progress));
             work.join().unwrap_or_else(|_| {
                 Err(SystemError::Damaged { what: "the thread of the transaction died".to_owned() })
             })

@@ -56,7 +56,7 @@ impl Asked<'_> {
     }
 
     fn rebuild(&self) -> Result<Sheet, ErrorReport> {
-        let _changing = self.packages.lock()?;
+        let _changing = self.packages.turn.take()?;
         self.audit("database rebuilt".to_owned())?;
         let done = self.system()?.rebuild().map_err(|e| system_error(&e))?;
         let rows = done

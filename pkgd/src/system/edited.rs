@@ -1,5 +1,6 @@
 //! Config files that are not as their packages have them, whenever that came about: no fault, and good to know.
 
+use minos_model::Name;
 use minos_proto::{ErrorReport, Sheet};
 use minos_store::{ConfigFinding, ConfigState};
 
@@ -9,7 +10,7 @@ use crate::service::state_error;
 
 impl Asked<'_> {
     /// Adds to what was found of the current generation what became of its config files; of these packages, or of all.
-    pub(super) fn with_config(&self, sheet: Sheet, names: &[String]) -> Result<Sheet, ErrorReport> {
+    pub(super) fn with_config(&self, sheet: Sheet, names: &[Name]) -> Result<Sheet, ErrorReport> {
         let read = self.packages.store.read().map_err(|e| state_error(&e))?;
         let Some(current) = read.current_generation().map_err(|e| state_error(&e))? else {
             return Ok(sheet);
@@ -19,10 +20,9 @@ impl Asked<'_> {
     }
 }
 
-fn added(sheet: Sheet, found: &[ConfigFinding], names: &[String]) -> Sheet {
+fn added(sheet: Sheet, found: &[ConfigFinding], names: &[Name]) -> Sheet {
     let of = |finding: &&ConfigFinding| {
-        let name = finding.package.as_ref().map(ToString::to_string);
-        names.is_empty() || name.is_some_and(|name| names.contains(&name))
+        names.is_empty() || finding.package.as_ref().is_some_and(|name| names.contains(name))
     };
     let rows: Vec<_> = found
         .iter()

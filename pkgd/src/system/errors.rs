@@ -53,6 +53,17 @@ pub fn on_named(doing: &str, path: &Path, error: &io::Error) -> ErrorReport {
     ErrorReport::new(kind, format!("cannot {doing} '{}': {error}", path.display()), hint)
 }
 
+/// A package of the index that cannot be used any more: its file is gone, or is not what the last look at the folders
+/// took it for. What was asked for was right.
+pub fn unusable(label: &str, file: Option<&Path>, why: &dyn Display) -> ErrorReport {
+    let kind = match file.is_some_and(Path::exists) {
+        true => ErrorKind::State,
+        false => ErrorKind::NotFound,
+    };
+    let hint = "'pkgctl repo sync' looks at the folders again";
+    ErrorReport::new(kind, format!("package {label}: {why}"), hint)
+}
+
 /// Something that is asked for does not exist.
 pub fn not_found(what: String, hint: &str) -> ErrorReport {
     ErrorReport::new(ErrorKind::NotFound, what, hint)
@@ -70,7 +81,17 @@ mod tests {
 
     use minos_proto::ErrorKind;
 
-    use super::on_named;
+    use super::{on_named, unusable};
+
+    /// A package that was there at the last sync and is not any more was a fault of the command line.
+    #[test]
+    fn a_package_that_cannot_be_used_any_more_is_no_wrong_request() {
+        let there = tempfile::NamedTempFile::new().unwrap();
+        let of = |file| unusable("zlib 1", file, &"the key is revoked");
+        assert_eq!(of(Some(there.path())).kind, ErrorKind::State);
+        assert_eq!(of(Some(Path::new("/nowhere/zlib.mpk"))).kind, ErrorKind::NotFound);
+        assert!(of(None).hint.contains("repo sync"));
+    }
 
     /// `db backup` into a file that is there told people to look at the disk of the state root.
     #[test]

@@ -49,7 +49,7 @@ impl Found {
     /// Looks at one repository, the one of this number in the index.
     ///
     /// # Errors
-    /// Its folder cannot be read.
+    /// The folder of what this machine packs cannot be read. That of any other is told, and the others are offered.
     pub fn look_at(
         &mut self,
         number: u32,
@@ -57,7 +57,19 @@ impl Found {
         look: &Look,
         floors: &mut Floors,
     ) -> Result<(), ErrorReport> {
-        let names = files::names(&place.path)?;
+        let names = match files::names(&place.path) {
+            Err(report) if place.name == LOCAL => return Err(report),
+            Err(report) => {
+                self.refuse(place.path.clone(), report.what);
+                return Ok(());
+            }
+            Ok(names) => names,
+        };
+        // One that is on another disk, or was fetched and swept away, is not one that has nothing any more.
+        if place.name != LOCAL && !place.path.is_dir() {
+            self.refuse(place.path.clone(), gone(&place.name));
+            return Ok(());
+        }
         let names = names.iter().filter(|name| name.ends_with(".mpk")).map(String::as_str);
         // What this machine packs changes with each package, and nobody else offers it.
         let published = match place.name.as_str() {
@@ -158,11 +170,42 @@ impl Found {
         !self.refused.is_empty()
     }
 
-    /// What was refused, for people.
+    /// What was refused, for people: a line for each reason.
     pub fn refusals(&self) -> Vec<String> {
-        let line = |(path, why): &(PathBuf, String)| format!("{}: {why}", path.display());
-        self.refused.iter().map(line).collect()
+        let mut reasons: Vec<(&str, Vec<&Path>)> = Vec::new();
+        for (path, why) in &self.refused {
+            match reasons.iter_mut().find(|(reason, _)| reason == why) {
+                Some((_, paths)) => paths.push(path),
+                None => reasons.push((why, vec![path])),
+            }
+        }
+        reasons.into_iter().map(|(why, paths)| refusal(why, &paths)).collect()
     }
+}
+
+/// Paths that are named of those with the same reason.
+const EXAMPLES: usize = 3;
+
+/// That these were refused, and why.
+fn refusal(why: &str, paths: &[&Path]) -> String {
+    let named: Vec<String> =
+        paths.iter().take(EXAMPLES).map(|path| path.display().to_string()).collect();
+    match paths.len() {
+        0 | 1 => format!("{}: {why}", named.concat()),
+        count if count <= EXAMPLES => format!("{count} files: {why} ({})", named.join(", ")),
+        count => {
+            let more = count - EXAMPLES;
+            format!("{count} files: {why} ({} and {more} more)", named.join(", "))
+        }
+    }
+}
+
+/// That the folder of a repository is not there.
+fn gone(repository: &str) -> String {
+    format!(
+        "the folder is not there: nothing of the repository {repository} is offered. Mount it or bring it back, or \
+         'pkgctl repo remove {repository}'"
+    )
 }
 
 fn plural(count: usize) -> String {
@@ -176,4 +219,23 @@ fn plural(count: usize) -> String {
 pub fn open(path: &Path, trust: &TrustStore) -> Result<Checked, String> {
     let policy = Policy::Signed { trust, threshold: THRESHOLD };
     Ok(minos_unpack::open(path, &policy)?.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::Found;
+
+    /// A folder of a publisher that is not trusted any more was a screen for each of its packages.
+    #[test]
+    fn files_that_are_refused_for_the_same_reason_are_one_line() {
+        let mut found = Found::default();
+        for (name, why) in [("a", "no key"), ("b", "cut off"), ("c", "no key"), ("d", "no key")] {
+            found.refuse(PathBuf::from(name), why.to_owned());
+        }
+        assert_eq!(found.refusals(), ["3 files: no key (a, c, d)", "b: cut off"]);
+        found.refuse(PathBuf::from("e"), "no key".to_owned());
+        assert_eq!(found.refusals()[0], "4 files: no key (a, c, d and 1 more)");
+    }
 }

@@ -1,20 +1,14 @@
 //! Generations: the list, going from one to another, what differs, what stays, what is collected.
 
 use minos_proto::{ErrorKind, ErrorReport, Field, Sheet};
-use minos_store::{
-    Collected, GenerationRow, Node, Outcome, PackageChange, Retention, SystemError,
-    TransactionKind, TransactionRow,
-};
+use minos_store::{Collected, GenerationRow, Node, PackageChange, Retention, SystemError};
 
 use super::errors::{not_found, system_error};
-use super::look::unknown;
 use super::{Asked, plans};
 use crate::service::state_error;
 
 /// Generations kept beside those that always are.
 const NEWEST: usize = 10;
-/// Lines of the history shown where nobody says how many.
-const LINES: u32 = 100;
 /// A day, in milliseconds.
 const DAY_MS: u64 = 24 * 3600 * 1000;
 
@@ -64,6 +58,7 @@ impl Asked<'_> {
         }
         let _changing = self.packages.changing()?;
         self.audit(format!("switch to generation {generation}"))?;
+        self.progress("switching", None, 0, 0);
         let (note, service) = (format!("switch {generation}"), self.service);
         let done = self.system()?.switch(generation, &note, self.by(), &|| service.now_ms());
         done.map_err(|e| system_error(&e))?;
@@ -212,34 +207,6 @@ impl Asked<'_> {
         }
         Ok(collected(&collect(dry_run)?, dry_run))
     }
-
-    pub(super) fn history(&self, limit: u32, package: Option<&str>) -> Result<Sheet, ErrorReport> {
-        let limit = if limit == 0 { LINES } else { limit };
-        let read = self.packages.store.read().map_err(|e| state_error(&e))?;
-        let all = if package.is_some() { usize::MAX } else { limit as usize };
-        let rows = read.transactions(all).map_err(|e| state_error(&e))?;
-        let touches = |row: &&TransactionRow| {
-            package.is_none_or(|p| row.changes.iter().any(|c| c.name.to_string() == p))
-        };
-        let lines: Vec<_> = rows.iter().filter(touches).take(limit as usize).collect();
-        let quiet = match package.filter(|_| lines.is_empty()) {
-            Some(name) => Some(self.untouched(name)?),
-            None => None,
-        };
-        let columns = ["number", "at", ">from", ">to", "outcome", "what", "changes"];
-        let rows = lines.into_iter().map(history_row).collect();
-        let sheet = Sheet::new("history").grid("transactions", &columns, rows);
-        Ok(quiet.into_iter().fold(sheet, Sheet::note))
-    }
-
-    /// What there is to say of a package that no change touched: that there is one at all.
-    fn untouched(&self, name: &str) -> Result<String, ErrorReport> {
-        let universe = self.view()?.universe;
-        if universe.named(name).is_empty() {
-            return Err(unknown(&universe, name));
-        }
-        Ok(format!("no change that is remembered touched {name}"))
-    }
 }
 
 /// That a generation cannot be taken away.
@@ -263,7 +230,8 @@ fn noted(note: String, pinned: Option<String>) -> String {
     }
 }
 
-const CHANGE_COLUMNS: [&str; 3] = ["package", "before", "after"];
+/// The columns of [`change_row`].
+pub(super) const CHANGE_COLUMNS: [&str; 3] = ["package", "before", "after"];
 
 fn change_word(difference: &minos_store::PathDifference) -> &'static str {
     match (&difference.before, &difference.after) {
@@ -273,7 +241,8 @@ fn change_word(difference: &minos_store::PathDifference) -> &'static str {
     }
 }
 
-fn change_row(change: &PackageChange) -> Vec<Field> {
+/// What became of a package.
+pub(super) fn change_row(change: &PackageChange) -> Vec<Field> {
     let version = |v: &Option<minos_model::Version>| v.as_ref().map(|v| v.with_release()).into();
     vec![change.name.to_string().into(), version(&change.from), version(&change.to)]
 }
@@ -300,36 +269,6 @@ fn collected(done: &Collected, dry_run: bool) -> Sheet {
         .fact("bytes", Field::Bytes(done.bytes))
         .note(what);
     kept.map(|what| format!("{what}; its root is kept for that")).fold(sheet, Sheet::note)
-}
-
-fn history_row(row: &TransactionRow) -> Vec<Field> {
-    let outcome = match &row.outcome {
-        Outcome::Done => "done".to_owned(),
-        Outcome::Completed => "done after a restart".to_owned(),
-        Outcome::TakenBack { why } => format!("taken back: {why}"),
-    };
-    let word = match row.intent.kind {
-        TransactionKind::Change => "",
-        TransactionKind::Switch => "switch: ",
-        TransactionKind::Collect => "collect: ",
-    };
-    let change = |c: &PackageChange| match (&c.from, &c.to) {
-        (None, Some(to)) => format!("+{} {}", c.name, to.with_release()),
-        (Some(from), None) => format!("-{} {}", c.name, from.with_release()),
-        (Some(from), Some(to)) => {
-            format!("{} {} -> {}", c.name, from.with_release(), to.with_release())
-        }
-        (None, None) => c.name.to_string(),
-    };
-    vec![
-        row.number.into(),
-        Field::Time(row.finished_ms),
-        row.intent.from.into(),
-        row.intent.to.into(),
-        outcome.into(),
-        format!("{word}{}", row.intent.note).into(),
-        row.changes.iter().map(change).collect(),
-    ]
 }
 
 #[cfg(test)]

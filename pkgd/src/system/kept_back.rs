@@ -17,24 +17,43 @@ pub fn pins<'a>(asks: &'a Asks, name: &str) -> impl Iterator<Item = &'a Pin> {
 }
 
 impl View {
-    /// The newest version of an installed package that is offered and newer than it. A name belongs to the repository
-    /// of the highest priority that has it, unless it is held to another one.
+    /// The newest version of an installed package that is offered and newer than it.
     pub fn newer(&self, package: PackageId) -> Option<PackageId> {
         let universe = &self.universe;
-        let name = universe.name(package);
+        let offered = self.offered(universe.name(package)).into_iter();
+        let newest = offered.max_by_key(|p| universe.version(*p))?;
+        (universe.version(newest) > universe.version(package)).then_some(newest)
+    }
+
+    /// The package that is offered in the version of an installed one, where that is not offered itself any more: it was
+    /// built anew.
+    pub fn rebuilt(&self, package: PackageId) -> Option<PackageId> {
+        let universe = &self.universe;
+        if universe.repository(package).is_some() {
+            return None;
+        }
+        let offered = self.offered(universe.name(package)).into_iter();
+        let same = |p: &PackageId| universe.version(*p) == universe.version(package);
+        offered.filter(same).last()
+    }
+
+    /// The packages of a name that a change may take. A name belongs to the repository of the highest priority that has
+    /// it, unless it is held to another one.
+    fn offered(&self, name: &str) -> Vec<PackageId> {
+        let universe = &self.universe;
         let from = pins(&self.asks, name).find_map(|pin| pin.repository.as_deref());
         let offered = || {
             let place = |p| universe.repository(p).map(|place| (p, place));
             universe.named(name).into_iter().filter_map(place)
         };
-        let first = offered().map(|(_, (_, priority))| priority).max()?;
+        let Some(first) = offered().map(|(_, (_, priority))| priority).max() else {
+            return Vec::new();
+        };
         let owned = |(_, (repository, priority)): &(PackageId, (&str, i32))| match from {
             Some(from) => *repository == from,
             None => *priority == first,
         };
-        let newest =
-            offered().filter(owned).map(|(p, _)| p).max_by_key(|p| universe.version(*p))?;
-        (universe.version(newest) > universe.version(package)).then_some(newest)
+        offered().filter(owned).map(|(p, _)| p).collect()
     }
 
     /// Sentences about the packages of an answer that a wish for newer ones leaves as they are although newer ones are

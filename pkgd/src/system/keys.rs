@@ -3,9 +3,11 @@
 //! `keys/ID.pub` is trusted, `keys/ID.revoked` is not and never will be again; both are files of minisign.
 //! `keys/machine.key` signs what this machine packs. It is made when it is first needed.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use minos_model::Digest;
 use minos_package::keys::{PublicKey, TrustStore};
 use minos_package::{KeyId, SecretKey};
 use minos_proto::{ErrorReport, Field, KeyChange, Sheet};
@@ -16,6 +18,10 @@ use super::files;
 
 /// The machine's secret key.
 const MACHINE: &str = "machine.key";
+
+/// So many digits of an id at least say which key is to be revoked: it is never trusted again, and one digit is soon
+/// mistyped.
+const SHORTEST: usize = 8;
 
 /// The folder of keys.
 pub struct Keys {
@@ -103,7 +109,7 @@ impl Keys {
                 let key = PublicKey::from_file(text).map_err(|e| refused(&e))?;
                 trust.trust(key).map_err(|e| refused(&e))?
             }
-            KeyChange::Revoke { id } => {
+            KeyChange::Revoke { id, .. } => {
                 let id = the_one(&trust, id)?;
                 trust.revoke(&id).map_err(|e| refused(&e))?;
                 id
@@ -117,8 +123,12 @@ impl Keys {
 
 /// The key whose id begins so.
 fn the_one(trust: &TrustStore, start: &str) -> Result<KeyId, ErrorReport> {
+    if start.len() < SHORTEST {
+        let what = format!("'{start}' is too little of a key's id: at least {SHORTEST} digits");
+        return Err(invalid(what, "a revoked key is never trusted again; see 'pkgctl key list'"));
+    }
     let all = trust.trusted().chain(trust.revoked()).map(PublicKey::id);
-    let mut found = all.filter(|id| !start.is_empty() && id.to_string().starts_with(start));
+    let mut found = all.filter(|id| id.to_string().starts_with(start));
     match (found.next(), found.next()) {
         (Some(id), None) => Ok(id),
         (None, _) => {
@@ -133,6 +143,9 @@ fn the_one(trust: &TrustStore, start: &str) -> Result<KeyId, ErrorReport> {
 impl Asked<'_> {
     pub(super) fn keys(&self, change: Option<KeyChange>) -> Result<Sheet, ErrorReport> {
         let keys = &self.packages.keys;
+        if let Some(KeyChange::Revoke { id, dry_run: true }) = &change {
+            return self.key(id);
+        }
         let mut note = None;
         if let Some(change) = change {
             let word = match &change {
@@ -153,5 +166,61 @@ impl Asked<'_> {
             rows.is_empty().then(|| "no key is trusted: no package can be installed".to_owned());
         let sheet = Sheet::new("keys").grid("keys", &["id", "state", "comment"], rows);
         Ok(note.into_iter().chain(none).fold(sheet, Sheet::note))
+    }
+
+    /// A key, and what would be missed without it.
+    fn key(&self, start: &str) -> Result<Sheet, ErrorReport> {
+        let trust = self.packages.keys.load()?;
+        let id = the_one(&trust, start)?;
+        let is_it = |key: &&PublicKey| key.id() == id;
+        let revoked = trust.revoked().any(|key| is_it(&key));
+        let comment = trust.trusted().chain(trust.revoked()).find(is_it).map(PublicKey::comment);
+        let known = self.packages.repositories.known(|| self.look(false))?;
+        let here: BTreeSet<Digest> = self.installed()?.iter().map(|i| i.package.digest).collect();
+        let total = known.files.len() as u64;
+        let (mut offered, mut installed) = (0_u64, 0_u64);
+        for (done, (digest, file)) in (0_u64..).zip(known.files.iter()) {
+            self.progress("checking", None, done, total);
+            // One that is gone or damaged is missed already.
+            let alone = |checked: minos_package::Checked| checked.signers() == [id];
+            if super::found::open(file, &trust).is_ok_and(alone) {
+                offered += 1;
+                installed += u64::from(here.contains(digest));
+            }
+        }
+        let sheet = Sheet::new("key")
+            .fact("key", id.to_string())
+            .fact("comment", comment.map(str::to_owned))
+            .fact("state", if revoked { "revoked" } else { "trusted" })
+            .fact("packages", offered)
+            .fact("installed", installed);
+        Ok(sheet.note(format!(
+            "{offered} packages of the repositories, {installed} of them installed, are signed by no other trusted key: \
+             none of them will be offered any more; what is installed stays"
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use minos_package::SecretKey;
+    use minos_package::keys::TrustStore;
+    use minos_proto::ErrorKind;
+
+    use super::the_one;
+
+    /// `key revoke e` revoked the one key whose id began so, for good and without a question.
+    #[test]
+    fn one_digit_is_no_key() {
+        let mut trust = TrustStore::default();
+        let key = SecretKey::from_seed(&[7; 32], "test").unwrap().public().clone();
+        let id = trust.trust(key).unwrap();
+        let text = id.to_string();
+        for short in [0, 1, 7] {
+            assert_eq!(the_one(&trust, &text[..short]).unwrap_err().kind, ErrorKind::Invalid);
+        }
+        assert_eq!(the_one(&trust, &text[..8]).unwrap(), id);
+        assert_eq!(the_one(&trust, &text).unwrap(), id);
+        assert_eq!(the_one(&trust, "zzzzzzzz").unwrap_err().kind, ErrorKind::NotFound);
     }
 }

@@ -1,6 +1,7 @@
 //! Questions about packages: what there is, what needs what and why.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::path::PathBuf;
 
 use minos_model::package::FileKind;
 use minos_model::{Digest, PackageManifest};
@@ -8,7 +9,7 @@ use minos_proto::{ErrorReport, Field, Listing, Sheet};
 use minos_solve::{Ask, Limits, PackageId, Request, RequestError, System, Universe, Want};
 use minos_store::{Installed, Reason};
 
-use super::errors::{invalid, not_found, solve_error, system_error};
+use super::errors::{invalid, not_found, solve_error, system_error, unusable};
 use super::universe::View;
 use super::{Asked, kept_back};
 use crate::service::state_error;
@@ -40,8 +41,9 @@ impl Asked<'_> {
             ]
         };
         let rows: Vec<_> = universe.search(text).into_iter().map(row).collect();
-        let none =
-            rows.is_empty().then(|| format!("nothing has '{text}' in its name or description"));
+        let none = rows
+            .is_empty()
+            .then(|| format!("nothing has all of '{text}' in its name or description"));
         let sheet = Sheet::new("found");
         let sheet = sheet.grid("packages", &["package", "version", "state", "description"], rows);
         Ok(none.into_iter().fold(sheet, Sheet::note))
@@ -119,9 +121,9 @@ impl Asked<'_> {
         if installed.as_ref().is_some_and(|i| i.package.digest == *digest) {
             return self.system()?.manifest(digest).map_err(|e| system_error(&e));
         }
-        let gone = |why: String| invalid(format!("package {name}: {why}"), "'pkgctl repo sync'");
-        let path =
-            view.known.files.get(digest).ok_or_else(|| gone("its file is gone".to_owned()))?;
+        let file = view.known.files.get(digest);
+        let gone = |why: String| unusable(name, file.map(PathBuf::as_path), &why);
+        let path = file.ok_or_else(|| gone("its file is gone".to_owned()))?;
         let reader = super::found::open(path, &self.packages.keys.load()?).map_err(gone)?;
         Ok(reader.manifest().clone())
     }
@@ -198,13 +200,19 @@ impl Asked<'_> {
         Ok(Sheet::new("packages").fact("count", count).grid("packages", &columns, rows))
     }
 
-    /// What an upgrade would change, without asking for it.
+    /// What an upgrade would change, without asking for it; and what was built anew, which none does by itself.
     fn outdated(&self) -> Result<Vec<Vec<Field>>, ErrorReport> {
         let view = self.view()?;
         let universe = &view.universe;
-        let newer = |installed: &PackageId| Some((*installed, view.newer(*installed)?));
+        let newer = |installed: &PackageId| {
+            let other = view.newer(*installed).or_else(|| view.rebuilt(*installed));
+            Some((*installed, other?))
+        };
         let row = |(old, new): (PackageId, PackageId)| {
-            let to = format!("{} is there", universe.version_text(new));
+            let to = match universe.version(old) == universe.version(new) {
+                true => rebuilt(universe.name(old)),
+                false => format!("{} is there", universe.version_text(new)),
+            };
             let (_, size) = universe.sizes(new);
             vec![
                 universe.name(old).into(),
@@ -351,6 +359,11 @@ pub(super) fn with_unknown(mut sheet: Sheet, unknown: Vec<ErrorReport>) -> Sheet
     sheet.alarm = !unknown.is_empty();
     let notes = unknown.into_iter().map(|error| format!("{} ({})", error.what, error.hint));
     notes.fold(sheet, Sheet::note)
+}
+
+/// That an installed package is not the one that is offered in its version.
+pub(super) fn rebuilt(name: &str) -> String {
+    format!("rebuilt: 'pkgctl install {name} --reinstall' takes it as it is built now")
 }
 
 /// That a user asked for a package, with the versions and groups that were meant.

@@ -1,7 +1,7 @@
 //! The package manager: repositories, keys, plans and generations, as requests ask for them.
 //!
 //! What only looks is answered from a snapshot, by any connection. What changes the system is done by the
-//! connection that asked, one at a time ([`Packages::changing`]); the engine goes on building meanwhile. All
+//! connection that asked, one at a time ([`Turn`]); the engine goes on building meanwhile. All
 //! that is written goes through [`minos_store::System`], so a kill leaves the system of before or of after.
 
 mod accounts;
@@ -18,6 +18,7 @@ mod errors;
 mod files;
 mod found;
 mod generations;
+mod history;
 mod holds;
 mod image;
 mod kept_back;
@@ -31,16 +32,18 @@ mod propose;
 mod published;
 mod repositories;
 mod seed;
+mod stages;
 mod sysroots;
 mod take;
 mod triggers;
+mod turn;
 mod universe;
 mod verify;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::Arc;
 
-use minos_proto::{ErrorKind, ErrorReport, PackageRequest, Progress, Reply, Sheet};
+use minos_proto::{Changing, ErrorKind, ErrorReport, PackageRequest, Progress, Reply, Sheet};
 use minos_store::fs::RealFs;
 use minos_store::{Store, System, SystemOptions};
 
@@ -54,6 +57,7 @@ use plans::Plans;
 use published::Look;
 use repositories::Repositories;
 pub use triggers::batch::run_if_batch as run_if_trigger;
+use turn::{Held, Turn};
 use universe::Cache;
 
 /// Told how far a change is.
@@ -67,7 +71,7 @@ pub struct Packages {
     repositories: Repositories,
     plans: Plans,
     cache: Cache,
-    change: Mutex<()>,
+    turn: Turn,
     machine: Machine,
     /// The generation whose packages are the seed: it is not collected.
     seed: Option<u64>,
@@ -88,7 +92,7 @@ impl Packages {
             repositories: Repositories::new(&root),
             plans: Plans::new(root.join("plans")),
             cache: Cache::default(),
-            change: Mutex::new(()),
+            turn: Turn::default(),
             machine: Machine::new(&root, args.appliance),
             seed: match args.seed {
                 SeedPlace::Generation(number) => Some(number),
@@ -120,7 +124,7 @@ impl Packages {
     }
 
     fn hand_over(&self, next: u64) -> Result<(), ErrorReport> {
-        let _changing = self.lock()?;
+        let _changing = self.turn.take()?;
         self.system()?.hand_over(next).map_err(|e| system_error(&e))
     }
 
@@ -136,7 +140,7 @@ impl Packages {
     }
 
     /// The right to change the system, as long as the guard lives.
-    fn changing(&self) -> Result<MutexGuard<'_, ()>, ErrorReport> {
+    fn changing(&self) -> Result<Held<'_>, ErrorReport> {
         if self.is_forgotten()? {
             return Err(ErrorReport::new(
                 ErrorKind::Conflict,
@@ -144,7 +148,7 @@ impl Packages {
                 "'pkgctl db rebuild' makes their rows anew; a change now would take them away",
             ));
         }
-        let changing = self.lock()?;
+        let changing = self.turn.take()?;
         // What is proven since must not be taken for a root to build the next one on.
         self.mark_proven(&self.now)?;
         Ok(changing)
@@ -156,16 +160,9 @@ impl Packages {
         Ok(!forgotten.is_empty())
     }
 
-    fn lock(&self) -> Result<MutexGuard<'_, ()>, ErrorReport> {
-        match self.change.try_lock() {
-            Ok(guard) => Ok(guard),
-            Err(TryLockError::Poisoned(poisoned)) => Ok(PoisonError::into_inner(poisoned)),
-            Err(TryLockError::WouldBlock) => Err(ErrorReport::new(
-                ErrorKind::Conflict,
-                "the system is being changed by somebody else",
-                "try again when that is done; 'pkgctl history' shows what it was",
-            )),
-        }
+    /// The change that runs now: what `status` tells.
+    pub fn now_changing(&self) -> Option<Changing> {
+        self.turn.changing()
     }
 }
 
@@ -244,6 +241,7 @@ impl<'a> Asked<'a> {
 
     /// Writes down who asks for what, before it is done.
     fn audit(&self, what: String) -> Result<(), ErrorReport> {
+        self.packages.turn.name(&what, self.by().unwrap_or_default());
         let peer = self.peer.clone();
         self.service.ask(|reply| Command::Audit { what, peer, reply }).map(|_| ())
     }
@@ -255,6 +253,12 @@ impl<'a> Asked<'a> {
     }
 
     fn progress(&self, stage: &str, subject: Option<String>, done: u64, total: u64) {
-        (self.tell)(Progress { stage: stage.to_owned(), subject, done, total });
+        self.pass_on(Progress { stage: stage.to_owned(), subject, done, total });
+    }
+
+    /// Tells the client, and whoever asks how far the change is.
+    fn pass_on(&self, progress: Progress) {
+        self.packages.turn.reached(&progress);
+        (self.tell)(progress);
     }
 }

@@ -11,7 +11,7 @@ use minos_store::{ContentSource as _, Incoming, Installed, Plan, Reason, Request
 
 use super::accounts::Numbers;
 use super::contents::Contents;
-use super::errors::{invalid, solve_error, system_error};
+use super::errors::{invalid, solve_error, system_error, unusable};
 use super::found::is_native;
 use super::universe::View;
 use super::{Asked, plans};
@@ -113,12 +113,8 @@ impl Asked<'_> {
             let label = view.universe.label(*package);
             self.progress("checking", Some(label.clone()), done, packages.len() as u64);
             let digest = Digest::from_bytes(view.universe.digest(*package));
-            let gone = |e: &dyn std::fmt::Display| {
-                invalid(
-                    format!("package {label}: {e}"),
-                    "'pkgctl repo sync' looks at the folders again",
-                )
-            };
+            let file = view.known.files.get(&digest).map(std::path::PathBuf::as_path);
+            let gone = |e: &dyn std::fmt::Display| unusable(&label, file, e);
             let bytes = contents.manifest(&digest).map_err(|e| gone(&e))?;
             let manifest = minos_package::reader::decode_manifest(&bytes, digest);
             let manifest = manifest.map_err(|e| gone(&e))?;
@@ -167,6 +163,7 @@ fn goal(wish: &Wish) -> Result<Goal, ErrorReport> {
     }
     asks.extend(wish.remove.iter().cloned().map(Ask::Remove));
     asks.extend(wish.update.iter().cloned().map(Ask::Update));
+    asks.extend(wish.exchange.iter().cloned().map(Ask::Exchange));
     asks.extend(wish.upgrade.then_some(Ask::Upgrade));
     asks.extend(wish.autoremove.then_some(Ask::Autoremove));
     let marks = !(wish.asked.is_empty() && wish.needed.is_empty());
@@ -237,6 +234,7 @@ fn note(wish: &Wish) -> String {
         ("install", &wish.install),
         ("remove", &wish.remove),
         ("update", &wish.update),
+        ("reinstall", &wish.exchange),
         ("mark as asked for:", &wish.asked),
         ("mark as needed:", &wish.needed),
     ];

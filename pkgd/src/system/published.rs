@@ -4,17 +4,18 @@
 //! there was one, is refused, and so is one that has expired. Otherwise whoever holds the folder could keep a
 //! machine on packages with known holes, all of them validly signed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use minos_model::{Digest, Name};
-use minos_package::Policy;
 use minos_package::keys::TrustStore;
 use minos_package::repository::{self, MAX_LEN, Repository};
+use minos_package::{KeyId, Policy};
 use minos_proto::ErrorReport;
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 
@@ -44,11 +45,32 @@ pub struct Floor {
     pub expires: u64,
     /// The digest of its bytes.
     pub digest: Digest,
+    /// The trusted keys that signed it: the next one needs one of them. None where an older pkgd wrote this down.
+    pub keys: BTreeSet<[u8; KeyId::LEN]>,
 }
 
 /// What is remembered, by the names that repositories have on this machine.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Floors(BTreeMap<String, Floor>);
+
+/// How the file begins. One without it is of the time before keys were remembered: it begins with the number of
+/// repositories and the length of the first name, which is at most 64.
+const MARK: &[u8] = b"floors 2\n";
+
+/// What was remembered before keys were.
+#[derive(Deserialize)]
+struct Keyless {
+    name: Name,
+    created: u64,
+    expires: u64,
+    digest: Digest,
+}
+
+impl From<Keyless> for Floor {
+    fn from(Keyless { name, created, expires, digest }: Keyless) -> Self {
+        Self { name, created, expires, digest, keys: BTreeSet::new() }
+    }
+}
 
 /// An index that may be used.
 #[derive(Debug)]
@@ -66,7 +88,12 @@ impl Floors {
     /// The file cannot be read, or is damaged: to forget what was seen would be the attack itself.
     pub fn load(path: &Path) -> Result<Self, ErrorReport> {
         let Some(bytes) = files::read(path)? else { return Ok(Self::default()) };
-        postcard::from_bytes(&bytes).map_err(|e| on_file("use", path, &e))
+        let damaged = |e: postcard::Error| on_file("use", path, &e);
+        if let Some(body) = bytes.strip_prefix(MARK) {
+            return postcard::from_bytes(body).map_err(damaged);
+        }
+        let old: BTreeMap<String, Keyless> = postcard::from_bytes(&bytes).map_err(damaged)?;
+        Ok(Self(old.into_iter().map(|(name, floor)| (name, floor.into())).collect()))
     }
 
     /// Writes all of it; durable when it returns.
@@ -74,8 +101,8 @@ impl Floors {
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), ErrorReport> {
-        let bytes = postcard::to_allocvec(self).map_err(|e| on_file("make", path, &e))?;
-        files::replace(path, &bytes, 0o600)
+        let body = postcard::to_allocvec(self).map_err(|e| on_file("make", path, &e))?;
+        files::replace(path, &[MARK, &body].concat(), 0o600)
     }
 
     /// What is remembered of a repository.
@@ -108,15 +135,19 @@ impl Floors {
                      and add it anew if its publisher has given it up"
                 ));
             }
+            Err(e) if e.raw_os_error() == Some(Errno::ELOOP as i32) => {
+                return Err("it is a link; the index of a repository is a regular file".to_owned());
+            }
             Err(e) => return Err(e.to_string()),
         };
         let policy = Policy::Signed { trust: &look.trust, threshold: THRESHOLD };
-        let (found, _) = repository::read(&bytes, &policy).map_err(|e| e.to_string())?;
+        let (found, signers) = repository::read(&bytes, &policy).map_err(|e| e.to_string())?;
         let next = Floor {
             name: found.name.clone(),
             created: found.created,
             expires: found.expires,
             digest: Digest::of(&bytes),
+            keys: signers.iter().map(|id| *id.as_bytes()).collect(),
         };
         // A clock that was set back does not make an index fresh again: it is later than all that was seen.
         let seen = self.0.values().map(|floor| floor.created).max().unwrap_or(0);
@@ -140,6 +171,15 @@ fn judge(
                 found.name, last.name
             ));
         }
+        if !last.keys.is_empty() && last.keys.is_disjoint(&found.keys) {
+            return Err(format!(
+                "it is signed by {}, and the last one was by {}: a key that is trusted for other packages may not take a \
+                 repository over. Fetch one that is also signed by the key of before; if the publisher has a new key, \
+                 'pkgctl repo remove' and 'pkgctl repo add' begin anew",
+                ids(&found.keys),
+                ids(&last.keys)
+            ));
+        }
         if found.created <= last.created && found.digest != last.digest {
             let age = last.created - found.created;
             return Err(format!(
@@ -156,6 +196,12 @@ fn judge(
             "{expired}: fetch it again; 'pkgctl repo sync --allow-expired' takes it as it is"
         )),
     }
+}
+
+/// Keys for people.
+fn ids(keys: &BTreeSet<[u8; KeyId::LEN]>) -> String {
+    let ids: Vec<String> = keys.iter().map(|id| KeyId::from_bytes(*id).to_string()).collect();
+    ids.join(" and ")
 }
 
 /// A length of time for people.
@@ -198,16 +244,71 @@ mod tests {
         SecretKey::from_seed(&[7; 32], "test").unwrap()
     }
 
+    /// Trusted as well, for packages of somebody else.
+    fn other_key() -> SecretKey {
+        SecretKey::from_seed(&[8; 32], "other").unwrap()
+    }
+
     fn look(now_s: u64, allow_expired: bool) -> Look {
         let mut trust = TrustStore::default();
         trust.trust(key().public().clone()).unwrap();
+        trust.trust(other_key().public().clone()).unwrap();
         Look { trust, now_s, allow_expired }
     }
 
     fn publish(folder: &Path, name: &str, created: u64, expires: u64) {
+        publish_by(folder, name, (created, expires), &[key()]);
+    }
+
+    fn publish_by(folder: &Path, name: &str, (created, expires): (u64, u64), keys: &[SecretKey]) {
         let name = name.parse().unwrap();
         let repository = Repository { name, created, expires, packages: Vec::new() };
-        fs::write(folder.join(FILE), write(&repository, &[key()]).unwrap()).unwrap();
+        fs::write(folder.join(FILE), write(&repository, keys).unwrap()).unwrap();
+    }
+
+    /// Whoever had one of the trusted keys could say what any repository has.
+    #[test]
+    fn a_repository_stays_with_its_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut floors = Floors::default();
+        let mut see = |created: u64, keys: &[SecretKey]| {
+            publish_by(folder.path(), "site", (created * DAY, 90 * DAY), keys);
+            floors.look("site", folder.path(), &look(20 * DAY, false))
+        };
+        see(1, &[key()]).unwrap().unwrap();
+        let why = see(2, &[other_key()]).unwrap_err();
+        let ids = [key(), other_key()].map(|key| key.public().id().to_string());
+        assert!(ids.iter().all(|id| why.contains(id)), "{why}");
+        assert!(why.contains("'pkgctl repo remove'"), "{why}");
+        // With both signatures it goes from one key to the next.
+        see(3, &[key(), other_key()]).unwrap().unwrap();
+        see(4, &[other_key()]).unwrap().unwrap();
+        see(5, &[key()]).unwrap_err();
+        floors.forget("site");
+        floors.look("site", folder.path(), &look(20 * DAY, false)).unwrap().expect("begun anew");
+    }
+
+    /// What was seen before keys were remembered stays seen; the next index brings its keys.
+    #[test]
+    fn a_record_without_keys_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let record = folder.path().join("floors");
+        publish(folder.path(), "site", 10 * DAY, 20 * DAY);
+        let mut floors = Floors::default();
+        floors.look("site", folder.path(), &look(11 * DAY, false)).unwrap().unwrap();
+        let floor = floors.get("site").unwrap();
+        let old = std::collections::BTreeMap::from([(
+            "site",
+            (floor.name.clone(), floor.created, floor.expires, floor.digest),
+        )]);
+        fs::write(&record, postcard::to_allocvec(&old).unwrap()).unwrap();
+        let mut read = Floors::load(&record).unwrap();
+        assert!(read.get("site").unwrap().keys.is_empty());
+        publish(folder.path(), "site", 9 * DAY, 20 * DAY);
+        read.look("site", folder.path(), &look(11 * DAY, false)).unwrap_err();
+        publish(folder.path(), "site", 12 * DAY, 20 * DAY);
+        read.look("site", folder.path(), &look(13 * DAY, false)).unwrap().unwrap();
+        assert!(!read.get("site").unwrap().keys.is_empty());
     }
 
     #[test]
@@ -275,7 +376,8 @@ mod tests {
         publish(other.path(), "site", 10 * DAY, 20 * DAY);
         std::os::unix::fs::symlink(other.path().join(FILE), folder.path().join(FILE)).unwrap();
         let mut floors = Floors::default();
-        floors.look("site", folder.path(), &look(11 * DAY, false)).unwrap_err();
+        let why = floors.look("site", folder.path(), &look(11 * DAY, false)).unwrap_err();
+        assert!(why.contains("it is a link"), "{why}");
         fs::remove_file(folder.path().join(FILE)).unwrap();
         nix::unistd::mkfifo(&folder.path().join(FILE), nix::sys::stat::Mode::S_IRWXU).unwrap();
         let why = floors.look("site", folder.path(), &look(11 * DAY, false)).unwrap_err();

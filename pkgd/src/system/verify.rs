@@ -4,9 +4,9 @@ use minos_model::Name;
 use minos_proto::{ErrorKind, ErrorReport, Field, Sheet};
 use minos_store::{Depth, Fault, Finding, Verified};
 
-use super::Asked;
 use super::contents::Contents;
 use super::errors::{invalid, not_found, system_error};
+use super::{Asked, look};
 
 impl Asked<'_> {
     pub(super) fn verify(
@@ -15,12 +15,33 @@ impl Asked<'_> {
         quick: bool,
         repair: bool,
     ) -> Result<Sheet, ErrorReport> {
-        self.all_installed(names)?;
+        let names = self.all_installed(names)?;
+        self.progress("checking", None, 0, 0);
         if repair {
-            return self.repair(names);
+            return self.repair(&names);
         }
-        let found = self.system()?.verify(depth(quick)).map_err(|e| system_error(&e))?;
-        self.with_config(verified(found, names), names)
+        let found = self.system()?.verify_of(&names, depth(quick)).map_err(|e| system_error(&e))?;
+        let sheet = self.with_config(verified(found), &names)?;
+        if names.is_empty() {
+            return Ok(sheet);
+        }
+        let rebuilt = self.rebuilt(&names);
+        let sheet = rebuilt
+            .iter()
+            .fold(sheet, |sheet, name| sheet.note(format!("{name} is {}", look::rebuilt(name))));
+        Ok(sheet.fact("rebuilt", rebuilt.into_iter().collect::<Field>()))
+    }
+
+    /// Which of these were built anew since they were installed. Where the repositories cannot be told of, none: that is
+    /// no reason not to look at what is installed.
+    fn rebuilt(&self, names: &[Name]) -> Vec<String> {
+        let Ok(view) = self.view() else { return Vec::new() };
+        let universe = &view.universe;
+        let named = |name: &str| names.iter().any(|wanted| wanted.to_string() == name);
+        let installed = universe.installed().iter();
+        let rebuilt =
+            installed.filter(|p| named(universe.name(**p)) && view.rebuilt(**p).is_some());
+        rebuilt.map(|p| universe.name(*p).to_owned()).collect()
     }
 
     /// Of the generation that the machine runs: the one on trial is judged by this, whichever was asked for or became
@@ -44,19 +65,19 @@ impl Asked<'_> {
         };
         let number = self.packages.machine.booted().ok_or_else(none)?;
         let found = self.system()?.verify_generation(number, depth(quick));
-        Ok(verified(found.map_err(|e| system_error(&e))?, names).fact("generation", number))
+        Ok(verified(found.map_err(|e| system_error(&e))?).fact("generation", number))
     }
 
-    fn repair(&self, names: &[String]) -> Result<Sheet, ErrorReport> {
+    fn repair(&self, names: &[Name]) -> Result<Sheet, ErrorReport> {
         let packages = self.packages;
         let _changing = packages.changing()?;
-        let what = if names.is_empty() { "the system".to_owned() } else { names.join(" ") };
+        let words: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let what = if words.is_empty() { "the system".to_owned() } else { words.join(" ") };
         self.audit(format!("repair {what}"))?;
         let known = packages.repositories.known(|| self.look(false))?;
         let tell = |_: u64, _: &str| {};
         let contents = Contents::new(&known, packages.keys.load()?, &tell);
-        let names: Vec<Name> = names.iter().filter_map(|name| name.parse().ok()).collect();
-        let done = self.system()?.repair_of(&names, Some(&contents));
+        let done = self.system()?.repair_of(names, Some(&contents));
         let done = done.map_err(|e| system_error(&e))?;
         let paths = |list: &[Vec<u8>]| list.iter().map(|path| shown(path)).collect::<Field>();
         let lost = done.lost.iter().map(|(path, package)| {
@@ -70,22 +91,24 @@ impl Asked<'_> {
         let verdict = match done.lost.len() {
             0 => format!("{} paths put back", done.repaired.len()),
             n => format!(
-                "{} paths put back, {n} lost: no repository has their packages",
+                "{} paths put back, {n} lost: no repository has these very packages. 'pkgctl install PACKAGE --reinstall' \
+                 takes the one of that version that there is; 'pkgctl list --outdated' shows where there is one",
                 done.repaired.len()
             ),
         };
         Ok(sheet.grid("lost", &["package", "path"], lost.collect()).note(verdict))
     }
 
-    fn all_installed(&self, names: &[String]) -> Result<(), ErrorReport> {
+    /// The names as such, each of them of a package that is installed.
+    fn all_installed(&self, names: &[String]) -> Result<Vec<Name>, ErrorReport> {
         let installed = self.installed()?;
-        let there = |name: &&String| installed.iter().any(|i| i.package.name.to_string() == **name);
-        match names.iter().find(|name| !there(name)) {
-            Some(name) => {
-                Err(not_found(format!("'{name}' is not installed"), "'pkgctl list' shows what is"))
-            }
-            None => Ok(()),
-        }
+        let named = |text: &String| {
+            let found = installed.iter().find(|i| i.package.name.to_string() == *text);
+            found.map(|i| i.package.name.clone()).ok_or_else(|| {
+                not_found(format!("'{text}' is not installed"), "'pkgctl list' shows what is")
+            })
+        };
+        names.iter().map(named).collect()
     }
 }
 
@@ -93,18 +116,14 @@ fn depth(quick: bool) -> Depth {
     if quick { Depth::Metadata } else { Depth::Content }
 }
 
-/// What was found, of these packages; none takes all.
-fn verified(found: Verified, names: &[String]) -> Sheet {
+/// What was found, as a sheet.
+fn verified(found: Verified) -> Sheet {
     // Who makes a file in /etc of the running system does nothing wrong.
     let (added, findings): (Vec<_>, Vec<_>) = found
         .findings
         .into_iter()
         .partition(|f| f.fault == Fault::Extra && f.path.starts_with(b"etc/"));
-    let of = |finding: &&Finding| {
-        let name = finding.package.as_ref().map(ToString::to_string);
-        names.is_empty() || name.is_some_and(|name| names.contains(&name))
-    };
-    let rows: Vec<_> = findings.iter().filter(of).map(row).collect();
+    let rows: Vec<_> = findings.iter().map(row).collect();
     let edited = found.edited.iter().map(|path| shown(path)).collect::<Field>();
     let mut sheet = Sheet::new("verified-system")
         .fact("paths", found.paths)

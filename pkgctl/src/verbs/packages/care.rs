@@ -57,7 +57,7 @@ pub static CLEANUP: Spec = Spec {
 };
 
 pub static HISTORY: Spec = Spec {
-    words: &[maybe("installed", "only what touched this package")],
+    words: &[maybe("installed", "only what touched this package; a number: this change in full")],
     flags: &[option("--limit", "n", "at most so many (default 100)")],
     run: Some(history),
     ..Spec::new("history", "Tells what was done to the system, newest first.")

@@ -135,7 +135,8 @@ fn names(given: &Given, context: &mut Context<'_>) -> Result<(Vec<String>, Vec<S
     Ok((install, unbound))
 }
 
-/// The same version again changes no generation: what is asked for is that its files are whole.
+/// The very same package again changes no generation: what is asked for is that its files are whole. One that was built
+/// anew is another package, and comes in the place of the installed one.
 fn reinstall(given: &Given, context: &mut Context<'_>, names: Vec<String>) -> Result<Exit, Error> {
     let verify = |repair| PackageRequest::Verify {
         names: names.clone(),
@@ -143,7 +144,17 @@ fn reinstall(given: &Given, context: &mut Context<'_>, names: Vec<String>) -> Re
         repair,
         booted: false,
     };
-    if !flow::look(context, verify(false))?.alarm || given.has("--dry-run") {
+    let mut sheet = flow::look(context, verify(false))?;
+    if matches!(sheet.find("rebuilt"), Some(Field::List(rebuilt)) if !rebuilt.is_empty()) {
+        let exchange = Wish { exchange: names.clone(), ..Wish::default() };
+        let exit = propose(given, context, exchange)?;
+        if exit != Exit::Ok || given.has("--dry-run") {
+            return Ok(exit);
+        }
+        // What was not built anew may be damaged all the same.
+        sheet = flow::look(context, verify(false))?;
+    }
+    if !sheet.alarm || given.has("--dry-run") {
         return Ok(Exit::Ok);
     }
     flow::confirm(context, None, "Put them back?", consent(given), verify(true))

@@ -17,7 +17,10 @@ pub static PLANS: Spec = Spec {
 };
 
 pub static SEARCH: Spec = Spec {
-    words: &[one("text", "part of a name or description"), several("text", "more of it")],
+    words: &[
+        one("text", "part of a name or description"),
+        several("text", "more parts: a package has all of them"),
+    ],
     run: Some(|given, context| {
         show(context, PackageRequest::Search { text: given.words.join(" ") })
     }),

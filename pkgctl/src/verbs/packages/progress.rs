@@ -20,7 +20,26 @@ pub fn ask(context: &mut Context<'_>, request: &Request) -> Result<Reply, Error>
     let mut last_line = Instant::now();
     let done = client.call_with(request, &mut |progress| show(context, progress, &mut last_line));
     context.clear_status()?;
-    done
+    done.map_err(|e| after_all(e, request, context))
+}
+
+/// Who asked for a change and hears no more of it is told where to look: to ask again at once is refused at best.
+fn after_all(error: Error, request: &Request, context: &Context<'_>) -> Error {
+    match error {
+        Error::Unreachable { what, .. } if is_change(request) => {
+            let command = context.command();
+            let hint = format!(
+                "what was asked for may still be going on: '{command} status' says so; '{command} history' says how a \
+                 change ended, also one that pkgd ended or took back when it was started again"
+            );
+            Error::Unreachable { what, hint }
+        }
+        error => error,
+    }
+}
+
+fn is_change(request: &Request) -> bool {
+    matches!(request, Request::Package(_)) && request.changes()
 }
 
 fn show(

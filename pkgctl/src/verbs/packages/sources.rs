@@ -1,10 +1,11 @@
 //! Verbs about where packages come from: repositories, keys, the machine's own builds.
 
-use minos_proto::{KeyChange, PackageRequest, RepositoryChange};
+use minos_proto::{Field, KeyChange, PackageRequest, RepositoryChange};
 
-use super::flow::show;
+use super::change::{DRY_RUN, YES, consent};
+use super::flow::{confirm, look, show};
 use super::systems::absolute;
-use crate::context::Context;
+use crate::context::{Context, unexpected};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::spec::{Given, Spec, one, option, several, switch};
@@ -74,11 +75,10 @@ static KEY_TRUST: Spec = Spec {
 };
 
 static KEY_REVOKE: Spec = Spec {
-    words: &[one("key", "its key id, or a beginning of it that only one key has")],
-    run: Some(|given, context| {
-        show(context, PackageRequest::Keys(Some(KeyChange::Revoke { id: given.word(0) })))
-    }),
-    ..Spec::new("revoke", "Never trusts this key again.")
+    words: &[one("key", "its key id, or at least 8 digits of it that only one key begins with")],
+    flags: &[YES, DRY_RUN],
+    run: Some(key_revoke),
+    ..Spec::new("revoke", "Never trusts this key again. Shows what it has signed and asks first.")
 };
 
 pub static PACK: Spec = Spec {
@@ -110,6 +110,18 @@ fn key_list(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
         None => show(context, PackageRequest::Keys(None)),
         Some(folder) => files::list_keys(context, folder),
     }
+}
+
+/// What was shown is what is revoked, whatever else begins so by then.
+fn key_revoke(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let revoke = |id, dry_run| PackageRequest::Keys(Some(KeyChange::Revoke { id, dry_run }));
+    let sheet = look(context, revoke(given.word(0), true))?;
+    if given.has("--dry-run") {
+        return Ok(Exit::Ok);
+    }
+    let Some(Field::Text(id)) = sheet.find("key") else { return Err(unexpected()) };
+    let question = "Never trust this key again?";
+    confirm(context, None, question, consent(given), revoke(id.clone(), false))
 }
 
 /// Targets never start as paths do: a word that does is a folder of this machine.

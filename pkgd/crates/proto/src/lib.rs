@@ -32,8 +32,8 @@ pub use packages::{
     RepositoryChange, Wish,
 };
 pub use report::{
-    Attempt, AuditLine, Check, CheckState, JobReport, LintReport, Loss, PlanReport, PlanStep,
-    RecipeReport, Status, StepReport, VerifyReport,
+    Attempt, AuditLine, Changing, Check, CheckState, JobReport, LintReport, Loss, PlanReport,
+    PlanStep, RecipeReport, Status, StepReport, VerifyReport,
 };
 pub use request::{BuildOptions, Reply, Request};
 pub use sheet::{Column, Field, Grid, Sheet};

@@ -33,6 +33,9 @@ pub struct Wish {
     pub asked: Vec<String>,
     /// Installed packages that count as needed by others only. They stay until `autoremove`.
     pub needed: Vec<String>,
+    /// Installed packages to be exchanged for those of the same version that a repository offers now, where they were
+    /// built anew.
+    pub exchange: Vec<String>,
 }
 
 /// Which packages `List` is about.
@@ -62,8 +65,10 @@ pub enum KeyChange {
     },
     /// Never trust this key again.
     Revoke {
-        /// Its key id, hexadecimal, or a beginning of it that only one key has.
+        /// Its key id, hexadecimal, or a beginning of it of at least 8 digits that only one key has.
         id: String,
+        /// Only say which key it is, and how many packages are signed by it.
+        dry_run: bool,
     },
 }
 
@@ -135,9 +140,9 @@ pub enum PackageRequest {
         /// Digest of one, or a beginning of it.
         plan: Option<String>,
     },
-    /// Packages of the repositories whose name or description has this text.
+    /// Packages of the repositories whose name or description has each of these words.
     Search {
-        /// The text.
+        /// The words, with blanks between.
         text: String,
     },
     /// All about packages: installed or of the repositories.
@@ -240,7 +245,7 @@ pub enum PackageRequest {
     History {
         /// At most this many; 0 takes 100.
         limit: u32,
-        /// Only what touched this package.
+        /// Only what touched this package; or the number of one change, which is told in full.
         package: Option<String>,
     },
     /// A root with exactly these packages and what they need.
@@ -298,7 +303,7 @@ impl PackageRequest {
             | Self::Boot { .. }
             | Self::Image(_)
             | Self::Pin { .. }
-            | Self::Keys(Some(_))
+            | Self::Keys(Some(KeyChange::Trust { .. }))
             | Self::Repositories(Some(_))
             | Self::Pack { .. }
             | Self::Take { .. }
@@ -306,6 +311,7 @@ impl PackageRequest {
             | Self::Sysroot { .. }
             | Self::Database(_) => true,
             Self::Verify { repair, .. } => *repair,
+            Self::Keys(Some(KeyChange::Revoke { dry_run, .. })) => !*dry_run,
             Self::Hold { names, .. } => !names.is_empty(),
             Self::Switch { dry_run, .. }
             | Self::Rollback { dry_run, .. }
@@ -325,15 +331,24 @@ pub struct Proposal {
     pub sheet: Sheet,
 }
 
-/// How far a change of the system is; sent before the reply.
+/// How far a change of the system is; sent before the reply. The last one comes again at least every five seconds while
+/// nothing new is to be told: silence means that pkgd is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// What is done now: `checking`, `unpacking`, `staging`, `triggers`, `switching`, `packing`.
+    /// What is done now: `checking`, `unpacking`, `staging`, `triggers`, `switching`, `packing`; `working` before
+    /// anything is known.
     pub stage: String,
-    /// The package or step it is at, where it is one.
+    /// The package, step or program (of `triggers`) it is at, where it is at one.
     pub subject: Option<String>,
     /// So many of `total` are done.
     pub done: u64,
     /// Of so many; 0 where nobody knows.
     pub total: u64,
+}
+
+impl Progress {
+    /// Something is done, and nothing is known of it yet.
+    pub fn working() -> Self {
+        Self { stage: "working".to_owned(), subject: None, done: 0, total: 0 }
+    }
 }

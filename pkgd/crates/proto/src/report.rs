@@ -28,6 +28,25 @@ pub struct Status {
     pub free_bytes: u64,
     /// Why the last boot ended, where init told.
     pub last_boot: Option<String>,
+    /// The change of the system that runs now.
+    pub changing: Option<Changing>,
+}
+
+/// A change of the system that runs: of its packages, generations or database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changing {
+    /// What was asked for, as the audit trail has it; empty until that is written.
+    pub what: String,
+    /// The user who asked.
+    pub uid: u32,
+    /// The process that asked; 0 where it is on another machine.
+    pub pid: u32,
+    /// Milliseconds since it began.
+    pub elapsed_ms: u64,
+    /// What is done now, as in [`crate::Progress`]; `None` before anything was told.
+    pub stage: Option<String>,
+    /// The package or program it is at, where it is at one.
+    pub subject: Option<String>,
 }
 
 /// A job as a line of a table.

@@ -198,7 +198,7 @@ impl<'u> Checker<'u> {
                 Ask::Remove(name) => {
                     removed.insert(name);
                 }
-                Ask::Update(_) | Ask::Upgrade | Ask::Autoremove => {}
+                Ask::Update(_) | Ask::Exchange(_) | Ask::Upgrade | Ask::Autoremove => {}
             }
         }
         let renewed: BTreeSet<&str> = wants.iter().map(|w| w.term.target.as_str()).collect();

@@ -34,12 +34,13 @@ pub enum WhyNot {
 }
 
 impl Universe {
-    /// The packages whose name or description has `text` in it, without regard to case; the best first, then by
-    /// name. Of several versions only the newest. An empty text finds nothing.
+    /// The packages that have each word of `text` in their name or description, without regard to case; the best first,
+    /// then by name. Of several versions only the newest. No words find nothing.
     pub fn search(&self, text: &str) -> Vec<Found> {
-        let needle = text.to_ascii_lowercase().into_bytes();
+        let text = text.to_ascii_lowercase();
+        let needles: Vec<&[u8]> = text.split_whitespace().map(str::as_bytes).collect();
         let mut found = Vec::new();
-        if needle.is_empty() {
+        if needles.is_empty() {
             return found;
         }
         let base = self.base();
@@ -49,9 +50,14 @@ impl Universe {
             if number + 1 < base.len() && base.name(Package(number + 1)) == name {
                 continue;
             }
-            let rank = rank(base.symbol(name).as_bytes(), &needle)
-                .or_else(|| contains(base.description_bytes(package), &needle).then_some(3));
-            found.extend(rank.map(|rank| Found { package: PackageId(number), rank }));
+            let of = |needle: &&[u8]| {
+                rank(base.symbol(name).as_bytes(), needle)
+                    .or_else(|| contains(base.description_bytes(package), needle).then_some(3))
+            };
+            // As good as the word that it is found by best.
+            let ranks: Option<Vec<_>> = needles.iter().map(of).collect();
+            let best = ranks.and_then(|ranks| ranks.into_iter().min());
+            found.extend(best.map(|rank| Found { package: PackageId(number), rank }));
         }
         // Stable: within a rank the names stay sorted.
         found.sort_by_key(|found| found.rank);

@@ -149,6 +149,9 @@ pub enum Ask {
     Remove(String),
     /// Have this package in the newest version that goes.
     Update(String),
+    /// Have the package that a repository offers in place of the installed one of the same name and version, where no
+    /// repository offers that one any more: it was built anew.
+    Exchange(String),
     /// Have everything in the newest version that goes.
     Upgrade,
     /// Remove what nobody asked for and nothing needs.

@@ -39,7 +39,7 @@ impl fmt::Display for SolveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotInstalled { name } => {
-                write!(f, "'{}' is not installed; `pkgctl list` shows what is", name.escape_debug())
+                write!(f, "'{}' is not installed", name.escape_debug())
             }
             Self::Refused(refusal) => refusal.fmt(f),
             Self::GaveUp { steps } => write!(
@@ -103,7 +103,7 @@ fn names_are_installed(universe: &Universe, request: &Request) -> Result<(), Sol
     let installed: BTreeSet<&str> =
         universe.installed().iter().map(|p| universe.name(*p)).collect();
     for ask in &request.asks {
-        if let Ask::Remove(name) | Ask::Update(name) = ask
+        if let Ask::Remove(name) | Ask::Update(name) | Ask::Exchange(name) = ask
             && !installed.contains(name.as_str())
         {
             return Err(SolveError::NotInstalled { name: name.clone() });

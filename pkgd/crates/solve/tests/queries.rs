@@ -31,6 +31,21 @@ fn search_ranks_the_name_before_its_start_before_its_inside_before_the_descripti
     assert!(universe.search("nowhere").is_empty());
 }
 
+/// `search hello test` looked for the two words in one piece.
+#[test]
+fn each_word_is_looked_for_in_name_and_description() {
+    let (_, universe) = scene(
+        "pkg hello 1: about prints a test line\npkg world 1: about says hello, for a test\npkg test 1: about alone",
+    );
+    let names = |text: &str| {
+        let found = universe.search(text);
+        found.iter().map(|f| universe.name(f.package).to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names("hello  Test"), ["hello", "world"]);
+    assert_eq!(names("test hello line"), ["hello"]);
+    assert!(names("hello nowhere").is_empty() && names("  ").is_empty());
+}
+
 /// A description ends where it ends: the last letters of one and the first of the next are no hit.
 #[test]
 fn search_does_not_run_from_one_description_into_the_next() {

@@ -4,6 +4,7 @@ mod support;
 
 use minos_model::package::{Actions, Arch, Origin};
 use minos_model::{Dependency, DependencyKind, Digest, PackageFields, PackageManifest};
+use minos_solve::index::Entry;
 use minos_solve::{Ask, Limits, Pin, Request, SolveError, System, Want, entry, solve, synth};
 use support::Scene;
 
@@ -128,4 +129,29 @@ fn any_pair_is_answered_or_refused_with_a_proof() {
         }
     }
     assert!(answered > 60, "only {answered} answered");
+}
+
+/// What was built anew in the same version could never be had: the installed one met every wish.
+#[test]
+fn what_was_built_anew_is_exchanged_when_asked_for() {
+    let mut scene = Scene::default();
+    for line in ["pkg a 1", "pkg a 2", "pkg b 1: needs a", "want b 1"] {
+        assert!(scene.line(line), "{line}");
+    }
+    scene.gone.push(Entry { digest: [9; 32], ..support::package("a 1") });
+    scene.installed.push(("a".to_owned(), "1".to_owned()));
+    let universe = scene.universe();
+    let answer = |asks: &[Ask]| {
+        let request = Request::of(asks.iter().cloned());
+        solve(&universe, &scene.system, &request, &Limits::default())
+    };
+    assert!(answer(&[]).unwrap().steps.is_empty());
+    let exchange = |name: &str| Ask::Exchange(name.to_owned());
+    let done = answer(&[exchange("a")]).unwrap();
+    let chosen: Vec<_> = done.packages.iter().map(|p| universe.label(*p)).collect();
+    assert_eq!((done.steps.len(), chosen), (1, vec!["a 1".to_owned(), "b 1".to_owned()]));
+    assert!(done.packages.iter().all(|p| universe.repository(*p).is_some()));
+    // The one that is installed is offered: there is nothing to exchange.
+    assert!(answer(&[exchange("b")]).unwrap().steps.is_empty());
+    assert!(matches!(answer(&[exchange("c")]), Err(SolveError::NotInstalled { .. })));
 }

@@ -43,6 +43,36 @@ fn history(system: &System<'_>, dir: &std::path::Path) {
     system.switch(2, "back", None, &CLOCK).unwrap();
 }
 
+/// A look at one package read all of the system, a gigabyte for a shell.
+#[test]
+fn of_one_package_only_its_own_paths_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, fs_seam) = open(dir.path());
+    let system = System::new(&store, &fs_seam, options()).unwrap();
+    install(&system, &[package("a", "1-1", "a1"), package("b", "1-1", "other")], &[]).unwrap();
+    let current = dir.path().join("current");
+    let of = |names: &[&str]| {
+        let names: Vec<_> = names.iter().map(|name| name.parse().unwrap()).collect();
+        system.verify_of(&names, Depth::Content).unwrap()
+    };
+    let (all, a) = (of(&[]), of(&["a"]));
+    assert!(a.paths < all.paths && a.findings.is_empty(), "{a:?} {all:?}");
+    assert_eq!(a.bytes, 2 + "default\n".len() as u64);
+    for path in ["usr/share/a/text", "usr/share/b/text", "etc/b.conf"] {
+        fs::remove_file(current.join(path)).unwrap();
+    }
+    fs::write(current.join("etc/a.conf"), "edited\n").unwrap();
+    fs::write(current.join("usr/stray"), "").unwrap();
+    let a = of(&["a"]);
+    let paths: Vec<_> = a.findings.iter().map(|finding| finding.path.clone()).collect();
+    assert_eq!(paths, [b"usr/share/a/text".to_vec()], "and nothing that is of nobody");
+    assert_eq!(a.edited, [b"etc/a.conf".to_vec()]);
+    let done = system.repair_of(&["a".parse().unwrap()], None).unwrap();
+    assert_eq!(done.repaired, [b"usr/share/a/text".to_vec()]);
+    assert!(!current.join("usr/share/b/text").exists() && done.extra.is_empty());
+    assert_eq!(of(&[]).findings.len(), 3);
+}
+
 #[test]
 fn composed_root_has_exactly_the_packages_asked_for() {
     let dir = tempfile::tempdir().unwrap();

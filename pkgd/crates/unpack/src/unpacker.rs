@@ -15,6 +15,7 @@ use minos_package::index::Unique;
 use minos_package::keys::TrustStore;
 use minos_package::{Checked, Policy};
 use minos_store::{ContentSource, Sink};
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 use crate::error::Error;
@@ -42,7 +43,13 @@ pub struct Unpacker {
 pub fn open(path: &Path, policy: &Policy<'_>) -> Result<(File, Checked), String> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let file = File::options().read(true).custom_flags(flags.bits()).open(path);
-    let mut file = file.map_err(|e| e.to_string())?;
+    let mut file = file.map_err(|e| match e.raw_os_error() {
+        // The kernel says that there are too many links, where one is too many.
+        Some(errno) if errno == Errno::ELOOP as i32 => {
+            "it is a link; a repository's packages are regular files".to_owned()
+        }
+        _ => e.to_string(),
+    })?;
     if !file.metadata().is_ok_and(|meta| meta.is_file()) {
         return Err("it is no regular file".to_owned());
     }

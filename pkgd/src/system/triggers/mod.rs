@@ -21,8 +21,8 @@ use minos_sandbox::Strength;
 use minos_sandbox::tree::Dir;
 use minos_store::{Made, Staged, Triggers};
 
-pub use table::caches;
 use table::{Call, TABLE};
+pub use table::{caches, maker};
 
 /// How much a trigger may use.
 #[derive(Debug, Clone, Copy)]
@@ -42,17 +42,20 @@ impl Limits {
     }
 }
 
+/// Told which program runs, and how many of how many have run before.
+pub type Tell<'a> = &'a dyn Fn(&str, u64, u64);
+
 /// Runs triggers in boxes. At most one at a time for a state: all use the same scratch folder.
-#[derive(Debug)]
-pub struct Runner {
+pub struct Runner<'a> {
     state_root: PathBuf,
     limits: Limits,
+    tell: Tell<'a>,
 }
 
-impl Runner {
+impl<'a> Runner<'a> {
     /// For the state at `state_root`, an absolute path.
-    pub fn new(state_root: &Path, limits: Limits) -> Self {
-        Self { state_root: state_root.to_owned(), limits }
+    pub fn new(state_root: &Path, limits: Limits, tell: Tell<'a>) -> Self {
+        Self { state_root: state_root.to_owned(), limits, tell }
     }
 
     fn scratch(&self) -> PathBuf {
@@ -64,6 +67,7 @@ impl Runner {
         let mut layers = vec![root.to_owned()];
         let mut made = Vec::new();
         for (number, call) in calls.iter().enumerate() {
+            (self.tell)(call.name, number as u64, calls.len() as u64);
             let failed = |why: String| format!("trigger {}: {why}", call.name);
             let scratch = self.scratch().join(number.to_string());
             let place = run::Place::make(&scratch, call).map_err(failed)?;
@@ -78,7 +82,7 @@ impl Runner {
     }
 }
 
-impl Triggers for Runner {
+impl Triggers for Runner<'_> {
     fn run(&mut self, staged: &Staged<'_>) -> Result<Vec<Made>, String> {
         let root = self.state_root.join(staged.root);
         let on_root = |e: io::Error| format!("{}: {e}", root.display());

@@ -160,6 +160,12 @@ pub fn caches() -> impl Iterator<Item = String> {
     names.filter(|(_, name)| !name.contains('*')).map(|(folder, name)| format!("{folder}/{name}"))
 }
 
+/// The trigger that makes what stands at a path of the root, if one does.
+pub fn maker(path: &[u8]) -> Option<&'static str> {
+    let parts: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
+    TABLE.iter().find(|trigger| trigger.makes(&parts)).map(|trigger| trigger.program)
+}
+
 /// Where programs of triggers are looked for.
 const PLACES: [&str; 4] = ["usr/sbin", "usr/bin", "sbin", "bin"];
 
@@ -203,6 +209,14 @@ fn find(root: &Dir, program: &str) -> Option<String> {
 }
 
 impl Trigger {
+    /// Whether it may make what stands at a path of these parts.
+    fn makes(&self, parts: &[&[u8]]) -> bool {
+        let folder: Vec<&str> = self.folder.split('/').collect();
+        let Some((above, [name, ..])) = parts.split_at_checked(folder.len()) else { return false };
+        let within = |(part, of): (&&[u8], &&str)| *of == "{}" || *part == of.as_bytes();
+        above.iter().zip(&folder).all(within) && is_allowed(name, self.writes.iter().copied())
+    }
+
     /// What `{}` is to stand for in each run; one empty text where it is run once, nothing if it is not called for.
     fn folders(&self, root: &Dir, changed: &[Vec<u8>], renewed: bool) -> BTreeSet<String> {
         let also = (self.also)(root);

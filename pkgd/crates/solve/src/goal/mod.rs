@@ -48,6 +48,8 @@ pub(crate) struct Goal<'u> {
     removed: BTreeSet<Symbol>,
     upgrade: bool,
     updated: BTreeSet<Symbol>,
+    /// Names whose installed package gives way to another one of the same version.
+    exchanged: BTreeSet<Symbol>,
     downgrade: BTreeSet<Symbol>,
     held: BTreeMap<Symbol, PackageId>,
     pins: BTreeMap<Symbol, Vec<Pin>>,
@@ -70,6 +72,7 @@ impl<'u> Goal<'u> {
             removed: BTreeSet::new(),
             upgrade: request.asks.contains(&Ask::Upgrade),
             updated: BTreeSet::new(),
+            exchanged: BTreeSet::new(),
             downgrade: BTreeSet::new(),
             held: BTreeMap::new(),
             pins: BTreeMap::new(),
@@ -110,6 +113,7 @@ impl<'u> Goal<'u> {
                 }
                 Ask::Remove(name) => self.removed.extend(self.universe.symbol(name)),
                 Ask::Update(name) => self.updated.extend(self.universe.symbol(name)),
+                Ask::Exchange(name) => self.exchanged.extend(self.universe.symbol(name)),
                 Ask::Upgrade | Ask::Autoremove => {}
             }
         }

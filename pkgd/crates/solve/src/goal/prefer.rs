@@ -56,7 +56,18 @@ impl Goal<'_> {
         run.sort_by_cached_key(|p| {
             let is_other = installed != Some(*p);
             let version = core::cmp::Reverse(self.universe.version(*p));
-            (!fresh && is_other, version, is_other, *p)
+            (!self.is_exchange(*p, name), !fresh && is_other, version, is_other, *p)
         });
+    }
+
+    /// Whether the package is one of the repositories that is to take the place of the installed one of its version,
+    /// which no repository has any more.
+    fn is_exchange(&self, package: PackageId, name: Symbol) -> bool {
+        let universe = self.universe;
+        let offered = |p| universe.repository(p).is_some();
+        let old = self.installed.get(&name).filter(|_| self.exchanged.contains(&name)).copied();
+        old.is_some_and(|old| {
+            !offered(old) && offered(package) && universe.version(old) == universe.version(package)
+        })
     }
 }

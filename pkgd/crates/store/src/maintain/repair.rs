@@ -46,7 +46,7 @@ impl System<'_> {
         source: Option<&dyn ContentSource>,
     ) -> Result<Repaired, SystemError> {
         let current = self.current()?.ok_or(SystemError::NoGeneration { number: 0 })?;
-        let found = self.verify(Depth::Content)?;
+        let found = self.verify_of(names, Depth::Content)?;
         let (mut trees, own) = (self.trees(), self.own_of(current.number)?);
         let mut packages = BTreeMap::new();
         for member in &current.members {
@@ -55,10 +55,7 @@ impl System<'_> {
         }
         let root = root_path(current.number);
         let mut report = Repaired::default();
-        let meant = |finding: &Finding| {
-            names.is_empty() || finding.package.as_ref().is_some_and(|name| names.contains(name))
-        };
-        for Finding { path, fault, package } in found.findings.into_iter().filter(meant) {
+        for Finding { path, fault, package } in found.findings {
             if fault == Fault::Extra {
                 report.extra.push(path);
                 continue;

@@ -94,8 +94,32 @@ impl System<'_> {
     /// # Errors
     /// [`SystemError::NoGeneration`] when nothing is installed; something cannot be read.
     pub fn verify(&self, depth: Depth) -> Result<Verified, SystemError> {
+        self.verify_of(&[], depth)
+    }
+
+    /// As [`System::verify`], at the paths of these packages alone; none takes all that is there. What nobody brought is
+    /// of no package, and is not looked for then.
+    ///
+    /// # Errors
+    /// As for [`System::verify`].
+    pub fn verify_of(&self, names: &[Name], depth: Depth) -> Result<Verified, SystemError> {
         let current = self.current()?.ok_or(SystemError::NoGeneration { number: 0 })?;
-        self.verify_row(&current, &mut self.trees(), depth)
+        let mut trees = self.trees();
+        if names.is_empty() {
+            return self.verify_row(&current, &mut trees, depth);
+        }
+        let mut list = Vec::new();
+        for member in &current.members {
+            if names.contains(&trees.row(member.package)?.name) {
+                list.push(trees.tree(member.package)?);
+            }
+        }
+        let mut own = self.own_of(current.number)?;
+        let is_others = |path: &[u8]| list.iter().all(|tree| tree.get(path).is_none());
+        let others: Vec<Vec<u8>> =
+            own.iter().map(|(path, ..)| path.to_vec()).filter(|path| is_others(path)).collect();
+        others.iter().for_each(|path| own.remove(path));
+        self.verify_trees(&root_path(current.number), (&list, &own), false, depth)
     }
 
     /// Looks at every path of the root of any generation, whichever is the current one.
@@ -118,15 +142,26 @@ impl System<'_> {
         for member in &row.members {
             list.push(trees.tree(member.package)?);
         }
-        let folders = folders(&list, &own);
+        self.verify_trees(&root_path(row.number), (&list, &own), true, depth)
+    }
+
+    /// Looks at what should stand below `root`; where that is `all` that should, also for what is there beside it.
+    fn verify_trees(
+        &self,
+        root: &Path,
+        (list, own): (&[Arc<Tree>], &Own),
+        all: bool,
+        depth: Depth,
+    ) -> Result<Verified, SystemError> {
+        let folders = folders(list, own);
         let order: Vec<_> = folders.iter().collect();
-        let root = root_path(row.number);
         let (next, report) = (AtomicUsize::new(0), Mutex::new(Verified::default()));
         parallel(self.options.threads, &|| {
             let mut worker = Worker {
                 system: self,
                 depth,
-                root: &root,
+                root,
+                all,
                 buffer: Vec::new(),
                 found: Verified::default(),
             };
@@ -201,6 +236,8 @@ struct Worker<'a> {
     system: &'a System<'a>,
     depth: Depth,
     root: &'a Path,
+    /// What is there beside what should be is told too.
+    all: bool,
     buffer: Vec<u8>,
     found: Verified,
 }
@@ -208,17 +245,8 @@ struct Worker<'a> {
 impl Worker<'_> {
     fn folder(&mut self, folder: &[u8], names: &Folder<'_>) -> Result<(), SystemError> {
         let at = self.root.join(OsStr::from_bytes(folder));
-        let there = match self.system.fs.list(&at) {
-            Ok(there) => there,
-            // Its own entry tells.
-            Err(e) if is_gone(&e) => Vec::new(),
-            Err(e) => return Err(SystemError::io("list", at, e)),
-        };
-        for (name, _) in there {
-            let path = join(folder, &name);
-            if !names.contains_key(name.as_slice()) && !self.system.keeps(&path) {
-                self.found.findings.push(Finding { path, fault: Fault::Extra, package: None });
-            }
+        if self.all {
+            self.extra(&at, folder, names)?;
         }
         for (name, expected) in names {
             let path = join(folder, name);
@@ -236,6 +264,23 @@ impl Worker<'_> {
                     let package = expected.package.cloned();
                     self.found.findings.push(Finding { path, fault, package });
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// What stands in a folder and should not.
+    fn extra(&mut self, at: &Path, folder: &[u8], names: &Folder<'_>) -> Result<(), SystemError> {
+        let there = match self.system.fs.list(at) {
+            Ok(there) => there,
+            // Its own entry tells.
+            Err(e) if is_gone(&e) => Vec::new(),
+            Err(e) => return Err(SystemError::io("list", at, e)),
+        };
+        for (name, _) in there {
+            let path = join(folder, &name);
+            if !names.contains_key(name.as_slice()) && !self.system.keeps(&path) {
+                self.found.findings.push(Finding { path, fault: Fault::Extra, package: None });
             }
         }
         Ok(())
