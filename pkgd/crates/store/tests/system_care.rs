@@ -68,7 +68,9 @@ fn of_one_package_only_its_own_paths_are_read() {
     assert_eq!(paths, [b"usr/share/a/text".to_vec()], "and nothing that is of nobody");
     assert_eq!(a.edited, [b"etc/a.conf".to_vec()]);
     let done = system.repair_of(&["a".parse().unwrap()], None).unwrap();
-    assert_eq!(done.repaired, [b"usr/share/a/text".to_vec()]);
+    // Its own config file was meant too, and what stood there is not lost.
+    assert_eq!(done.repaired, [b"usr/share/a/text".to_vec(), b"etc/a.conf".to_vec()]);
+    assert_eq!(fs::read_to_string(current.join("etc/a.conf.edited")).unwrap(), "edited\n");
     assert!(!current.join("usr/share/b/text").exists() && done.extra.is_empty());
     assert_eq!(of(&[]).findings.len(), 3);
 }

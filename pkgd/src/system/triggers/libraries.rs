@@ -14,6 +14,11 @@ pub fn folders(root: &Dir) -> Vec<String> {
     library_folders(&Root(root))
 }
 
+/// The beginning of a small text file; empty where there is none. Links are not followed.
+pub fn text(root: &Dir, path: &str) -> String {
+    Root(root).text(path)
+}
+
 /// A root whose links are not followed.
 struct Root<'a>(&'a Dir);
 

@@ -25,6 +25,8 @@ pub struct Trigger {
     pub each: bool,
     /// Run once for every file that this finds in the root, by its path, for which `{}` stands; otherwise once.
     pub files: Option<fn(&Dir) -> Vec<String>>,
+    /// Run only where the system asks for it: `etc/minos/triggers/PROGRAM` with the word `enabled`.
+    pub asked: bool,
     /// What it may write is taken away first, so that what it makes is the same whatever was there before.
     pub anew: bool,
     /// Folder that is writable in its box.
@@ -42,6 +44,7 @@ const PLAIN: Trigger = Trigger {
     part: "",
     each: false,
     files: None,
+    asked: false,
     anew: false,
     folder: "",
     writes: &[],
@@ -144,6 +147,9 @@ pub const TABLE: &[Trigger] = &[
     },
     Trigger {
         program: "mandb",
+        // It reads every page there is: 40 CPU seconds for the 7,000 of LFS, at each change of one. man(1) finds pages
+        // without it, apropos(1) does not.
+        asked: true,
         args: &["--create", "--quiet"],
         below: &["usr/share/man", "usr/local/share/man"],
         anew: true,
@@ -166,6 +172,8 @@ pub fn maker(path: &[u8]) -> Option<&'static str> {
     TABLE.iter().find(|trigger| trigger.makes(&parts)).map(|trigger| trigger.program)
 }
 
+/// Where a system asks for triggers.
+const ASKED: &str = "etc/minos/triggers";
 /// Where programs of triggers are looked for.
 const PLACES: [&str; 4] = ["usr/sbin", "usr/bin", "sbin", "bin"];
 
@@ -187,6 +195,9 @@ pub fn calls(table: &[Trigger], root: &Dir, changed: &[Vec<u8>]) -> Vec<Call> {
     let mut list: Vec<Call> = Vec::new();
     for trigger in table {
         let Some(program) = find(root, trigger.program) else { continue };
+        if trigger.asked && !is_asked_for(root, trigger.program) {
+            continue;
+        }
         let renewed = changed.iter().any(|path| *path == program.as_bytes());
         for folder in trigger.folders(root, changed, renewed) {
             let call = trigger.call(root, &program, &folder);
@@ -199,6 +210,12 @@ pub fn calls(table: &[Trigger], root: &Dir, changed: &[Vec<u8>]) -> Vec<Call> {
 }
 
 /// Where in `root` a program stands. Links are not followed: a package may lead them anywhere.
+/// Whether the system asks for a trigger that not every system wants.
+fn is_asked_for(root: &Dir, program: &str) -> bool {
+    let text = libraries::text(root, &format!("{ASKED}/{program}"));
+    text.trim() == "enabled"
+}
+
 fn find(root: &Dir, program: &str) -> Option<String> {
     let is_program = |dir: &Dir| {
         let stat = dir.stat(OsStr::new(program)).ok();
