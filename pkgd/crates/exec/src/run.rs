@@ -17,7 +17,7 @@ use minos_suite::{Collector, Report};
 
 use crate::capture::{Captured, cancelled, capture};
 use crate::classify::{Facts, Stop, classify};
-use crate::driver::{BUILD_DIR, JOBSERVER, RECIPE_DIR, SOURCE_DIR, command, environment};
+use crate::driver::{BUILD_DIR, JOBSERVER, MARK, RECIPE_DIR, SOURCE_DIR, command, environment};
 use crate::flatten::{Flat, flatten};
 use crate::jobserver::Lease;
 use crate::layers::Layers;
@@ -271,6 +271,7 @@ impl PhaseRun<'_> {
             .fresh(phase, &mut |tree| observer.discard(tree))
             .map_err(|(path, e)| state_failure(Some(phase), &path, &e))?;
         let start = Instant::now();
+        self.mark()?;
         let mut collector = (phase == Phase::Check).then(|| suite::collector(&self.task.suite));
         let (pumped, exit) = self.box_it(&self.spec(output), collector.as_mut())?;
         let stop = pumped.stop;
@@ -291,6 +292,14 @@ impl PhaseRun<'_> {
             _ => failure,
         };
         failure.map_or(Ok(metrics), Err)
+    }
+
+    /// Where a phase begins in the log, which holds those of the whole attempt.
+    fn mark(&mut self) -> Result<(), Failure> {
+        let (phase, mark) = (self.phase, format!("{MARK}phase {}\n", self.phase));
+        self.log_bytes += mark.len() as u64;
+        let written = self.observer.output(mark.as_bytes());
+        written.map_err(|e| state_failure(Some(phase), Path::new("the attempt's log"), &e))
     }
 
     /// What filled the disk goes at once: nobody can go on from it, and until it is gone nothing else can be built.

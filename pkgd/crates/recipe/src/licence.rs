@@ -154,12 +154,11 @@ fn name(word: &str) -> Result<&str, String> {
 
 /// The words, each parenthesis one of its own.
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    let parts = text.split_inclusive(['(', ')']).flat_map(|part| {
+    text.split_inclusive(['(', ')']).flat_map(|part| {
         let at = part.find(['(', ')']).unwrap_or(part.len());
         let (before, bracket) = part.split_at(at);
         before.split_whitespace().chain(Some(bracket).filter(|text| !text.is_empty()))
-    });
-    parts
+    })
 }
 
 #[cfg(test)]
