@@ -32,6 +32,8 @@ pub struct Facts {
     pub stop: Option<Stop>,
     /// Processes killed for want of memory.
     pub oom_kills: u64,
+    /// The limit that pkgd itself sets to the memory of the tree, in bytes; 0 where the machine's is all.
+    pub memory_limit: u64,
     /// Forks refused since the limit of processes was reached.
     pub fork_failures: u64,
     /// Processes left behind when the shell ended.
@@ -100,7 +102,12 @@ fn ended(facts: &Facts) -> Option<Verdict> {
         return Some((
             FailureClass::OutOfMemory,
             format!("{} process(es) were killed for want of memory", facts.oom_kills),
-            "build with fewer jobs (--jobs), or give the machine more memory",
+            match facts.memory_limit {
+                0 => "build with fewer jobs (--jobs), or give the machine more memory",
+                _ => {
+                    "build with fewer jobs (--jobs), or raise the limit that pkgd was started with (--memory)"
+                }
+            },
         ));
     }
     if facts.disk_full {
@@ -217,6 +224,7 @@ mod tests {
             status,
             stop: None,
             oom_kills: 0,
+            memory_limit: 0,
             fork_failures: 0,
             leftover: 0,
             disk_full: false,
@@ -260,6 +268,9 @@ mod tests {
         let failed = Status::Exited(2);
         let oom = Facts { oom_kills: 1, fork_failures: 3, ..facts(failed) };
         assert_eq!(class(&oom), Some(FailureClass::OutOfMemory));
+        // More memory for the machine is no help against a limit of pkgd's own.
+        let limited = Facts { memory_limit: 1 << 30, ..oom };
+        assert!(classify(&limited).unwrap().hint.contains("--memory"));
         let forks = Facts { fork_failures: 3, ..facts(failed) };
         assert_eq!(class(&forks), Some(FailureClass::TooManyProcesses));
         let full = Facts { disk_full: true, ..facts(failed) };

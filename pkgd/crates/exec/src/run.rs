@@ -372,6 +372,7 @@ impl PhaseRun<'_> {
             status: exit.status,
             stop: pumped.stop,
             oom_kills: exit.oom_kills,
+            memory_limit: self.task.limits.memory_bytes,
             fork_failures: exit.fork_failures,
             leftover: exit.leftover,
             disk_full: low_on_space(self.task),
