@@ -64,13 +64,13 @@ fn a_recipe_brings_a_patch_and_a_configuration_file() {
         let digest = outcome.steps[0].output.expect("an output");
         let tree = root.path().join(format!("outputs/{digest}/tree/usr/share/who"));
         let read = |name: &str| fs::read_to_string(tree.join(name)).expect("a file");
-        (outcome.steps[0].state, read("greeting"), read("conf/who.conf"))
+        (outcome.steps[0].state.clone(), read("greeting"), read("conf/who.conf"))
     };
     let first = (StepState::Built, "hello\n".to_owned(), "name = world\n".to_owned());
     assert_eq!(build(), first);
     assert_eq!(build().0, StepState::Cached, "nothing has changed");
     recipes.write("demo/who/fix.patch", &PATCH.replace("+hello", "+good day"));
-    assert_eq!(build(), (StepState::Built, "good day\n".to_owned(), first.2));
+    assert_eq!(build(), (StepState::Built, "good day\n".to_owned(), first.2.clone()));
     recipes.write("demo/who/conf/who.conf", "name = all\n");
     assert_eq!(build().2, "name = all\n");
 }
