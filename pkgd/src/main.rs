@@ -18,6 +18,7 @@ mod service;
 mod sources;
 mod suites;
 mod summary;
+mod syntax;
 mod system;
 mod tool;
 mod verify;
@@ -69,6 +70,7 @@ fn run(mut args: Args) -> Result<(), String> {
     let signals = block_signals()?;
     // The sandbox takes absolute paths, and nothing may depend on where pkgd was started.
     absolute(&mut args)?;
+    warn_of_sources(&args);
     let store = open_store(&args).map_err(|e| format!("{e}\nhint: {}", e.hint()))?;
     minos_sandbox::sweep();
     let (recipes, lints) = load_recipes(&args.recipes)?;
@@ -176,6 +178,14 @@ fn absolute(args: &mut Args) -> Result<(), String> {
         *path = std::path::absolute(&*path).map_err(|e| format!("{}: {e}", path.display()))?;
     }
     Ok(())
+}
+
+/// A folder of sources that is not there holds none, and was surely meant to be another; it may come later, on a disk.
+fn warn_of_sources(args: &Args) {
+    for folder in args.sources.iter().filter(|folder| !folder.is_dir()) {
+        let path = folder.display();
+        eprintln!("pkgd: --sources {path}: no folder is there; sources are not looked for in it");
+    }
 }
 
 fn load_recipes(path: &Path) -> Result<(RecipeSet, Vec<Lint>), String> {

@@ -23,6 +23,7 @@ use crate::engine::{Command, plan, record};
 use crate::hub::Hub;
 use crate::seed::Seed;
 use crate::server::SERVER;
+use crate::syntax;
 use crate::system::{self, Packages, Tell};
 use crate::{comparison, doctor, host, observed, suites, verify, views};
 
@@ -114,7 +115,8 @@ impl Service {
         let (now, lints) = RecipeSet::load(folder).map_err(|e| {
             ErrorReport::new(ErrorKind::Recipe, e.to_string(), "pkgd was started with this folder")
         })?;
-        let mut found = views::lints(&now, &lints, observed, step)?;
+        let beside = observed.into_iter().chain(syntax::check(&now)).collect();
+        let mut found = views::lints(&now, &lints, beside, step)?;
         if now.compile() != self.recipes.compile()
             && let Reply::Lints(found) = &mut found
         {

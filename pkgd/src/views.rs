@@ -1,6 +1,6 @@
 //! Rows of the state as the reports that clients see.
 
-use minos_model::StepId;
+use minos_model::{Digest, StepId};
 use minos_proto::{
     Attempt, AuditLine, BuildOptions, ErrorKind, ErrorReport, JobReport, LintReport, RecipeReport,
     Reply, StepReport,
@@ -17,6 +17,8 @@ const DEFAULT_JOBS: u32 = 100;
 const DEFAULT_AUDIT: u32 = 100;
 /// Attempts of one step shown at most.
 const MAX_ATTEMPTS: usize = 100;
+/// The largest data file of a recipe that is shown, in bytes. All of them together fit into one answer.
+const SHOWN: usize = 8 << 10;
 /// Bytes of a log in one answer.
 const LOG_CHUNK: usize = 256 << 10;
 
@@ -184,7 +186,17 @@ pub fn recipe(set: &RecipeSet, step: &StepId) -> Result<Reply, ErrorReport> {
     let recipe = set.get(step).ok_or_else(|| unknown_step(set, step))?;
     let mut files = vec![("recipe.toml".to_owned(), recipe.text.clone())];
     files.extend(recipe.scripts.values().map(|s| (s.file.clone(), s.text.clone())));
+    let shown = |(name, bytes): (&String, &Vec<u8>)| (name.clone(), shown(bytes));
+    files.extend(recipe.files.iter().map(shown));
     Ok(Reply::Recipe { recipe: recipe_report(recipe), files })
+}
+
+/// A data file as a reader sees it: its text, or how much there is.
+fn shown(bytes: &[u8]) -> String {
+    match core::str::from_utf8(bytes).ok().filter(|text| text.len() <= SHOWN) {
+        Some(text) => text.to_owned(),
+        None => format!("({} bytes, SHA-256 {})\n", bytes.len(), Digest::of(bytes)),
+    }
 }
 
 /// What the linter found, of one recipe or of all.

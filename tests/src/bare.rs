@@ -75,6 +75,12 @@ impl Bare {
             fs::write(&path, text).map_err(|e| on(&path, e))?;
             phases.push(phase.as_str());
         }
+        for (name, bytes) in &recipe.files {
+            let path = dir.join(name);
+            let parent = path.parent().unwrap_or(&dir);
+            fs::create_dir_all(parent).map_err(|e| on(parent, e))?;
+            fs::write(&path, bytes).map_err(|e| on(&path, e))?;
+        }
         let target = self.root.join("sources");
         fs::create_dir_all(&target).map_err(|e| on(&target, e))?;
         for source in &recipe.sources {

@@ -44,6 +44,37 @@ fn zlib_built_twice_is_the_same_wherever_it_is_built() {
     assert_eq!(outputs[0], outputs[1]);
 }
 
+const PATCH: &str = "--- a/greeting\n+++ b/greeting\n@@ -1 +1 @@\n-hallo\n+hello\n";
+
+/// A patch that lay beside the scripts was seen by none of them, and there was no way to name it.
+#[test]
+fn a_recipe_brings_a_patch_and_a_configuration_file() {
+    let mut recipes = Recipes::new();
+    let prepare = "echo hallo > greeting\npatch -Np1 -i \"$RECIPE_DIR/fix.patch\"\n";
+    let install = "mkdir -p /usr/share/who\ncp -a greeting \"$RECIPE_DIR/conf\" /usr/share/who/\n\
+        ! echo more >> \"$RECIPE_DIR/fix.patch\"\n";
+    let files = "files = [\"fix.patch\", \"conf/who.conf\"]";
+    recipes.step_with("who", &[], &[("prepare", prepare), ("install", install)], files);
+    recipes.write("demo/who/fix.patch", PATCH);
+    recipes.write("demo/who/conf/who.conf", "name = world\n");
+    let root = Root::new(recipes.path());
+    let build = || {
+        let outcome = root.start().build("demo/who");
+        assert_eq!(outcome.state, JobState::Done, "{outcome:?}");
+        let digest = outcome.steps[0].output.expect("an output");
+        let tree = root.path().join(format!("outputs/{digest}/tree/usr/share/who"));
+        let read = |name: &str| fs::read_to_string(tree.join(name)).expect("a file");
+        (outcome.steps[0].state.clone(), read("greeting"), read("conf/who.conf"))
+    };
+    let first = (StepState::Built, "hello\n".to_owned(), "name = world\n".to_owned());
+    assert_eq!(build(), first);
+    assert_eq!(build().0, StepState::Cached, "nothing has changed");
+    recipes.write("demo/who/fix.patch", &PATCH.replace("+hello", "+good day"));
+    assert_eq!(build(), (StepState::Built, "good day\n".to_owned(), first.2.clone()));
+    recipes.write("demo/who/conf/who.conf", "name = all\n");
+    assert_eq!(build().2, "name = all\n");
+}
+
 /// A report that only knew the newest job would be empty once everything is built.
 #[test]
 fn the_report_of_a_cached_target_has_the_figures_of_its_build() {

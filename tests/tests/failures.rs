@@ -45,6 +45,23 @@ fn a_script_that_fails() {
     assert!(log.contains("about to fail") && !log.contains("never"), "{log}");
 }
 
+/// The whole story of a `test` that failed was "last: (no output)".
+#[test]
+fn a_failure_without_a_word_is_told_with_its_line() {
+    let mut recipes = Recipes::new();
+    let build = "echo one\n\ntest \"$(echo x)\" = y\n";
+    recipes.step("bad", &[], &[("prepare", "true\n"), ("build", build)]);
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    let outcome = daemon.build("demo/bad");
+    let what = &outcome.failure("bad").what;
+    let want = "the script ended with status 1 at build.sh:3: test \"$(echo x)\" = y; last: one";
+    assert_eq!(what, want);
+    let log = "pkgd: phase prepare\npkgd: phase build\none\n\
+        pkgd: build.sh:3: test \"$(echo x)\" = y: status 1\n";
+    assert_eq!(daemon.log("bad"), log);
+}
+
 #[test]
 fn a_failure_in_a_pipe_or_a_subshell_counts() {
     bad(&[("build", "false | cat\n")], FailureClass::Script, Phase::Build);

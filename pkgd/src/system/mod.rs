@@ -26,6 +26,7 @@ mod keys;
 mod look;
 mod mounts;
 mod pack;
+mod packable;
 mod paths;
 mod plans;
 mod propose;

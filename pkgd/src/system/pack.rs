@@ -12,7 +12,7 @@ use minos_recipe::Recipe;
 
 use super::errors::{invalid, not_found, on_file};
 use super::triggers::caches;
-use super::{Asked, files};
+use super::{Asked, files, packable};
 use crate::engine::plan;
 use crate::service::state_error;
 use crate::verify;
@@ -109,6 +109,8 @@ impl Asked<'_> {
         let manifest = without_caches(&manifest, metadata.prefix.as_ref());
         let mut tree: PathBuf = store.layout().output_tree(&job.output);
         tree.extend(metadata.prefix.as_ref().map(ToString::to_string));
+        packable::check(&manifest, &tree, &metadata)
+            .map_err(|(why, hint)| invalid(format!("{step} cannot be packed: {why}"), hint))?;
         let source = DirSource::new(tree);
         let next = folder.join(".next");
         let mut out = File::create(&next).map_err(|e| on_file("create", &next, &e))?;

@@ -13,6 +13,7 @@ fn folder(recipe: &[u8], lock: &[u8]) -> BTreeMap<String, Vec<u8>> {
         file("demo/x/build.sh", b"make\n"),
         file("demo/x/install.sh", b"make install\n"),
         file("demo/x/check.sh", b"make check\n"),
+        file("demo/x/conf/fix.patch", b"-a\n+b\n"),
         file("demo/x/expected.txt", b"tests/a # why\n"),
     ])
 }

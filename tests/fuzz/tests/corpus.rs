@@ -257,6 +257,7 @@ fn indexes_of_recipes() {
             file("demo/x/build.sh", b"make\n"),
             file("demo/x/install.sh", b"make install\n"),
             file("demo/x/check.sh", b"make check\n"),
+            file("demo/x/conf/fix.patch", b"-a\n+b\n"),
             file("demo/x/expected.txt", b"tests/a # why\n"),
         ];
         let (set, lints) = RecipeSet::from_files(&files.into());

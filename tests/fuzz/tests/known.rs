@@ -11,6 +11,7 @@ fn recipe(text: &str) -> Result<usize, String> {
         ("demo/x/install.sh".to_owned(), b"make install\n".to_vec()),
         ("demo/x/check.sh".to_owned(), b"make check\n".to_vec()),
         ("demo/x/expected.txt".to_owned(), b"a # b\n".to_vec()),
+        ("demo/x/conf/fix.patch".to_owned(), b"x\n".to_vec()),
     ];
     let (set, lints) = RecipeSet::from_files(&files.into());
     let told = lints.iter().find(|lint| lint.file.contains("recipe.toml"));

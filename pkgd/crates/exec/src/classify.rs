@@ -4,7 +4,7 @@ use minos_model::{Failure, FailureClass, Phase};
 
 use minos_sandbox::Status;
 
-use crate::driver::EARLY_EXIT;
+use crate::driver::{EARLY_EXIT, MARK};
 
 /// Why pkgd itself stopped a phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct Facts {
     pub stop: Option<Stop>,
     /// Processes killed for want of memory.
     pub oom_kills: u64,
+    /// The limit that pkgd itself sets to the memory of the tree, in bytes; 0 where the machine's is all.
+    pub memory_limit: u64,
     /// Forks refused since the limit of processes was reached.
     pub fork_failures: u64,
     /// Processes left behind when the shell ended.
@@ -100,7 +102,12 @@ fn ended(facts: &Facts) -> Option<Verdict> {
         return Some((
             FailureClass::OutOfMemory,
             format!("{} process(es) were killed for want of memory", facts.oom_kills),
-            "build with fewer jobs (--jobs), or give the machine more memory",
+            match facts.memory_limit {
+                0 => "build with fewer jobs (--jobs), or give the machine more memory",
+                _ => {
+                    "build with fewer jobs (--jobs), or raise the limit that pkgd was started with (--memory)"
+                }
+            },
         ));
     }
     if facts.disk_full {
@@ -117,11 +124,11 @@ fn ended(facts: &Facts) -> Option<Verdict> {
 }
 
 fn by_status(facts: &Facts) -> Verdict {
-    let last = last_line(&facts.tail);
+    let Told { at, last } = told(&facts.tail);
     match (facts.status, facts.phase) {
         (Status::Signaled(signal), _) => (
             FailureClass::Signal,
-            format!("the shell was killed by signal {signal}; last: {last}"),
+            format!("the shell was killed by signal {signal}{last}"),
             "look at the log; signal 9 without a cgroup can be the kernel's out-of-memory killer",
         ),
         (Status::Exited(EARLY_EXIT), _) => (
@@ -131,25 +138,25 @@ fn by_status(facts: &Facts) -> Verdict {
         ),
         (Status::Exited(code), Phase::Check) => (
             FailureClass::Test,
-            format!("the package's tests ended with status {code}; last: {last}"),
+            format!("the package's tests ended with status {code}{at}{last}"),
             "look at the log for the failed tests",
         ),
         (Status::Exited(code), Phase::Assert) => (
             FailureClass::Assert,
-            format!("an assertion about the output failed with status {code}; last: {last}"),
+            format!("an assertion about the output failed with status {code}{at}{last}"),
             "the output is not what the recipe promises; look at the log",
         ),
         (Status::Exited(_), _) if !facts.denials.is_empty() => {
             let (path, right) = &facts.denials[facts.denials.len() - 1];
             (
                 FailureClass::DeniedAccess,
-                format!("access was denied: {right} on {path}; last: {last}"),
+                format!("access was denied: {right} on {path}{at}{last}"),
                 "declare what the step needs in its recipe, or let it write below its prefix only",
             )
         }
         (Status::Exited(code), _) => (
             FailureClass::Script,
-            format!("the script ended with status {code}; last: {last}"),
+            format!("the script ended with status {code}{at}{last}"),
             hint_from(&facts.tail),
         ),
     }
@@ -167,10 +174,41 @@ fn hint_from(tail: &[u8]) -> &'static str {
     }
 }
 
-/// The last line that says something, cut to what fits into one line of a report.
+/// What the end of the log says, as parts of a sentence.
+struct Told {
+    /// ` at build.sh:17: make`, where the driver told it.
+    at: String,
+    /// `; last: ` and the last line of anybody else.
+    last: String,
+}
+
+/// A failure in a subshell is told by each shell on the way out: the first line is that of the command itself.
+fn told(tail: &[u8]) -> Told {
+    let text = String::from_utf8_lossy(tail);
+    let lines = || text.lines().rev().map(str::trim).filter(|line| !line.is_empty());
+    let place = lines().map_while(|line| line.strip_prefix(MARK)).last();
+    let place = place.map(|place| place.rsplit_once(": status ").map_or(place, |(at, _)| at));
+    match (place, lines().find(|line| !line.starts_with(MARK))) {
+        (Some(place), None) => Told { at: format!(" at {}", fits(place)), last: String::new() },
+        (Some(place), Some(last)) => {
+            Told { at: format!(" at {}", fits(place)), last: format!("; last: {}", fits(last)) }
+        }
+        (None, Some(last)) => Told { at: String::new(), last: format!("; last: {}", fits(last)) },
+        (None, None) => {
+            let last = "; last: (no output; look for 'exit' in the script)".to_owned();
+            Told { at: String::new(), last }
+        }
+    }
+}
+
+/// The last line that says something.
 fn last_line(tail: &[u8]) -> String {
     let text = String::from_utf8_lossy(tail);
-    let line = text.lines().rev().map(str::trim).find(|l| !l.is_empty()).unwrap_or("(no output)");
+    fits(text.lines().rev().map(str::trim).find(|l| !l.is_empty()).unwrap_or("(no output)"))
+}
+
+/// What of a line goes into one line of a report.
+fn fits(line: &str) -> String {
     line.chars().filter(|c| !c.is_control()).take(120).collect()
 }
 
@@ -186,6 +224,7 @@ mod tests {
             status,
             stop: None,
             oom_kills: 0,
+            memory_limit: 0,
             fork_failures: 0,
             leftover: 0,
             disk_full: false,
@@ -229,6 +268,9 @@ mod tests {
         let failed = Status::Exited(2);
         let oom = Facts { oom_kills: 1, fork_failures: 3, ..facts(failed) };
         assert_eq!(class(&oom), Some(FailureClass::OutOfMemory));
+        // More memory for the machine is no help against a limit of pkgd's own.
+        let limited = Facts { memory_limit: 1 << 30, ..oom };
+        assert!(classify(&limited).unwrap().hint.contains("--memory"));
         let forks = Facts { fork_failures: 3, ..facts(failed) };
         assert_eq!(class(&forks), Some(FailureClass::TooManyProcesses));
         let full = Facts { disk_full: true, ..facts(failed) };
@@ -246,6 +288,24 @@ mod tests {
         let failure = classify(&Facts { denials, ..facts(Status::Exited(1)) }).unwrap();
         assert_eq!(failure.class, FailureClass::DeniedAccess);
         assert!(failure.what.contains("write on /etc/passwd"), "{}", failure.what);
+    }
+
+    /// A failed `test` left "last: (no output)" to whoever looked for it among 80 lines of shell.
+    #[test]
+    fn the_story_names_the_command() {
+        let what = |tail: &str| {
+            let facts = Facts { tail: tail.into(), ..facts(Status::Exited(1)) };
+            classify(&facts).unwrap().what
+        };
+        let one = "pkgd: build.sh:17: test \"$(x)\" = y: status 1\n";
+        let start = "the script ended with status 1";
+        assert_eq!(what(one), format!("{start} at build.sh:17: test \"$(x)\" = y"));
+        let two = format!("gcc -c a.c\n{one}pkgd: build.sh:18: ( test ): status 1\n");
+        assert_eq!(
+            what(&two),
+            format!("{start} at build.sh:17: test \"$(x)\" = y; last: gcc -c a.c")
+        );
+        assert_eq!(what(""), format!("{start}; last: (no output; look for 'exit' in the script)"));
     }
 
     #[test]

@@ -16,20 +16,30 @@ pub const TEST_RESULTS: &str = "test-results";
 /// The build tree.
 pub const BUILD_DIR: &str = "/build";
 
+/// What lines of ours in the log start with, among them the one that tells where a script failed.
+pub const MARK: &str = "pkgd: ";
+
+/// The text that is run, with words to be put in between `@`.
+const DRIVER: &str = include_str!("driver.sh");
+
 /// The command line of a phase.
 ///
 /// The driver text is passed with `-c` so that no file of ours stands among the recipe's. An EXIT trap
 /// turns "status 0, but the last line was not reached" into [`EARLY_EXIT`]: a stray `exit 0`
 /// would otherwise pass for success. Subshells do not inherit the trap.
+///
+/// An ERR trap tells which command a script ended at, with file and line ([`MARK`]): `test` and its like say nothing
+/// themselves. It looks whether `errexit` is on, since functions and subshells inherit the trap, and a command
+/// substitution, in which it is off, goes on. In the script's own shell the EXIT trap tells it, when the redirections
+/// of the command are undone; a subshell has to tell at once, and then its caller follows with a line of its own.
+/// No task key has a part in this text: nothing of it can reach an output.
 pub fn command(phase: Phase) -> Vec<String> {
-    let text = format!(
-        "set +h; umask 022\n\
-         trap '_minos_status=$?; [ $_minos_status -ne 0 ] || [ -n \"$_minos_end\" ] || exit {EARLY_EXIT}' EXIT\n\
-         mkdir -p {BUILD_DIR}/src {BUILD_DIR}/home; cd {BUILD_DIR}/src\n\
-         set -eo pipefail\n\
-         . {RECIPE_DIR}/{phase}.sh\n\
-         _minos_end=1\n"
-    );
+    let text = DRIVER
+        .replace("@PHASE@", phase.as_str())
+        .replace("@MARK@", MARK)
+        .replace("@EARLY@", &EARLY_EXIT.to_string())
+        .replace("@BUILD@", BUILD_DIR)
+        .replace("@RECIPE@", RECIPE_DIR);
     ["/bin/bash", "--noprofile", "--norc", "-c", &text, &format!("minos-{phase}")]
         .map(str::to_owned)
         .to_vec()
@@ -86,6 +96,8 @@ pub fn environment(task: &Task, phase: Phase) -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use minos_model::Phase;
 
     use super::{ALONE, FIXED, SEEDED, command};
@@ -119,18 +131,64 @@ mod tests {
             ("set -u; echo $nothing\n", 1),
         ];
         for (script, expected) in cases {
-            std::fs::write(dir.path().join("build.sh"), script).unwrap();
-            let words = command(Phase::Build);
-            let text = words[4]
-                .replace("/recipe/", &format!("{}/", dir.path().display()))
-                .replace("mkdir -p /build/src /build/home; cd /build/src\n", "");
-            let status = std::process::Command::new("/bin/bash")
-                .args(["--noprofile", "--norc", "-c", &text, "t"])
-                .stdout(std::process::Stdio::null())
-                .stderr(std::process::Stdio::null())
-                .status()
-                .unwrap();
-            assert_eq!(status.code(), Some(expected), "{script:?}");
+            assert_eq!(run(dir.path(), script).0, Some(expected), "{script:?}");
+        }
+    }
+
+    /// Runs a build script by the real shell; its status, and what stands in the log.
+    fn run(dir: &Path, script: &str) -> (Option<i32>, String) {
+        std::fs::write(dir.join("build.sh"), script).unwrap();
+        let words = command(Phase::Build);
+        let text = words[4]
+            .replace("/recipe/", &format!("{}/", dir.display()))
+            .replace("mkdir -p /build/src /build/home; cd /build/src\n", "");
+        let mut shell = std::process::Command::new("/bin/bash");
+        let output = shell.args(["--noprofile", "--norc", "-c", &text, "t"]).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    }
+
+    /// A `test` that failed ended the phase, and the log was empty.
+    #[test]
+    fn a_silent_failure_is_told_with_its_line() {
+        let dir = tempfile::tempdir().unwrap();
+        for (script, want) in [
+            (
+                "true\ntest \"$(echo x)\" = y\n",
+                "pkgd: build.sh:2: test \"$(echo x)\" = y: status 1\n",
+            ),
+            ("f() {\n  return 3\n}\nf\n", "pkgd: build.sh:4: return 3: status 3\n"),
+            ("f() { false; }\nf 2>/dev/null\n", "pkgd: build.sh:1: false: status 1\n"),
+            ("x=$(false)\n", "pkgd: build.sh:1: x=$(false): status 1\n"),
+            (
+                "(\n  false\n)\n",
+                "pkgd: build.sh:2: false: status 1\npkgd: build.sh:3: ( false ): status 1\n",
+            ),
+            ("true\ntest 1 = 2 && true\n", "pkgd: build.sh: its last command: status 1\n"),
+            ("cat <<E | grep nothing\nE\n", "pkgd: build.sh:1: grep nothing: status 1\n"),
+            ("set -u\n[[ a = b ]]\n", "pkgd: build.sh:2: [[ a = b ]]: status 1\n"),
+        ] {
+            let (status, log) = run(dir.path(), script);
+            assert_ne!(status, Some(0), "{script:?}");
+            assert_eq!(log, want, "{script:?}");
+        }
+    }
+
+    /// Whatever a script may do with a failure that it expects.
+    #[test]
+    fn nothing_is_told_of_scripts_that_go_on() {
+        let dir = tempfile::tempdir().unwrap();
+        for script in [
+            "x=$(false; echo hi)\ntest \"$x\" = hi\n",
+            "x=$({ false; echo hi; } 2>&1)\ntest \"$x\" = hi\n",
+            "f() { false; echo go; }\nif f; then :; fi\nf || true\n! false\n",
+            "if ! ( set -e; false; true ); then exit 1; fi\n",
+            "x=$(set -e; false) || true\n",
+            "(false) | cat || true\nfalse | true || :\n",
+            "while false; do :; done\nuntil true; do :; done\nfalse &\nwait\n",
+            "local_() { local x=$(false); }\nlocal_\nexport Y=$(false)\n",
+            "set +e; false; set -e\n",
+        ] {
+            assert_eq!(run(dir.path(), script), (Some(0), String::new()), "{script:?}");
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Runs a step's phases, one sandbox each, from the first one that has no checkpoint.
 
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use minos_model::{Failure, FailureClass, Metrics, Phase};
 use minos_sandbox::{
@@ -16,7 +17,7 @@ use minos_suite::{Collector, Report};
 
 use crate::capture::{Captured, cancelled, capture};
 use crate::classify::{Facts, Stop, classify};
-use crate::driver::{BUILD_DIR, JOBSERVER, RECIPE_DIR, SOURCE_DIR, command, environment};
+use crate::driver::{BUILD_DIR, JOBSERVER, MARK, RECIPE_DIR, SOURCE_DIR, command, environment};
 use crate::flatten::{Flat, flatten};
 use crate::jobserver::Lease;
 use crate::layers::Layers;
@@ -90,7 +91,7 @@ pub fn run(task: &Task, observer: &mut dyn Observer) -> Result<Captured, Failure
     let layers = Layers::new(&task.scratch);
     let lease = lease(task, &layers)?;
     let pipe = lease.as_ref().map(Lease::pipe);
-    write_scripts(task, &layers).map_err(|(path, e)| state_failure(None, &path, &e))?;
+    write_recipe(task, &layers).map_err(|(path, e)| state_failure(None, &path, &e))?;
     let root =
         root_layers(task, &layers, observer).map_err(|(path, e)| state_failure(None, &path, &e))?;
     let mut log_bytes = 0;
@@ -193,7 +194,7 @@ fn halve(tree: &Path, below: &Path) -> io::Result<()> {
 
 /// Fresh for each attempt: an earlier one may have had a phase more, and no step may see what its key does
 /// not know. Nor the time of the attempt.
-fn write_scripts(task: &Task, layers: &Layers) -> Result<(), (PathBuf, io::Error)> {
+fn write_recipe(task: &Task, layers: &Layers) -> Result<(), (PathBuf, io::Error)> {
     let dir = layers.recipe();
     let on = |path: &Path| {
         let path = path.to_owned();
@@ -205,15 +206,33 @@ fn write_scripts(task: &Task, layers: &Layers) -> Result<(), (PathBuf, io::Error
     }
     fs::create_dir_all(&dir).map_err(on(&dir))?;
     let time = UNIX_EPOCH + Duration::from_secs(u64::try_from(task.epoch).unwrap_or(0));
-    let write = |path: &Path, text: &str| {
-        fs::write(path, text)?;
-        File::open(path)?.set_modified(time)
-    };
     for (phase, text) in &task.scripts {
         let path = dir.join(format!("{phase}.sh"));
-        write(&path, text).map_err(on(&path))?;
+        write_input(&path, text.as_bytes(), time).map_err(on(&path))?;
     }
-    File::open(&dir).and_then(|dir| dir.set_modified(time)).map_err(on(&dir))
+    let mut folders = BTreeSet::from([dir.clone()]);
+    for (name, bytes) in &task.files {
+        let path = dir.join(name);
+        let parents = path.ancestors().skip(1).take_while(|parent| parent.starts_with(&dir));
+        folders.extend(parents.map(Path::to_owned));
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(on(parent))?;
+        }
+        write_input(&path, bytes, time).map_err(on(&path))?;
+    }
+    // Only now: a file that is added changes the time of its folder.
+    folders.iter().try_for_each(|folder| settle(folder, 0o755, time).map_err(on(folder)))
+}
+
+/// Writes a file of the recipe. Its mode and time are those of no machine: a script may well copy it as it is.
+fn write_input(path: &Path, bytes: &[u8], time: SystemTime) -> io::Result<()> {
+    fs::write(path, bytes)?;
+    settle(path, 0o644, time)
+}
+
+fn settle(path: &Path, mode: u32, time: SystemTime) -> io::Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    File::open(path)?.set_modified(time)
 }
 
 fn state_failure(phase: Option<Phase>, path: &Path, error: &io::Error) -> Failure {
@@ -252,6 +271,7 @@ impl PhaseRun<'_> {
             .fresh(phase, &mut |tree| observer.discard(tree))
             .map_err(|(path, e)| state_failure(Some(phase), &path, &e))?;
         let start = Instant::now();
+        self.mark()?;
         let mut collector = (phase == Phase::Check).then(|| suite::collector(&self.task.suite));
         let (pumped, exit) = self.box_it(&self.spec(output), collector.as_mut())?;
         let stop = pumped.stop;
@@ -272,6 +292,14 @@ impl PhaseRun<'_> {
             _ => failure,
         };
         failure.map_or(Ok(metrics), Err)
+    }
+
+    /// Where a phase begins in the log, which holds those of the whole attempt.
+    fn mark(&mut self) -> Result<(), Failure> {
+        let (phase, mark) = (self.phase, format!("{MARK}phase {}\n", self.phase));
+        self.log_bytes += mark.len() as u64;
+        let written = self.observer.output(mark.as_bytes());
+        written.map_err(|e| state_failure(Some(phase), Path::new("the attempt's log"), &e))
     }
 
     /// What filled the disk goes at once: nobody can go on from it, and until it is gone nothing else can be built.
@@ -344,6 +372,7 @@ impl PhaseRun<'_> {
             status: exit.status,
             stop: pumped.stop,
             oom_kills: exit.oom_kills,
+            memory_limit: self.task.limits.memory_bytes,
             fork_failures: exit.fork_failures,
             leftover: exit.leftover,
             disk_full: low_on_space(self.task),

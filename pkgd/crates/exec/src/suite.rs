@@ -79,7 +79,7 @@ fn failed(what: String) -> Failure {
         class: FailureClass::Test,
         phase: Some(Phase::Check),
         what,
-        hint: "'pkgctl tests STEP' tells more; what is known to fail goes into the recipe's [check] expected"
+        hint: "'pkgctl tests' with the step's name tells more; what is known to fail goes into the recipe's [check] expected"
             .to_owned(),
     }
 }

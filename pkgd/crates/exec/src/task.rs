@@ -101,6 +101,8 @@ pub struct Task {
     pub done: Vec<Phase>,
     /// The phases in running order, each with the text of its script.
     pub scripts: Vec<(Phase, String)>,
+    /// Contents of the recipe's own files, by path below `/recipe`.
+    pub files: Vec<(String, Vec<u8>)>,
     /// Sources by name below `/sources`, verified by the caller.
     pub sources: Vec<(String, PathBuf)>,
     /// Environment of the recipe, over the base environment.

@@ -16,6 +16,7 @@ fn task(layers: &[&Path], allowed: Allowed) -> Task {
         scratch: "/nowhere".into(),
         done: Vec::new(),
         scripts: Vec::new(),
+        files: Vec::new(),
         sources: Vec::new(),
         env: Vec::new(),
         prefix: "/".into(),

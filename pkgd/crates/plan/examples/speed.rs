@@ -71,6 +71,7 @@ fn recipe(id: StepId, build: Vec<StepId>) -> Result<Recipe> {
         sources: Vec::new(),
         build,
         scripts: [(Phase::Install, script)].into(),
+        files: BTreeMap::default(),
         env: BTreeMap::new(),
         needs: Needs { sbu_centi: 10, ..Needs::default() },
         limits: Limits::default(),

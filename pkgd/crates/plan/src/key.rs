@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 /// Keeps task keys apart from every other digest, and keys of one layout from those of another.
 const DOMAIN: &[u8] = b"minos.task-key.2";
 
+/// In front of the names of a recipe's own files among the sources. No source has a `/` in its name.
+const FILE: &str = "recipe/";
+
 /// What all steps of a build share and depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct World {
@@ -35,7 +38,7 @@ pub struct KeyParts {
     pub fields: Digest,
     /// Phases in running order but for the test suite, with the SHA-256 of their scripts.
     pub scripts: Vec<(Phase, Digest)>,
-    /// Sources in the recipe's order, with their pinned SHA-256.
+    /// Sources in the recipe's order, with their pinned SHA-256; behind them the recipe's own files as `recipe/NAME`.
     pub sources: Vec<(String, Digest)>,
     /// Inputs in the order of their layers, with the digests of their outputs.
     pub inputs: Vec<(StepId, Digest)>,
@@ -60,8 +63,14 @@ pub enum Change {
     Script(Phase),
     /// A source, or its coming or going.
     Source(String),
-    /// The output of an input, or its coming or going.
+    /// One of the recipe's own files, or its coming or going.
+    File(String),
+    /// The output of an input.
     Input(StepId),
+    /// A step that is an input now and was none.
+    InputAdded(StepId),
+    /// A step that was an input and is none any more.
+    InputGone(StepId),
     /// The same inputs in another order.
     InputOrder,
     /// The seed.
@@ -96,7 +105,10 @@ impl fmt::Display for Change {
             Self::Fields => f.write_str("recipe.toml changed"),
             Self::Script(phase) => write!(f, "{phase} script changed"),
             Self::Source(file) => write!(f, "source {file} changed"),
+            Self::File(file) => write!(f, "file {file} changed"),
             Self::Input(step) => write!(f, "output of {step} changed"),
+            Self::InputAdded(step) => write!(f, "{step} is a new input"),
+            Self::InputGone(step) => write!(f, "{step} is no input any more"),
             Self::InputOrder => f.write_str("order of inputs changed"),
             Self::Seed => f.write_str("seed changed"),
             Self::Sandbox { old, new } => write!(f, "sandbox changed from {old} to {new}"),
@@ -126,11 +138,15 @@ impl Fingerprint {
         // What a test suite leaves is seen by no later phase: whether there is one, which, and whether it was
         // run changes nothing about the output.
         let scripts = recipe.phases().into_iter().filter(|(phase, _)| *phase != Phase::Check);
+        let sources = recipe.sources.iter();
+        let file =
+            |(name, bytes): (&String, &Vec<u8>)| (format!("{FILE}{name}"), Digest::of(bytes));
+        let files = recipe.files.iter().map(file);
         Self {
             seeded: recipe.stage.seeded(),
             fields: Digest::of(&recipe.canonical()),
             scripts: scripts.map(|(phase, text)| (phase, Digest::of(text.as_bytes()))).collect(),
-            sources: recipe.sources.iter().map(|s| (s.file.clone(), s.sha256)).collect(),
+            sources: sources.map(|s| (s.file.clone(), s.sha256)).chain(files).collect(),
         }
     }
 
@@ -210,12 +226,21 @@ impl KeyParts {
         out.extend(differing(&self.scripts, &old.scripts).map(Change::Script));
         let sources: Vec<String> = differing(&self.sources, &old.sources).collect();
         // the order of sources is a field of the recipe and shows there
-        out.extend(sources.into_iter().map(Change::Source));
+        out.extend(sources.into_iter().map(|name| match name.strip_prefix(FILE) {
+            Some(file) => Change::File(file.to_owned()),
+            None => Change::Source(name),
+        }));
         let inputs: Vec<StepId> = differing(&self.inputs, &old.inputs).collect();
         if inputs.is_empty() && self.inputs != old.inputs {
             out.push(Change::InputOrder);
         }
-        out.extend(inputs.into_iter().map(Change::Input));
+        let has =
+            |list: &[(StepId, Digest)], step: &StepId| list.iter().any(|(own, _)| own == step);
+        out.extend(inputs.into_iter().map(|step| match has(&self.inputs, &step) {
+            false => Change::InputGone(step),
+            true if !has(&old.inputs, &step) => Change::InputAdded(step),
+            true => Change::Input(step),
+        }));
         out.sort();
         out
     }

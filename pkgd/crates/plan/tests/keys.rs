@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::{id, recipe, set, world};
 use minos_model::{Digest, Phase, Stage, StepId, Triplet};
@@ -76,6 +76,39 @@ fn each_part_changes_the_key_and_is_named() {
     }
 }
 
+/// A patch that was corrected has to build the step anew, and a recipe without files has the key it always had.
+#[test]
+fn files_of_the_recipe_are_in_the_key() {
+    let with = |files: &[(&str, &str)]| {
+        let files = files.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec()));
+        parts(&Recipe { files: files.collect(), ..sample() }, &inputs(), &world())
+    };
+    assert_eq!(with(&[]), base());
+    let one = with(&[("fix.patch", "-a\n+b\n")]);
+    let keys = [
+        base(),
+        one.clone(),
+        with(&[("fix.patch", "-a\n+c\n")]),
+        with(&[("fix2.patch", "-a\n+b\n")]),
+        with(&[("conf/fix.patch", "-a\n+b\n")]),
+    ]
+    .map(|parts| parts.key());
+    assert_eq!(BTreeSet::from(keys).len(), keys.len());
+    let told = |new: &KeyParts, old: &KeyParts| {
+        new.changes(old).iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&one, &base()), ["file fix.patch changed"]);
+    assert_eq!(told(&base(), &one), ["file fix.patch changed"]);
+}
+
+/// A dependency that was taken out was told as one whose output had changed.
+#[test]
+fn an_input_that_came_or_went_is_told_as_such() {
+    let less = parts(&sample(), &inputs()[..1], &world());
+    assert_eq!(less.changes(&base())[0].to_string(), "m4 is no input any more");
+    assert_eq!(base().changes(&less)[0].to_string(), "m4 is a new input");
+}
+
 /// A suite that was added to a recipe had its step built anew, and all above it looked at again, for tests that
 /// nobody had asked for.
 #[test]
@@ -92,6 +125,7 @@ fn inputs_and_world_change_the_key_and_are_named() {
     let mut output = inputs();
     output[0].1 = Digest::of(b"gcc, otherwise");
     let fewer = inputs()[..1].to_vec();
+    let more = [inputs(), vec![(id("make"), Digest::of(b"make"))]].concat();
     let swapped: Vec<_> = inputs().into_iter().rev().collect();
     let seed = World { seed: Digest::of(b"another"), ..world() };
     let sandbox = World { sandbox_version: 2, ..world() };
@@ -99,7 +133,8 @@ fn inputs_and_world_change_the_key_and_are_named() {
     let epoch = World { epoch: -2, ..world() };
     for (inputs, world, want) in [
         (output, world(), Change::Input(id("gcc:pass1"))),
-        (fewer, world(), Change::Input(id("m4"))),
+        (fewer, world(), Change::InputGone(id("m4"))),
+        (more, world(), Change::InputAdded(id("make"))),
         (swapped, world(), Change::InputOrder),
         (inputs(), seed, Change::Seed),
         (inputs(), sandbox, Change::Sandbox { old: 1, new: 2 }),

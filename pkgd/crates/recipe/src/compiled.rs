@@ -3,7 +3,7 @@
 //! | offset | bytes | content |
 //! | --- | --- | --- |
 //! | 0 | 8 | magic `MINOSRX\0` |
-//! | 8 | 4 | format, little-endian: 5 |
+//! | 8 | 4 | format, little-endian: 6 |
 //! | 12 | 8 | length of the body in bytes, little-endian |
 //! | 20 | n | body: postcard of (list of recipes sorted by step, lock) |
 //! | 20 + n | 32 | SHA-256 of everything before |
@@ -19,7 +19,7 @@ use crate::recipe::Recipe;
 use crate::set::RecipeSet;
 
 const MAGIC: &[u8; 8] = b"MINOSRX\0";
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 const HEAD: usize = 20;
 const CHECKSUM: usize = 32;
 

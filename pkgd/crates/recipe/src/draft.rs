@@ -21,13 +21,15 @@ pub(crate) struct Draft {
     #[serde(default)]
     pub pass: Option<Name>,
     pub version: Spanned<String>,
-    #[serde(default = "one")]
-    pub release: u32,
+    #[serde(default)]
+    pub release: Option<Spanned<u32>>,
     pub stage: Spanned<Stage>,
     pub order: u32,
     pub description: String,
     #[serde(default)]
-    pub license: String,
+    pub license: Option<Spanned<String>>,
+    #[serde(default)]
+    pub files: Vec<Spanned<String>>,
     #[serde(default, rename = "source")]
     pub sources: Vec<DraftSource>,
     #[serde(default)]
@@ -138,9 +140,9 @@ pub(crate) struct DraftNeeds {
 #[serde(deny_unknown_fields)]
 pub(crate) struct DraftLimits {
     #[serde(default)]
-    pub silence_s: Option<u32>,
+    pub silence_s: Option<Spanned<u32>>,
     #[serde(default)]
-    pub wall_s: Option<u32>,
+    pub wall_s: Option<Spanned<u32>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -203,10 +205,6 @@ impl Default for Check {
 pub(crate) struct Group {
     #[serde(default)]
     pub names: Vec<Name>,
-}
-
-fn one() -> u32 {
-    1
 }
 
 fn one_component() -> u8 {

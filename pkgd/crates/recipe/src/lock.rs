@@ -96,9 +96,28 @@ fn check(source: &LockedSource) -> Option<(&'static str, &'static str)> {
         Some(("is not a plain file name", "use a-z A-Z 0-9 + - . _ ~, and no leading dot"))
     } else if nowhere && source.alternatives.is_empty() {
         Some(("has no place to get it from", "add 'debian', 'pypi', 'url' or 'alternatives'"))
+    } else if source.bytes == 0 {
+        Some(("has bytes = 0", "write the size of the file; an empty one is no source"))
+    } else if source.url.as_deref().is_some_and(|url| !is_address(url)) {
+        Some(("has a 'url' that is no address", ADDRESS))
+    } else if !source.alternatives.iter().all(|place| is_place(place)) {
+        Some(("has an alternative that is no place", ADDRESS))
     } else {
         None
     }
+}
+
+const ADDRESS: &str = "write https://HOST/... (in 'alternatives' also debian:NAME=VERSION or pypi:NAME==VERSION); a file of \
+     this machine goes into a folder of 'pkgd --sources'";
+
+/// `http://` or `https://`, and something behind it.
+fn is_address(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    rest.is_some_and(|rest| !rest.starts_with('/') && rest.contains('/'))
+}
+
+fn is_place(place: &str) -> bool {
+    ["debian:", "pypi:"].iter().any(|kind| place.starts_with(kind)) || is_address(place)
 }
 
 #[cfg(test)]

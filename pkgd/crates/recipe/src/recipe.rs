@@ -127,6 +127,8 @@ pub struct Recipe {
     pub build: Vec<StepId>,
     /// The phases that have a script of their own. `Assert` runs last, on the finished output.
     pub scripts: BTreeMap<Phase, Script>,
+    /// What else of its folder the scripts find in `$RECIPE_DIR`: contents by path below it.
+    pub files: BTreeMap<String, Vec<u8>>,
     /// Additions to the fixed environment.
     pub env: BTreeMap<String, String>,
     /// Expected cost.
@@ -149,7 +151,7 @@ pub struct Recipe {
     pub text: String,
 }
 
-/// What can change the result of a step, scripts, source digests and inputs apart. The order of the
+/// What can change the result of a step, scripts, files, source digests and inputs apart. The order of the
 /// fields is the format: a change of it needs a new number in the domain of the task key.
 #[derive(Serialize)]
 struct Keyed<'a> {
@@ -213,7 +215,7 @@ impl Recipe {
     /// The bytes that stand for this recipe's fields in its task key: the postcard encoding of every
     /// field that can change the result. `docs/formats/task-key.md` has it field by field.
     ///
-    /// Scripts, source digests and inputs enter the key beside this, so that a change can be named.
+    /// Scripts, files, source digests and inputs enter the key beside this, so that a change can be named.
     /// Comments and layout of `recipe.toml` are in neither, nor are description, licence, order, package,
     /// groups, deadlines and expected cost: none of them can change what comes out.
     pub fn canonical(&self) -> Vec<u8> {

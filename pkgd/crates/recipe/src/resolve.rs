@@ -8,9 +8,12 @@ use toml::Spanned;
 
 use crate::cross::{ForTarget, crosses};
 use crate::draft::{
-    Dep, Draft, DraftInstall, DraftNeeds, DraftSource, DraftTarget, PhaseKey, SuiteLevel,
+    Dep, Draft, DraftInstall, DraftLimits, DraftNeeds, DraftSource, DraftTarget, PhaseKey,
+    SuiteLevel,
 };
 use crate::error::line_of;
+use crate::found::{Odd, Odds};
+use crate::licence;
 use crate::lint::{Lint, Rule};
 use crate::lock::SourcesLock;
 use crate::package::Package;
@@ -38,8 +41,22 @@ pub(crate) const FIXED_ENV: [&str; 17] = [
     "USER",
 ];
 
+/// Environment that changes what bash and the loader do to every script and program of a phase.
+const SHELL_ENV: [&str; 7] =
+    ["BASHOPTS", "BASH_ENV", "ENV", "IFS", "LD_LIBRARY_PATH", "LD_PRELOAD", "SHELLOPTS"];
+
+/// The longest value of a variable, in bytes. The kernel takes four times as much; all of them stand in the task key.
+const MAX_VALUE: usize = 32 << 10;
+
+/// What the sandbox mounts over the root: no package can have anything there.
+const MOUNTS: [&str; 8] =
+    ["/build", "/dev", "/proc", "/recipe", "/run", "/sources", "/sys", "/tmp"];
+
 /// What a recipe's folder holds beside `recipe.toml`: script texts by file name.
 pub(crate) type Scripts = BTreeMap<String, String>;
+
+/// All files of a recipe's folder but `recipe.toml`, by path below it.
+pub(crate) type Beside<'a> = BTreeMap<&'a str, &'a [u8]>;
 
 /// Gathers findings about one `recipe.toml` while its parts are converted.
 pub(crate) struct Resolver<'a> {
@@ -47,8 +64,14 @@ pub(crate) struct Resolver<'a> {
     pub file: &'a str,
     /// Its text.
     pub text: &'a str,
+    /// Its folder below the recipes' folder.
+    pub folder: &'a str,
     /// The texts beside it.
     pub scripts: &'a Scripts,
+    /// All files beside it and in folders there.
+    pub beside: &'a Beside<'a>,
+    /// What is there and is no file that can be read.
+    pub odd: &'a Odds,
     /// The lock; `None` when it could not be read, and then nothing is said about what it lacks.
     pub lock: Option<&'a SourcesLock>,
     /// The findings.
@@ -59,19 +82,21 @@ pub(crate) struct Resolver<'a> {
 
 impl Resolver<'_> {
     /// The recipe, or `None` when something is wrong that leaves no recipe; the findings say what.
-    pub fn recipe(&mut self, draft: Draft, folder: &str) -> Option<Recipe> {
+    pub fn recipe(&mut self, draft: Draft) -> Option<Recipe> {
         let before = self.errors();
         let id = draft.id();
-        let version = self.version(&draft.version, draft.release);
+        let version = self.version(&draft);
         let sources: Vec<Source> =
             draft.sources.iter().filter_map(|source| self.source(source)).collect();
         self.one_main(&draft.sources);
         let build = self.deps(&id, &draft.deps.build);
         let scripts = self.phase_scripts(&draft);
-        let check = self.check(&draft, folder);
+        let check = self.check(&draft);
         let targets = self.targets(&draft);
+        let files = self.files(&draft.files);
         let env = self.env(&draft.env);
         let needs = self.needs(&draft);
+        let limits = self.limits(&draft.limits);
         let install = self.install(&draft);
         self.licence(&draft);
         self.root(&draft);
@@ -89,22 +114,20 @@ impl Resolver<'_> {
             stage: *draft.stage.get_ref(),
             order: draft.order,
             description: draft.description,
-            license: draft.license,
+            license: draft.license.map(Spanned::into_inner).unwrap_or_default(),
             sources,
             build,
             scripts,
+            files,
             env,
             needs,
-            limits: Limits {
-                silence_s: draft.limits.silence_s.unwrap_or(Limits::default().silence_s),
-                wall_s: draft.limits.wall_s,
-            },
+            limits,
             install,
             check,
             targets,
             package,
             groups: draft.group.names,
-            folder: folder.to_owned(),
+            folder: self.folder.to_owned(),
             text: self.text.to_owned(),
         })
     }
@@ -113,18 +136,41 @@ impl Resolver<'_> {
         self.lints.iter().filter(|lint| lint.is_error()).count()
     }
 
-    fn say<T>(&mut self, rule: Rule, at: Option<&Spanned<T>>, message: String, hint: &str) {
+    /// What stands under a name of the recipe's folder that is no file that can be read.
+    pub(crate) fn odd_of(&self, name: &str) -> Option<Odd> {
+        self.odd.get(&format!("{}/{name}", self.folder)).copied()
+    }
+
+    pub(crate) fn say<T>(
+        &mut self,
+        rule: Rule,
+        at: Option<&Spanned<T>>,
+        message: String,
+        hint: &str,
+    ) {
         let line = at.map(|spanned| line_of(self.text, spanned.span().start));
         self.lints.push(Lint::new(rule, self.file, line, message, hint));
     }
 
-    fn version(&mut self, upstream: &Spanned<String>, release: u32) -> Option<Version> {
-        let version = format!("{}-{release}", upstream.get_ref()).parse();
-        if let Err(error) = &version {
-            let hint = "the revision of the recipe goes to 'release', from 1";
-            self.say(Rule::BadValue, Some(upstream), format!("{error}"), hint);
+    fn version(&mut self, draft: &Draft) -> Option<Version> {
+        let upstream = &draft.version;
+        let release = draft.release.as_ref().map_or(1, |release| *release.get_ref());
+        if release == 0 {
+            let message = "release = 0: releases count from 1".to_owned();
+            self.say(Rule::BadValue, draft.release.as_ref(), message, "write 1, or leave it out");
         }
-        version.ok()
+        // What the author wrote is named, and not what is made of it and of the release.
+        let version: Option<Version> = format!("{}-1", upstream.get_ref()).parse().ok();
+        if version.is_none() {
+            let written: String = upstream.get_ref().chars().take(80).collect();
+            let message = format!(
+                "'{}' is not a version: write [EPOCH:]UPSTREAM of a-z A-Z 0-9 . + ~ _",
+                written.escape_debug()
+            );
+            let hint = "our own revision goes to 'release'; write '-' as ~ before a pre-release, else as _";
+            self.say(Rule::BadValue, Some(upstream), message, hint);
+        }
+        version.and_then(|_| format!("{}-{release}", upstream.get_ref()).parse().ok())
     }
 
     fn source(&mut self, draft: &DraftSource) -> Option<Source> {
@@ -242,12 +288,12 @@ impl Resolver<'_> {
         scripts
     }
 
-    fn check(&mut self, draft: &Draft, folder: &str) -> Check {
+    fn check(&mut self, draft: &Draft) -> Check {
         let check = Check {
             fatal: draft.check.fatal,
             build: self.check_deps(&draft.id(), &draft.deps.check),
             critical: draft.check.level == SuiteLevel::Critical,
-            expected: draft.check.expected.as_ref().and_then(|file| self.expected(file, folder)),
+            expected: draft.check.expected.as_ref().and_then(|file| self.expected(file)),
         };
         let runs = draft.phases.keys().any(|key| Phase::from(*key) == Phase::Check);
         if !runs && check != Check::default() {
@@ -260,22 +306,16 @@ impl Resolver<'_> {
     }
 
     /// The list of expected failures, which is read here so that nobody finds out after a suite of hours.
-    fn expected(&mut self, file: &Spanned<String>, folder: &str) -> Option<Script> {
+    fn expected(&mut self, file: &Spanned<String>) -> Option<Script> {
         let name = file.get_ref();
         let Some(text) = self.scripts.get(name) else {
-            let message =
-                format!("the list of expected failures '{}' is missing", name.escape_debug());
-            self.say(
-                Rule::MissingScript,
-                Some(file),
-                message,
-                "create the file beside recipe.toml",
-            );
+            let what = format!("the list of expected failures '{}'", name.escape_debug());
+            self.no_text(file, &what);
             return None;
         };
         if let Err(error) = Expected::parse(text) {
             let hint = "a line is 'NAME # why it fails'; NAME may end in *";
-            let path = format!("{folder}/{name}");
+            let path = format!("{}/{name}", self.folder);
             let message = error.what.to_owned();
             self.lints.push(Lint::new(Rule::BadValue, &path, Some(error.line), message, hint));
         }
@@ -296,14 +336,33 @@ impl Resolver<'_> {
         if let Some(text) = self.scripts.get(name) {
             return Some(Script { file: name.clone(), text: text.clone() });
         }
-        let near = nearest(name, self.scripts.keys().map(String::as_str));
-        let hint = match near {
-            Some(near) => format!("did you mean '{near}'?"),
-            None => "create the file beside recipe.toml".to_owned(),
-        };
-        let message = format!("script '{}' of phase {phase} is missing", name.escape_debug());
-        self.say(Rule::MissingScript, Some(file), message, &hint);
+        self.no_text(file, &format!("script '{}' of phase {phase}", name.escape_debug()));
         None
+    }
+
+    /// Why there is no text of that name: nothing, or something else.
+    fn no_text(&mut self, file: &Spanned<String>, what: &str) {
+        let name = file.get_ref();
+        if let Some(odd) = self.odd_of(name) {
+            let message = format!("{what} {odd}");
+            let hint = "put a regular file beside recipe.toml";
+            self.say(Rule::MissingScript, Some(file), message, hint);
+        } else if name.contains('/') {
+            let hint = "scripts stand beside recipe.toml; only 'files' may be in folders";
+            let message = format!("{what} is a path");
+            self.say(Rule::MissingScript, Some(file), message, hint);
+        } else if self.beside.contains_key(name.as_str()) {
+            let path = format!("{}/{name}", self.folder);
+            let message = "the file is not UTF-8 text".to_owned();
+            self.lints.push(Lint::new(Rule::TextForm, &path, None, message, "convert it to UTF-8"));
+        } else {
+            let near = nearest(name, self.scripts.keys().map(String::as_str));
+            let hint = match near {
+                Some(near) => format!("did you mean '{near}'?"),
+                None => "create the file beside recipe.toml".to_owned(),
+            };
+            self.say(Rule::MissingScript, Some(file), format!("{what} is missing"), &hint);
+        }
     }
 
     fn targets(&mut self, draft: &Draft) -> BTreeMap<Triplet, ForTarget> {
@@ -339,6 +398,14 @@ impl Resolver<'_> {
             if FIXED_ENV.contains(&key.as_str()) {
                 let message = format!("{key} is fixed by the daemon");
                 self.say(Rule::FixedEnv, Some(value), message, "remove it, or set it in a script");
+            } else if SHELL_ENV.contains(&key.as_str()) {
+                let message = format!("{key} would change how every script and program runs");
+                let hint = "remove it, or set it in a script for the command that needs it";
+                self.say(Rule::FixedEnv, Some(value), message, hint);
+            } else if value.get_ref().len() > MAX_VALUE {
+                let length = value.get_ref().len();
+                let message = format!("{key} has {length} bytes, more than {MAX_VALUE}");
+                self.say(Rule::BadValue, Some(value), message, "put it into one of 'files'");
             } else if !identifier || value.get_ref().contains('\0') {
                 let message = format!("'{}' cannot be set in an environment", key.escape_debug());
                 self.say(Rule::BadValue, Some(value), message, "use letters, digits and _ only");
@@ -358,6 +425,22 @@ impl Resolver<'_> {
         Needs { sbu_centi, disk_mb: *disk_mb, ram_mb: *ram_mb, jobs_max: *jobs_max }
     }
 
+    fn limits(&mut self, draft: &DraftLimits) -> Limits {
+        let DraftLimits { silence_s, wall_s } = draft;
+        for (name, limit) in [("silence_s", silence_s), ("wall_s", wall_s)] {
+            if limit.as_ref().is_some_and(|limit| *limit.get_ref() == 0) {
+                let message = format!("{name} = 0 would end every phase at once");
+                let hint = "write seconds, or leave it out";
+                self.say(Rule::BadValue, limit.as_ref(), message, hint);
+            }
+        }
+        let seconds = |limit: &Option<Spanned<u32>>| limit.as_ref().map(|limit| *limit.get_ref());
+        Limits {
+            silence_s: seconds(silence_s).unwrap_or(Limits::default().silence_s),
+            wall_s: seconds(wall_s),
+        }
+    }
+
     fn install(&mut self, draft: &Draft) -> Install {
         let DraftInstall { prefix, setuid, xattrs } = &draft.install;
         let allowed = draft.stage.get_ref().prefix();
@@ -375,6 +458,15 @@ impl Resolver<'_> {
             let message = format!("prefix '{}' is outside {allowed}", prefix.get_ref());
             let hint = format!("steps of stage {stage} install below {allowed}");
             self.say(Rule::PrefixOutsideStage, Some(prefix), message, &hint);
+        }
+        if let Some(prefix) = prefix
+            && let Some(mount) = MOUNTS.iter().find(|mount| below(prefix.get_ref(), mount))
+        {
+            let message = format!(
+                "prefix '{}': {mount} is a mount of the sandbox, and nothing below it is kept",
+                prefix.get_ref()
+            );
+            self.say(Rule::BadValue, Some(prefix), message, "name a folder of the package");
         }
         let texts = |list: &[Spanned<String>]| list.iter().map(|s| s.get_ref().clone()).collect();
         Install {
@@ -396,9 +488,30 @@ impl Resolver<'_> {
     }
 
     fn licence(&mut self, draft: &Draft) {
-        if draft.license.trim().is_empty() {
+        let Some(license) =
+            draft.license.as_ref().filter(|license| !license.get_ref().trim().is_empty())
+        else {
             let hint = "add 'license' with an SPDX expression such as \"GPL-3.0-or-later\"";
             self.say::<()>(Rule::MissingLicense, None, "no licence is given".to_owned(), hint);
+            return;
+        };
+        let names = match licence::names(license.get_ref()) {
+            Ok(names) => names,
+            Err(why) => {
+                let message = format!("license is no SPDX expression: {why}");
+                let hint = "write identifiers joined by AND, OR and WITH: \"GPL-2.0-only OR MIT\"";
+                return self.say(Rule::BadValue, Some(license), message, hint);
+            }
+        };
+        for name in names.into_iter().filter(|name| !licence::known(name)) {
+            let message = format!("'{name}' is no SPDX identifier that is known here");
+            let hint = match licence::near(name) {
+                Some(near) => format!("did you mean '{near}'?"),
+                None => {
+                    "look it up on spdx.org/licenses; one without is 'LicenseRef-NAME'".to_owned()
+                }
+            };
+            self.say(Rule::UnknownLicense, Some(license), message, &hint);
         }
     }
 }

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use minos_model::{Name, StepId};
 
 use crate::cross::ForTarget;
+use crate::found::Odds;
 use crate::lint::{Lint, Rule, graph, package, script};
 use crate::lock::SourcesLock;
 use crate::recipe::Recipe;
-use crate::resolve::{Resolver, Scripts};
+use crate::resolve::{Beside, Resolver, Scripts};
 use crate::target::space;
 use crate::{ParseError, cross, draft::Draft};
 
@@ -76,12 +77,18 @@ impl RecipeSet {
     ///
     /// Findings are sorted by file, line and rule.
     pub fn from_files(files: &BTreeMap<String, Vec<u8>>) -> (Self, Vec<Lint>) {
+        Self::from_found(files, &Odds::new())
+    }
+
+    /// [`Self::from_files`], of a folder in which there also is what cannot be read.
+    pub(crate) fn from_found(files: &BTreeMap<String, Vec<u8>>, odd: &Odds) -> (Self, Vec<Lint>) {
         let mut lints = Vec::new();
         let lock = read_lock(files, &mut lints);
         let mut set = Self::default();
         let mut wanted = Vec::new();
-        for folder in folders(files) {
-            if let Some((recipe, groups)) = read_recipe(files, &folder, lock.as_ref(), &mut lints) {
+        for folder in folders(files, odd) {
+            let place = Place { files, odd, folder: &folder, lock: lock.as_ref() };
+            if let Some((recipe, groups)) = read_recipe(&place, &mut lints) {
                 wanted.push((recipe.id.clone(), groups));
                 set.add(recipe, &mut lints);
             }
@@ -175,62 +182,92 @@ fn utf8<'a>(file: &str, bytes: &'a [u8], lints: &mut Vec<Lint>) -> Option<&'a st
     text.ok()
 }
 
-/// The folders two levels down, `stage/step`, sorted.
-fn folders(files: &BTreeMap<String, Vec<u8>>) -> BTreeSet<String> {
-    let folder = |path: &String| Some(path.rsplit_once('/')?.0.to_owned());
-    files.keys().filter_map(folder).collect()
+/// The folders two levels down, `stage/step`, sorted: all that hold a file, and those whose recipe is none.
+fn folders(files: &BTreeMap<String, Vec<u8>>, odd: &Odds) -> BTreeSet<String> {
+    let folder = |path: &String| {
+        let (at, _) = path.match_indices('/').nth(1)?;
+        Some(path[..at].to_owned())
+    };
+    let recipe = |path: &&String| path.ends_with("/recipe.toml") && path.matches('/').count() == 2;
+    files.keys().chain(odd.keys().filter(recipe)).filter_map(folder).collect()
+}
+
+/// Where a recipe stands, and among what.
+struct Place<'a> {
+    files: &'a BTreeMap<String, Vec<u8>>,
+    odd: &'a Odds,
+    folder: &'a str,
+    lock: Option<&'a SourcesLock>,
+}
+
+impl<'a> Place<'a> {
+    /// The text of its `recipe.toml`.
+    fn text(&self, file: &str, lints: &mut Vec<Lint>) -> Option<&'a str> {
+        if let Some(bytes) = self.files.get(file) {
+            return utf8(file, bytes, lints);
+        }
+        lints.push(match self.odd.get(file) {
+            Some(odd) => {
+                let hint = "recipes are text files of some kilobytes; put the file itself there";
+                Lint::new(Rule::Parse, file, None, format!("it {odd}"), hint)
+            }
+            None => {
+                let message = format!("folder {} has no recipe.toml", self.folder);
+                let hint = "add it, or remove the folder";
+                Lint::new(Rule::Folder, self.folder, None, message, hint)
+            }
+        });
+        None
+    }
+
+    /// The files beside `recipe.toml` and in folders there, by path below its folder.
+    fn beside(&self) -> Beside<'a> {
+        let start = format!("{}/", self.folder);
+        let files = self.files.range(start.clone()..);
+        let below = files.map_while(|(path, bytes)| Some((path.strip_prefix(&start)?, &**bytes)));
+        below.filter(|(name, _)| *name != "recipe.toml").collect()
+    }
 }
 
 /// The recipe of a folder, and the groups it depends on, with their lines.
-fn read_recipe(
-    files: &BTreeMap<String, Vec<u8>>,
-    folder: &str,
-    lock: Option<&SourcesLock>,
-    lints: &mut Vec<Lint>,
-) -> Option<(Recipe, Vec<(Name, u32)>)> {
+fn read_recipe(place: &Place<'_>, lints: &mut Vec<Lint>) -> Option<(Recipe, Vec<(Name, u32)>)> {
+    let folder = place.folder;
     let file = format!("{folder}/recipe.toml");
-    let Some(bytes) = files.get(&file) else {
-        let message = format!("folder {folder} has no recipe.toml");
-        lints.push(Lint::new(Rule::Folder, folder, None, message, "add it, or remove the folder"));
-        return None;
-    };
-    let text = utf8(&file, bytes, lints)?;
+    let text = place.text(&file, lints)?;
     lints.extend(script::check_toml(&file, text));
     let draft = Draft::parse(&file, text).map_err(|error| lints.push(parse_lint(error))).ok()?;
-    let scripts = beside(files, folder, lints);
+    let beside = place.beside();
+    let scripts = texts(&beside);
     let mut resolver = Resolver {
         file: &file,
         text,
+        folder,
         scripts: &scripts,
-        lock,
+        beside: &beside,
+        odd: place.odd,
+        lock: place.lock,
         lints: Vec::new(),
         groups: Vec::new(),
     };
-    let recipe = resolver.recipe(draft, folder);
+    let recipe = resolver.recipe(draft);
     lints.append(&mut resolver.lints);
     let groups = resolver.groups;
     let recipe = recipe?;
     lints.extend(check_folder(&recipe));
-    lints.extend(check_scripts(&recipe, &scripts));
+    lints.extend(check_scripts(&recipe, &beside));
     let wrong = package::check(&recipe);
     let good = wrong.is_empty();
     lints.extend(wrong);
     good.then_some((recipe, groups))
 }
 
-/// The files beside a `recipe.toml`, by name.
-fn beside(files: &BTreeMap<String, Vec<u8>>, folder: &str, lints: &mut Vec<Lint>) -> Scripts {
-    let start = format!("{folder}/");
-    files
-        .range(start.clone()..)
-        .take_while(|(path, _)| path.starts_with(&start))
-        .filter(|(path, _)| {
-            path[start.len()..] != *"recipe.toml" && !path[start.len()..].contains('/')
-        })
-        .filter_map(|(path, bytes)| {
-            Some((path[start.len()..].to_owned(), utf8(path, bytes, lints)?.to_owned()))
-        })
-        .collect()
+/// What can be a script: the files that are text and stand beside `recipe.toml`.
+fn texts(beside: &Beside<'_>) -> Scripts {
+    let own = beside.iter().filter(|(name, _)| !name.contains('/'));
+    own.filter_map(|(name, bytes)| {
+        Some(((*name).to_owned(), core::str::from_utf8(bytes).ok()?.to_owned()))
+    })
+    .collect()
 }
 
 fn check_folder(recipe: &Recipe) -> Option<Lint> {
@@ -242,7 +279,7 @@ fn check_folder(recipe: &Recipe) -> Option<Lint> {
     })
 }
 
-fn check_scripts(recipe: &Recipe, scripts: &Scripts) -> Vec<Lint> {
+fn check_scripts(recipe: &Recipe, beside: &Beside<'_>) -> Vec<Lint> {
     let path = |file: &str| format!("{}/{file}", recipe.folder);
     let mut lints = Vec::new();
     let mut used: BTreeSet<&str> = BTreeSet::new();
@@ -254,9 +291,10 @@ fn check_scripts(recipe: &Recipe, scripts: &Scripts) -> Vec<Lint> {
         }
     }
     used.extend(recipe.check.expected.iter().map(|list| list.file.as_str()));
-    for file in scripts.keys().filter(|file| !used.contains(file.as_str())) {
+    used.extend(recipe.files.keys().map(String::as_str));
+    for file in beside.keys().filter(|file| !used.contains(*file)) {
         let message = "nothing in recipe.toml names this file".to_owned();
-        let hint = "name it in [phases], [check] or [target], or remove it";
+        let hint = "name it in 'files', for the scripts to read, or in [phases], [check] or [target], or remove it";
         lints.push(Lint::new(Rule::UnusedFile, &path(file), None, message, hint));
     }
     lints

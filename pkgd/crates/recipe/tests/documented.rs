@@ -36,6 +36,9 @@ fn the_whole_recipe_of_the_page_is_one() {
         files.insert(format!("cross/gcc-pass1/{phase}.sh"), b"true\n".to_vec());
     }
     files.insert("cross/gcc-pass1/expected-failures.txt".into(), b"a # b\n".to_vec());
+    for name in ["fix.patch", "conf/app.conf"] {
+        files.insert(format!("cross/gcc-pass1/{name}"), b"x\n".to_vec());
+    }
     let (set, lints) = RecipeSet::from_files(&files);
     assert_eq!(set.len(), 1, "{lints:?}");
     assert!(lints.iter().all(|lint| lint.rule == Rule::UnknownDependency), "{lints:?}");

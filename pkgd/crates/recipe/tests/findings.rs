@@ -108,7 +108,7 @@ fn each_defect_has_its_finding_with_line_and_hint() {
             "\"dmeo\"",
             "demo/a/recipe.toml:4: error: unknown value 'dmeo' [parse]; did you mean 'demo'?",
         ),
-        (TOML, "\"1\"", "\"1 beta\"", "demo/a/recipe.toml:3: error: '1 beta-1' is not a version"),
+        (TOML, "\"1\"", "\"1 beta\"", "demo/a/recipe.toml:3: error: '1 beta' is not a version"),
         (
             TOML,
             "\"MIT\"",
@@ -479,4 +479,174 @@ fn what_is_said_of_a_test_suite() {
     assert!(level[0].contains("[parse]"), "{level:?}");
     one(after(TOML, "[check]", "[check]\nfatal = false"), TOML, "there is no phase 'check'");
     one(after(TOML, "[deps]", "[deps]\ncheck = [\"a\"]"), TOML, "depends on a");
+}
+
+/// Recipe a with `line` among its top-level keys, and files beside it.
+fn with_files(line: &str, more: &[(&str, &[u8])]) -> (RecipeSet, Vec<String>) {
+    let mut files = good();
+    let text = RECIPE.replace("license", &format!("{line}\nlicense"));
+    files.insert(TOML.to_owned(), text.into_bytes());
+    for (name, bytes) in more {
+        files.insert(format!("demo/a/{name}"), bytes.to_vec());
+    }
+    let (set, lints) = RecipeSet::from_files(&files);
+    (set, lints.iter().map(ToString::to_string).collect())
+}
+
+/// A patch or a configuration file could stand beside the scripts, and none of them saw it.
+#[test]
+fn a_recipe_brings_its_own_files() {
+    let files: [(&str, &[u8]); 2] = [("fix.patch", b"-a\n+b\n"), ("conf/app.conf", b"\xff\0")];
+    let (set, lints) = with_files("files = [\"fix.patch\", \"conf/app.conf\"]", &files);
+    assert_eq!(lints, [""; 0]);
+    let recipe = set.get(&"a".parse().unwrap()).unwrap();
+    let held: Vec<(&str, &[u8])> =
+        recipe.files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+    assert_eq!(held, [files[1], files[0]]);
+    assert_eq!(RecipeSet::from_compiled(&set.compile()).unwrap(), set);
+    // What is not named is told, wherever it stands and whatever it holds.
+    let (_, lints) = with_files("", &files);
+    assert_eq!(lints.len(), 2, "{lints:?}");
+    for (lint, name) in lints.iter().zip(["conf/app.conf", "fix.patch"]) {
+        let start = format!("demo/a/{name}: warning: nothing in recipe.toml names this file");
+        assert!(lint.starts_with(&start) && lint.contains("name it in 'files'"), "{lint}");
+    }
+}
+
+#[test]
+fn files_that_no_recipe_can_have() {
+    let large = vec![b'x'; (1 << 20) + 1];
+    let full = vec![b'x'; 1 << 20];
+    let five: Vec<String> = (0..5).map(|n| format!("f{n}")).collect();
+    let many: Vec<String> = (0..65).map(|n| format!("m{n}")).collect();
+    let list = |names: &[String]| format!("files = {names:?}");
+    let mut there: Vec<(&str, &[u8])> = vec![("fix.patch", b"x"), ("large", &large)];
+    there.extend(five.iter().map(|name| (name.as_str(), &full[..])));
+    there.extend(many.iter().map(|name| (name.as_str(), &b"x"[..])));
+    for (line, want) in [
+        (
+            "files = [\"fix.path\"]".to_owned(),
+            "'fix.path' is missing [missing-file]; did you mean 'fix.patch'?",
+        ),
+        (
+            "files = [\"../b/install.sh\"]".to_owned(),
+            "names no file of the recipe's folder [bad-value]",
+        ),
+        (
+            "files = [\"/etc/passwd\"]".to_owned(),
+            "names no file of the recipe's folder [bad-value]",
+        ),
+        ("files = [\".hidden\"]".to_owned(), "names no file of the recipe's folder [bad-value]"),
+        ("files = [\"a b\"]".to_owned(), "names no file of the recipe's folder [bad-value]"),
+        (
+            "files = [\"install.sh\"]".to_owned(),
+            "cannot be one of 'files' [bad-value]; that name is taken",
+        ),
+        ("files = [\"recipe.toml\"]".to_owned(), "cannot be one of 'files'"),
+        ("files = [\"fix.patch\", \"fix.patch\"]".to_owned(), "'fix.patch' is listed twice"),
+        (
+            "files = [\"large\"]".to_owned(),
+            "'large' has 1048577 bytes, more than 1048576 [bad-value]",
+        ),
+        (list(&five), "'files' has 5242880 bytes together, more than 4194304"),
+        (list(&many), "'files' names 65 files, more than 64"),
+    ] {
+        let lints = with_files(&line, &there).1;
+        let found = lints.iter().find(|lint| lint.contains(want));
+        let found = found.unwrap_or_else(|| panic!("{want}: {}", lints[0]));
+        assert!(found.starts_with("demo/a/recipe.toml:7: error: "), "{found}");
+    }
+}
+
+/// Each of these went through the linter, and failed hours later or not at all.
+#[test]
+#[expect(clippy::too_many_lines, reason = "one table of cases")]
+fn what_would_fail_later_is_found_now() {
+    let env = |line: &str| format!("[env]\n{line}\n[check]");
+    let long = env(&format!("LONG = \"{}\"", "x".repeat((32 << 10) + 1)));
+    let prefix = |path: &str| format!("\"{path}\"");
+    for (file, old, new, want) in [
+        (TOML, "\"1\"", "\"1.0-2\"".to_owned(), "recipe.toml:3: error: '1.0-2' is not a version"),
+        (
+            TOML,
+            "stage",
+            "release = 0\nstage".to_owned(),
+            "recipe.toml:4: error: release = 0: releases count from 1",
+        ),
+        (
+            TOML,
+            "\"MIT\"",
+            "\"(MIT OR 0BSD\"".to_owned(),
+            "7: error: license is no SPDX expression: '(' without ')'",
+        ),
+        (
+            TOML,
+            "\"MIT\"",
+            "\"GPL v3\"".to_owned(),
+            "error: license is no SPDX expression: AND or OR is missing before 'v3'",
+        ),
+        (
+            TOML,
+            "\"MIT\"",
+            "\"mit\"".to_owned(),
+            "warning: 'mit' is no SPDX identifier that is known here [unknown-license]; did you mean 'MIT'?",
+        ),
+        (
+            TOML,
+            "[check]",
+            env("LD_PRELOAD = \"/x.so\""),
+            "recipe.toml:19: error: LD_PRELOAD would change how every",
+        ),
+        (TOML, "[check]", env("BASH_ENV = \"/x\""), "error: BASH_ENV would change how every"),
+        (TOML, "[check]", long, "recipe.toml:19: error: LONG has 32769 bytes, more than 32768"),
+        (
+            TOML,
+            "[check]",
+            "[limits]\nwall_s = 0\n[check]".to_owned(),
+            "recipe.toml:19: error: wall_s = 0 would end",
+        ),
+        (
+            TOML,
+            "[check]",
+            "[limits]\nsilence_s = 0\n[check]".to_owned(),
+            "error: silence_s = 0 would end",
+        ),
+        (
+            TOML,
+            "\"/usr\"",
+            prefix("/build/x"),
+            "recipe.toml:22: error: prefix '/build/x': /build is a mount of the sandbox",
+        ),
+        (TOML, "\"/usr\"", prefix("/proc/x"), "/proc is a mount of the sandbox"),
+        (TOML, "\"/usr\"", prefix("/recipe"), "/recipe is a mount of the sandbox"),
+        (TOML, "\n", "\r\n".to_owned(), "recipe.toml:1: error: the line ends in CR LF [text-form]"),
+        (
+            TOML,
+            "schema",
+            "\u{feff}schema".to_owned(),
+            "recipe.toml:1: error: the file starts with a byte order mark",
+        ),
+        ("demo/a/install.sh", "make", "true\nma\0ke".to_owned(), "install.sh:2: error: a NUL byte"),
+        (
+            "demo/a/install.sh",
+            "make",
+            "#!/usr/bin/env python3\nmake".to_owned(),
+            "install.sh:1: error: the first line names 'python3'",
+        ),
+        (
+            "sources.lock",
+            "https://example.org",
+            "file://".to_owned(),
+            "has a 'url' that is no address",
+        ),
+        ("sources.lock", "https://", String::new(), "has a 'url' that is no address"),
+        ("sources.lock", "bytes = 3", "bytes = 0".to_owned(), "has bytes = 0"),
+    ] {
+        let found = after(file, old, &new);
+        assert!(found.iter().any(|text| text.contains(want)), "{want}\n{}", found.join("\n"));
+    }
+    let shells = ["#!/bin/bash", "#!/bin/sh -e", "#! /usr/bin/env bash"];
+    for shell in shells {
+        assert_eq!(after("demo/a/install.sh", "make", &format!("{shell}\nmake")), [""; 0]);
+    }
 }

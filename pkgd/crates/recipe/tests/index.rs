@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -45,7 +46,7 @@ fn every_kind_of_damage_has_its_name() {
 #[test]
 fn a_foreign_body_is_refused() {
     let mut bytes = b"MINOSRX\0".to_vec();
-    bytes.extend_from_slice(&5_u32.to_le_bytes());
+    bytes.extend_from_slice(&6_u32.to_le_bytes());
     bytes.extend_from_slice(&3_u64.to_le_bytes());
     bytes.extend_from_slice(&[0xff, 0xff, 0xff]);
     let checksum = minos_model::Digest::of(&bytes);
@@ -111,14 +112,66 @@ fn a_file_that_cannot_be_taken_is_a_finding_of_its_recipe() {
 }
 
 #[test]
-fn links_and_hidden_files_are_passed_over() {
+fn hidden_files_and_links_that_nothing_names_are_passed_over() {
     let dir = tempfile::tempdir().unwrap();
     let step = dir.path().join("demo/a");
     fs::create_dir_all(&step).unwrap();
     fs::write(dir.path().join("sources.lock"), "schema = 1\n").unwrap();
     fs::write(step.join(".recipe.toml.swp"), "x").unwrap();
-    std::os::unix::fs::symlink("/etc/passwd", step.join("recipe.toml")).unwrap();
+    symlink("/etc/passwd", step.join("notes")).unwrap();
     let (set, lints) = RecipeSet::load(dir.path()).unwrap();
     assert!(set.is_empty());
     assert!(lints.is_empty(), "a folder without visible files is as good as none: {lints:?}");
+}
+
+/// A recipe.toml of more than a megabyte was a warning, and the recipe was missed; one that was a link was not even
+/// that; and a script that was a link was told as missing, by whoever looked at it.
+#[test]
+fn what_stands_in_the_place_of_a_file_is_told() {
+    const RECIPE: &str = "schema = 1\nname = \"a\"\nversion = \"1\"\nstage = \"demo\"\norder = 1\n\
+        description = \"A\"\nlicense = \"MIT\"\nfiles = [\"conf/a\", \"link\", \"conf\", \"fat\"]\n\
+        [phases]\ninstall = \"install.sh\"\nbuild = \"pipe\"\nprepare = \"conf\"\n";
+    let dir = tempfile::tempdir().unwrap();
+    let step = |name: &str| {
+        let step = dir.path().join("demo").join(name);
+        fs::create_dir_all(&step).unwrap();
+        step
+    };
+    fs::write(dir.path().join("sources.lock"), "schema = 1\n").unwrap();
+    fs::File::create(step("large").join("recipe.toml")).unwrap().set_len(1 << 21).unwrap();
+    symlink("/etc/passwd", step("link").join("recipe.toml")).unwrap();
+    let a = step("a");
+    fs::write(a.join("recipe.toml"), RECIPE).unwrap();
+    fs::create_dir(a.join("conf")).unwrap();
+    fs::write(a.join("conf/a"), "x").unwrap();
+    fs::File::create(a.join("fat")).unwrap().set_len(1 << 21).unwrap();
+    symlink("conf/a", a.join("link")).unwrap();
+    symlink("conf/a", a.join("install.sh")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(a.join("pipe")).unwrap();
+    let (_, lints) = RecipeSet::load(dir.path()).unwrap();
+    let told: Vec<String> = lints.iter().map(ToString::to_string).collect();
+    for want in [
+        "demo/large/recipe.toml: error: it has 2097152 bytes, more than 1048576 [parse]",
+        "demo/link/recipe.toml: error: it is a symbolic link, and links are not followed [parse]",
+        "demo/a/recipe.toml:8: error: file 'link' is a symbolic link",
+        "demo/a/recipe.toml:8: error: file 'conf' is a folder",
+        "demo/a/recipe.toml:8: error: file 'fat' has 2097152 bytes, more than 1048576",
+        "demo/a/recipe.toml:10: error: script 'install.sh' of phase install is a symbolic link",
+        "demo/a/recipe.toml:11: error: script 'pipe' of phase build is no regular file",
+        "demo/a/recipe.toml:12: error: script 'conf' of phase prepare is a folder",
+    ] {
+        assert!(told.iter().any(|lint| lint.starts_with(want)), "{want}\n{}", told.join("\n"));
+    }
+}
+
+/// Somebody's checked-out tree in a recipe's folder: it is told, and not read to its end.
+#[test]
+fn a_folder_that_holds_too_much_is_not_read_to_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let step = dir.path().join("demo/a/tree");
+    fs::create_dir_all(&step).unwrap();
+    fs::write(dir.path().join("sources.lock"), "schema = 1\n").unwrap();
+    (0..1001).for_each(|n| fs::write(step.join(n.to_string()), "").unwrap());
+    let (_, lints) = RecipeSet::load(dir.path()).unwrap();
+    assert!(lints.iter().any(|lint| lint.message.contains("more than 1000 files")), "{lints:?}");
 }

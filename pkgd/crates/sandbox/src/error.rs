@@ -135,6 +135,16 @@ impl Failure {
     pub(crate) fn new(stage: Stage, detail: impl Into<String>) -> Self {
         Self { stage, path: None, errno: 0, detail: detail.into() }
     }
+
+    /// What the user can do about it: a rule for a path that cannot be opened says nothing about the kernel.
+    fn hint(&self) -> &'static str {
+        match (self.stage, &self.path) {
+            (Stage::Landlock, Some(_)) => {
+                "what a step may write below must exist in its root: see [install] prefix of the recipe"
+            }
+            (stage, _) => stage.hint(),
+        }
+    }
 }
 
 impl fmt::Display for Failure {
@@ -149,7 +159,7 @@ impl fmt::Display for Failure {
         if !self.detail.is_empty() {
             write!(f, ": {}", self.detail)?;
         }
-        write!(f, " ({})", self.stage.hint())
+        write!(f, " ({})", self.hint())
     }
 }
 

@@ -180,6 +180,9 @@ fn io_hint(source: &io::Error) -> &'static str {
         }
         io::ErrorKind::PermissionDenied => "pkgd must run as root and own its state folder",
         io::ErrorKind::NotFound => "check that the state disk is mounted",
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            "the state is a folder: name another place, or move away what stands there"
+        }
         _ => "see the kernel log for an error of the disk, then restart pkgd",
     }
 }

@@ -53,6 +53,7 @@ impl RunningJob {
             done: lane.phases.iter().map(|(phase, _)| *phase).collect(),
             observe: self.options.observe && lane.second.is_none(),
             scripts: scripts.collect(),
+            files: recipe.files.clone().into_iter().collect(),
             sources: Vec::new(),
             env: recipe.env.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
             prefix: recipe.install.prefix.clone(),

@@ -125,7 +125,11 @@ fn is_enabled(root: &Root, name: &str, word: &str) -> Result<bool, String> {
     }
 }
 
-fn service(root: &Root, name: &str) -> Result<Service, String> {
+/// The service `name` by the file that describes it in `root`.
+///
+/// # Errors
+/// There is no such file, or it is none of a service, in words.
+pub fn service(root: &Root, name: &str) -> Result<Service, String> {
     unit::check_name(name)?;
     let path = format!("{SERVICE_FILES}/{name}.toml");
     let text = text(root, &path).map_err(|e| format!("/{path}: {e}"))?;

@@ -17,6 +17,7 @@ use minos_proto::bootplan::{self, BootPlan};
 use minos_store::fs::Attributes;
 use minos_store::{Made, MadeNode};
 
+pub use compile::service;
 pub use machine::Machine;
 pub use program::Programs;
 pub use root::Root;

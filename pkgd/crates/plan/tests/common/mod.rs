@@ -21,6 +21,7 @@ pub fn recipe(name: &str, order: u32, sbu_centi: u32, deps: &[&str]) -> Recipe {
         sources: Vec::new(),
         build,
         scripts: Default::default(),
+        files: Default::default(),
         env: Default::default(),
         needs: Needs { sbu_centi, ..Needs::default() },
         limits: Limits::default(),

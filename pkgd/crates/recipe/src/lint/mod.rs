@@ -30,9 +30,12 @@ pub enum Rule {
     Placeholder,
     /// A script that the recipe names does not exist.
     MissingScript,
+    /// A file that `files` names does not exist.
+    MissingFile,
     /// A file beside `recipe.toml` that nothing names.
     UnusedFile,
-    /// A script that is not UTF-8, has CRLF, or lacks the final newline.
+    /// A script or a recipe that is not UTF-8, has CR LF or a byte order mark; a script with a NUL byte or without the
+    /// final newline.
     TextForm,
     /// `set +e`, or `|| true` where something is installed: a failure would pass for success.
     IgnoredFailure,
@@ -62,6 +65,8 @@ pub enum Rule {
     DuplicateStep,
     /// No licence.
     MissingLicense,
+    /// A licence by a name that is not known here.
+    UnknownLicense,
     /// `[install] prefix` outside what the stage may write.
     PrefixOutsideStage,
     /// `[env]` sets what the daemon fixes.
@@ -72,11 +77,12 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, for documentation and tests.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::Parse,
         Self::BadValue,
         Self::Placeholder,
         Self::MissingScript,
+        Self::MissingFile,
         Self::UnusedFile,
         Self::TextForm,
         Self::IgnoredFailure,
@@ -93,6 +99,7 @@ impl Rule {
         Self::Cycle,
         Self::DuplicateStep,
         Self::MissingLicense,
+        Self::UnknownLicense,
         Self::PrefixOutsideStage,
         Self::FixedEnv,
         Self::Folder,
@@ -105,6 +112,7 @@ impl Rule {
             Self::BadValue => "bad-value",
             Self::Placeholder => "placeholder",
             Self::MissingScript => "missing-script",
+            Self::MissingFile => "missing-file",
             Self::UnusedFile => "unused-file",
             Self::TextForm => "text-form",
             Self::IgnoredFailure => "ignored-failure",
@@ -121,6 +129,7 @@ impl Rule {
             Self::Cycle => "cycle",
             Self::DuplicateStep => "duplicate-step",
             Self::MissingLicense => "missing-license",
+            Self::UnknownLicense => "unknown-license",
             Self::PrefixOutsideStage => "prefix-outside-stage",
             Self::FixedEnv => "fixed-env",
             Self::Folder => "folder",
@@ -136,6 +145,7 @@ impl Rule {
             | Self::OwnJobs
             | Self::UnusedSource
             | Self::DuplicateDependency
+            | Self::UnknownLicense
             | Self::Folder => Level::Warning,
             _ => Level::Error,
         }

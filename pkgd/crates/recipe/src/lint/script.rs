@@ -3,6 +3,7 @@
 use minos_model::Phase;
 
 use super::{Lint, Rule};
+use crate::error::line_of;
 use crate::shell::{self, Line};
 
 const NETWORK: [&str; 8] = ["curl", "wget", "ftp", "sftp", "scp", "ssh", "rsync", "aria2c"];
@@ -49,9 +50,10 @@ pub(crate) fn check(file: &str, phase: Phase, text: &str) -> Vec<Lint> {
     found.lints
 }
 
-/// Placeholders in a `recipe.toml`.
+/// Placeholders in a `recipe.toml`, and its line ends.
 pub(crate) fn check_toml(file: &str, text: &str) -> Vec<Lint> {
     let mut found = Findings { file, allowed: allowed(text), lints: Vec::new() };
+    found.line_ends(text);
     for (number, raw) in (1..).zip(text.lines()) {
         found.placeholder(&Line { number, raw, code: String::new(), continued: false });
     }
@@ -81,6 +83,23 @@ impl Findings<'_> {
         if !text.ends_with('\n') {
             let message = "the last line has no newline".to_owned();
             self.say(Rule::TextForm, lines.max(1), message, "end the file with a newline");
+        }
+        if let Some(at) = text.find('\0') {
+            let message = "a NUL byte, at which bash stops reading the line".to_owned();
+            self.say(Rule::TextForm, line_of(text, at), message, "remove it");
+        }
+        if let Some(program) = other_shell(text) {
+            let message = format!("the first line names '{program}', and bash runs the script");
+            let hint = "remove the line; what another program reads is one of 'files'";
+            self.say(Rule::BadValue, 1, message, hint);
+        }
+        self.line_ends(text);
+    }
+
+    fn line_ends(&mut self, text: &str) {
+        if text.starts_with('\u{feff}') {
+            let message = "the file starts with a byte order mark".to_owned();
+            self.say(Rule::TextForm, 1, message, "save it as UTF-8 without one");
         }
         if let Some(number) = (1..).zip(text.split('\n')).find(|(_, l)| l.ends_with('\r')) {
             let message = "the line ends in CR LF".to_owned();
@@ -168,6 +187,20 @@ impl Findings<'_> {
             }
         }
     }
+}
+
+/// The program that a `#!` line names, where it is not a shell whose scripts bash can read.
+fn other_shell(text: &str) -> Option<&str> {
+    fn base(path: &str) -> &str {
+        path.rsplit('/').next().unwrap_or(path)
+    }
+    let mut words = text.lines().next()?.strip_prefix("#!")?.split_whitespace();
+    let first = base(words.next()?);
+    let name = match first {
+        "env" => words.find(|word| !word.starts_with('-')).map_or(first, base),
+        _ => first,
+    };
+    (!matches!(name, "bash" | "sh")).then_some(name)
 }
 
 /// `-jN` or `--jobs=N` for more than one job.
