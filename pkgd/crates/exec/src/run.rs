@@ -90,13 +90,16 @@ pub fn run(task: &Task, observer: &mut dyn Observer) -> Result<Captured, Failure
     let layers = Layers::new(&task.scratch);
     let lease = lease(task, &layers)?;
     let pipe = lease.as_ref().map(Lease::pipe);
-    write_scripts(task, &layers).map_err(|(path, e)| state_failure(None, &path, &e))?;
+    let recipe = layers.recipe();
+    no_scripts(&recipe).map_err(|e| state_failure(None, &recipe, &e))?;
     let root =
         root_layers(task, &layers, observer).map_err(|(path, e)| state_failure(None, &path, &e))?;
     let mut log_bytes = 0;
     let done = usable(&task.done, &layers);
     let mut resumed = !done.is_empty();
-    for (phase, _) in &task.scripts {
+    for (phase, text) in &task.scripts {
+        add_script(&recipe, *phase, text, task.epoch)
+            .map_err(|(path, e)| state_failure(Some(*phase), &path, &e))?;
         if *phase == Phase::Assert || done.contains(phase) {
             continue;
         }
@@ -192,28 +195,28 @@ fn halve(tree: &Path, below: &Path) -> io::Result<()> {
 }
 
 /// Fresh for each attempt: an earlier one may have had a phase more, and no step may see what its key does
-/// not know. Nor the time of the attempt.
-fn write_scripts(task: &Task, layers: &Layers) -> Result<(), (PathBuf, io::Error)> {
-    let dir = layers.recipe();
-    let on = |path: &Path| {
-        let path = path.to_owned();
-        move |e| (path, e)
-    };
-    match fs::remove_dir_all(&dir) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err((dir, e)),
+/// not know.
+fn no_scripts(dir: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
         _ => {}
     }
-    fs::create_dir_all(&dir).map_err(on(&dir))?;
-    let time = UNIX_EPOCH + Duration::from_secs(u64::try_from(task.epoch).unwrap_or(0));
-    let write = |path: &Path, text: &str| {
-        fs::write(path, text)?;
-        File::open(path)?.set_modified(time)
-    };
-    for (phase, text) in &task.scripts {
-        let path = dir.join(format!("{phase}.sh"));
-        write(&path, text).map_err(on(&path))?;
-    }
-    File::open(&dir).and_then(|dir| dir.set_modified(time)).map_err(on(&dir))
+    fs::create_dir_all(dir)
+}
+
+/// Adds the script of the phase that comes next. A phase sees those before it and its own: what it made holds, whatever
+/// becomes of later ones. Nor does any see the time of the attempt.
+fn add_script(
+    dir: &Path,
+    phase: Phase,
+    text: &str,
+    epoch: i64,
+) -> Result<(), (PathBuf, io::Error)> {
+    let time = UNIX_EPOCH + Duration::from_secs(u64::try_from(epoch).unwrap_or(0));
+    let path = dir.join(format!("{phase}.sh"));
+    let written = fs::write(&path, text).and_then(|()| File::open(&path)?.set_modified(time));
+    written.map_err(|e| (path, e))?;
+    File::open(dir).and_then(|dir| dir.set_modified(time)).map_err(|e| (dir.to_owned(), e))
 }
 
 fn state_failure(phase: Option<Phase>, path: &Path, error: &io::Error) -> Failure {
