@@ -59,7 +59,8 @@ impl Costs {
     /// # Errors
     /// As [`plan::resolve`].
     pub fn of(service: &Service, target: &str) -> Result<Self, ErrorReport> {
-        let resolved = plan::resolve(service, target, &BuildOptions::default())?;
+        let recipes = service.recipes.current()?;
+        let resolved = plan::resolve(service, &recipes, target, &BuildOptions::default())?;
         let snapshot = service.store.read().map_err(|e| state_error(&e))?;
         let keys: Vec<_> = resolved.keys().collect();
         let mut steps = Vec::with_capacity(resolved.plan.steps().len());

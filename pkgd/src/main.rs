@@ -12,6 +12,7 @@ mod engine;
 mod host;
 mod hub;
 mod observed;
+mod recipes;
 mod seed;
 mod server;
 mod service;
@@ -24,17 +25,13 @@ mod tool;
 mod verify;
 mod views;
 
-use std::fmt::Display;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use minos_plan::Fingerprints;
 use minos_proto::bootrec;
-use minos_recipe::{Lint, RecipeSet};
 use minos_sandbox::Strength;
 use minos_store::{Options, Store, StoreError};
 use nix::sys::signal::{SigSet, Signal};
@@ -42,6 +39,7 @@ use nix::sys::signal::{SigSet, Signal};
 use config::{Args, Sandbox, SeedPlace};
 use engine::unwritten::Unwritten;
 use engine::{Command, Engine};
+use recipes::Library;
 use seed::Seed;
 use service::{Live, Service};
 
@@ -73,7 +71,7 @@ fn run(mut args: Args) -> Result<(), String> {
     warn_of_sources(&args);
     let store = open_store(&args).map_err(|e| format!("{e}\nhint: {}", e.hint()))?;
     minos_sandbox::sweep();
-    let (recipes, lints) = load_recipes(&args.recipes)?;
+    let recipes = Library::open(&args.recipes)?;
     let (to_engine, inbox) = channel();
     let strength = match args.sandbox {
         Sandbox::Full => Strength::Full,
@@ -89,9 +87,7 @@ fn run(mut args: Args) -> Result<(), String> {
     let service = Arc::new(Service {
         store,
         packages,
-        prints: Fingerprints::of(&recipes),
-        recipes: Arc::new(recipes),
-        lints,
+        recipes,
         seed,
         sandbox: minos_sandbox::probe(strength).map_err(|refusal| refusal.to_string()),
         hub: hub::Hub::default(),
@@ -186,16 +182,6 @@ fn warn_of_sources(args: &Args) {
         let path = folder.display();
         eprintln!("pkgd: --sources {path}: no folder is there; sources are not looked for in it");
     }
-}
-
-fn load_recipes(path: &Path) -> Result<(RecipeSet, Vec<Lint>), String> {
-    let on = |e: &dyn Display| format!("recipes {}: {e}", path.display());
-    if path.is_dir() {
-        return RecipeSet::load(path).map_err(|e| on(&e));
-    }
-    let bytes = std::fs::read(path).map_err(|e| on(&e))?;
-    // A compiled index was linted when it was made, and holds nothing with errors.
-    RecipeSet::from_compiled(&bytes).map(|set| (set, Vec::new())).map_err(|e| on(&e))
 }
 
 fn now_ms() -> u64 {

@@ -13,8 +13,6 @@ use minos_recipe::{Recipe, RecipeSet};
 use minos_store::Layout;
 use serde::{Deserialize, Serialize};
 
-use crate::service::Service;
-
 /// The first byte of a note; a file with another one is of another version and says nothing.
 const VERSION: u8 = 1;
 
@@ -41,15 +39,15 @@ struct Input {
 
 /// Keeps what `step` opened of its `inputs`, the lowest layer first. What cannot be written is told and lost.
 pub fn note(
-    service: &Service,
+    layout: &Layout,
+    recipes: &RecipeSet,
     step: &StepId,
     inputs: &[(StepId, Digest)],
     opened: &BTreeSet<String>,
 ) {
-    let Some(recipe) = service.recipes.get(step) else { return };
-    let layout = service.store.layout();
+    let Some(recipe) = recipes.get(step) else { return };
     let root = |input: &StepId| {
-        let input = service.recipes.get(input);
+        let input = recipes.get(input);
         input.map_or("/", |input| recipe.stage.root_of(input.stage)).trim_matches('/')
     };
     let written = read_inputs(layout, inputs, root).and_then(|manifests| {

@@ -11,9 +11,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use minos_model::StepId;
 use minos_proto::{
-    BuildOptions, ErrorKind, ErrorReport, LintReport, Reply, Request, Role, RunningStep, Status,
+    BuildOptions, ErrorKind, ErrorReport, Reply, Request, Role, RunningStep, Status,
 };
-use minos_recipe::{Lint, RecipeSet};
 use minos_store::{Store, StoreError};
 
 use crate::config::Args;
@@ -21,6 +20,7 @@ use crate::costs::Costs;
 use crate::engine::unwritten::Unwritten;
 use crate::engine::{Command, plan, record};
 use crate::hub::Hub;
+use crate::recipes::Library;
 use crate::seed::Seed;
 use crate::server::SERVER;
 use crate::syntax;
@@ -83,11 +83,7 @@ pub struct Service {
     /// The package manager.
     pub packages: Packages,
     /// All recipes.
-    pub recipes: Arc<RecipeSet>,
-    /// What the linter said of them.
-    pub lints: Vec<Lint>,
-    /// Digests of the recipes, for task keys.
-    pub prints: minos_plan::Fingerprints,
+    pub recipes: Library,
     /// The host tools, or why there are none.
     pub seed: Result<Seed, String>,
     /// The sandbox as proven at start, or why pkgd refuses to build.
@@ -105,32 +101,6 @@ pub struct Service {
 }
 
 impl Service {
-    /// What the linter says of the recipes as they lie there now, which is what somebody who has just changed one asks
-    /// about; and whether they are still those that are built.
-    fn lint(&self, observed: Vec<LintReport>, step: Option<&StepId>) -> Result<Reply, ErrorReport> {
-        let folder = &self.args.recipes;
-        if !folder.is_dir() {
-            return views::lints(&self.recipes, &self.lints, observed, step);
-        }
-        let (now, lints) = RecipeSet::load(folder).map_err(|e| {
-            ErrorReport::new(ErrorKind::Recipe, e.to_string(), "pkgd was started with this folder")
-        })?;
-        let beside = observed.into_iter().chain(syntax::check(&now)).collect();
-        let mut found = views::lints(&now, &lints, beside, step)?;
-        if now.compile() != self.recipes.compile()
-            && let Reply::Lints(found) = &mut found
-        {
-            found.push(LintReport {
-                error: false,
-                file: folder.display().to_string(),
-                line: 0,
-                what: "changed since pkgd read it: builds use the recipes of then".to_owned(),
-                hint: "start pkgd again; what is built stays built".to_owned(),
-            });
-        }
-        Ok(found)
-    }
-
     /// Milliseconds since the Unix epoch; 0 on a clock before it.
     pub fn now_ms(&self) -> u64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -193,7 +163,8 @@ impl Service {
         match request {
             Request::Status => self.status().map(Reply::Status),
             Request::Plan { target, options } => {
-                plan::report(self, &target, &options).map(Reply::Plan)
+                let recipes = self.recipes.current()?;
+                plan::report(self, &recipes, &target, &options).map(Reply::Plan)
             }
             Request::Build { target, options } => self.build(target, options, None, peer),
             Request::Jobs { limit } => {
@@ -210,11 +181,13 @@ impl Service {
                 self.ask(|reply| Command::Cancel { job, peer: peer.clone(), reply })
             }
             Request::Retry { job } => self.retry(job, peer),
-            Request::RecipeList => Ok(Reply::Recipes(views::recipes(&self.recipes))),
-            Request::RecipeShow { step } => views::recipe(&self.recipes, &step),
+            Request::RecipeList => Ok(Reply::Recipes(views::recipes(&self.recipes.current()?.set))),
+            Request::RecipeShow { step } => views::recipe(&self.recipes.current()?.set, &step),
             Request::RecipeLint { step } => {
-                let observed = observed::findings(self.store.layout(), &self.recipes);
-                self.lint(observed, step.as_ref())
+                let now = self.recipes.current()?;
+                let observed = observed::findings(self.store.layout(), &now.set).into_iter();
+                let beside = observed.chain(syntax::check(&now.set)).collect();
+                views::lints(&now.set, &now.lints, beside, step.as_ref())
             }
             Request::Doctor => Ok(Reply::Doctor(doctor::run(self))),
             Request::Shutdown { reboot } => self.shutdown(reboot, peer),
@@ -272,7 +245,9 @@ impl Service {
         peer: &Peer,
     ) -> Result<Reply, ErrorReport> {
         let peer = peer.clone();
-        self.ask(|reply| Command::Build { target, options, retry_of, peer, reply })
+        // Read here and not by the engine, which must not wait for files.
+        let recipes = self.recipes.current();
+        self.ask(|reply| Command::Build { target, options, recipes, retry_of, peer, reply })
     }
 
     fn retry(&self, job: u64, peer: &Peer) -> Result<Reply, ErrorReport> {

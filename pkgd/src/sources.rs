@@ -24,6 +24,8 @@ pub struct Shelf<'a> {
     /// Folders in the order they are looked at. A file may lie directly in one or, as the fetcher lays it
     /// down, in a folder named by its digest.
     pub folders: &'a [PathBuf],
+    /// The recipes they are for, which say in `sources.lock` where they come from.
+    pub recipes: &'a Path,
     /// Takes the copies; made if missing, for root alone. Belongs to one step.
     pub private: &'a Path,
     /// The time of last change a copy gets, seconds since 1970: that of the original would be an input that
@@ -64,10 +66,26 @@ impl Shelf<'_> {
             }
         }
         if bad.is_empty() {
-            return Err(missing(&source.file, self.folders));
+            return Err(self.missing(&source.file));
         }
-        let hint = "fetch it again with 'minos-image fetch-sources', then retry the job";
+        let hint = format!("fetch it again with '{}', then retry the job", self.fetch());
         Err(failure(bad.join("; "), hint))
+    }
+
+    fn missing(&self, file: &str) -> Failure {
+        let places: Vec<_> = self.folders.iter().map(|f| f.display().to_string()).collect();
+        let what = format!("{file} is in none of: {}", places.join(", "));
+        let fetch = self.fetch();
+        let hint = format!("put it there, or fetch it with '{fetch}', then retry the job");
+        failure(what, hint)
+    }
+
+    /// The command that fetches what these recipes lock. Without `--lock` it fetches what those of MinOS do.
+    fn fetch(&self) -> String {
+        let lock = self.recipes.join("sources.lock");
+        let lock =
+            if lock.is_file() { format!(" --lock {}", lock.display()) } else { String::new() };
+        format!("minos-image fetch-sources{lock}")
     }
 
     fn take(&self, path: &Path, source: &Source) -> Result<PathBuf, Refusal> {
@@ -160,16 +178,7 @@ fn state(place: &Path, error: &io::Error) -> Refusal {
     })
 }
 
-fn missing(file: &str, folders: &[PathBuf]) -> Failure {
-    let places: Vec<_> = folders.iter().map(|f| f.display().to_string()).collect();
-    failure(
-        format!("{file} is in none of: {}", places.join(", ")),
-        "fetch it with 'minos-image fetch-sources', then retry the job",
-    )
-}
-
-fn failure(what: String, hint: &str) -> Failure {
-    let hint = hint.to_owned();
+fn failure(what: String, hint: String) -> Failure {
     Failure { class: FailureClass::Source, phase: Some(Phase::Unpack), what, hint }
 }
 
@@ -213,7 +222,8 @@ mod tests {
                 into: None,
             };
             let private = self.dir.path().join("private");
-            Shelf { folders: &self.folders, private: &private, epoch: 1000 }.one(&source)
+            let recipes = self.dir.path();
+            Shelf { folders: &self.folders, recipes, private: &private, epoch: 1000 }.one(&source)
         }
 
         fn refused(&self) -> String {

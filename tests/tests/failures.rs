@@ -276,7 +276,7 @@ fn the_build_trees_of_earlier_scripts_are_not_kept() {
     assert_eq!(other.len(), 1);
     let mut trees = Vec::new();
     for version in 1..=3 {
-        recipes.write("demo/bad/build.sh", &format!("false # {version}\n"));
+        recipes.write("demo/bad/configure.sh", &format!("{}# {version}\n", configure.1));
         let mut daemon = root.start();
         assert_eq!(daemon.build("demo/bad").state, JobState::Failed);
         assert!(daemon.log("bad").contains("CONFIGURE RAN"), "another script, another tree");

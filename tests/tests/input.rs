@@ -78,7 +78,8 @@ fn a_missing_tarball_is_named_with_the_places_looked_at() {
     let failure = outcome.failure("data");
     assert_eq!(failure.class, FailureClass::Source);
     assert!(failure.what.contains(&folder), "{failure}");
-    assert!(failure.hint.contains("fetch-sources"), "{failure:?}");
+    let lock = recipes.path().join("sources.lock").display().to_string();
+    assert!(failure.hint.contains(&format!("fetch-sources --lock {lock}")), "{failure:?}");
 }
 
 /// A bad file in the first folder hid the good one in the second.

@@ -1,11 +1,13 @@
 //! What the engine is asked and told.
 
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use minos_model::Digest;
 use minos_proto::{BuildOptions, ErrorReport, Reply};
 
 use super::worker::Report;
+use crate::recipes::Recipes;
 use crate::service::Peer;
 
 /// Where the answer to a request goes.
@@ -19,6 +21,8 @@ pub enum Command {
         target: String,
         /// How.
         options: BuildOptions,
+        /// The recipes it is planned and run with, or why there are none.
+        recipes: Result<Arc<Recipes>, ErrorReport>,
         /// The job that this one tries again.
         retry_of: Option<u64>,
         /// Who asked.

@@ -23,6 +23,7 @@ use minos_model::{Digest, JobState, StepId};
 use minos_proto::{BuildOptions, ErrorKind, ErrorReport, EventBody, Reply};
 use minos_store::{AuditEntry, StoreError, Write};
 
+use crate::recipes::Recipes;
 use crate::service::{Peer, Service, state_error};
 pub use command::Command;
 use job::RunningJob;
@@ -31,12 +32,19 @@ use worker::{News, Report};
 /// How often watchers are told where the job stands.
 const PROGRESS: Duration = Duration::from_secs(1);
 
+/// A job that waits.
+struct Queued {
+    job: u64,
+    /// As they were when it was asked for, or when pkgd started: what is changed later is for later jobs.
+    recipes: Arc<Recipes>,
+}
+
 /// The engine's own state.
 pub struct Engine {
     service: Arc<Service>,
     inbox: Receiver<Command>,
     outbox: Sender<Command>,
-    queue: VecDeque<u64>,
+    queue: VecDeque<Queued>,
     running: Option<RunningJob>,
     unattended: Option<unattended::Run>,
 }
@@ -65,13 +73,13 @@ impl Engine {
 
     fn command(&mut self, command: Command) {
         match command {
-            Command::Build { target, options, retry_of, peer, reply } => {
+            Command::Build { target, options, recipes, retry_of, peer, reply } => {
                 let what = match retry_of {
                     Some(job) => format!("retry job {job}: build {target}"),
                     None => format!("build {target}"),
                 };
                 let asked = entry(Some(&peer), &what);
-                let answer = self.build(&target, &options, asked);
+                let answer = self.build(&target, &options, recipes, asked);
                 let _ = reply.send(answer.map(|job| Reply::Started { job }));
             }
             Command::Cancel { job, peer, reply } => {
@@ -126,11 +134,15 @@ impl Engine {
         &mut self,
         target: &str,
         options: &BuildOptions,
+        recipes: Result<Arc<Recipes>, ErrorReport>,
         asked: AuditEntry,
     ) -> Result<u64, ErrorReport> {
         let refused = self.service.refusal().map_or(Ok(()), Err);
-        let resolved = match refused.and_then(|()| plan::resolve(&self.service, target, options)) {
-            Ok(resolved) => resolved,
+        let resolved = refused.and(recipes).and_then(|recipes| {
+            Ok((plan::resolve(&self.service, &recipes, target, options)?, recipes))
+        });
+        let (resolved, recipes) = match resolved {
+            Ok(both) => both,
             Err(refusal) => {
                 self.write_audit(asked)?;
                 return Err(refusal);
@@ -154,14 +166,14 @@ impl Engine {
         if all_cached {
             self.over(job, JobState::Done);
         } else {
-            self.queue.push_back(job);
+            self.queue.push_back(Queued { job, recipes });
         }
         Ok(job)
     }
 
     /// Cancels a job that waits.
     fn cancel(&mut self, job: u64) -> Result<Reply, ErrorReport> {
-        if let Some(place) = self.queue.iter().position(|id| *id == job) {
+        if let Some(place) = self.queue.iter().position(|queued| queued.job == job) {
             let now = self.service.now_ms();
             let written = self.service.store.write(|w| finish(w, job, JobState::Cancelled, now));
             written.map_err(|e| state_error(&e))?;
@@ -176,8 +188,8 @@ impl Engine {
 
     fn start_next(&mut self) {
         while self.running.is_none() {
-            let Some(id) = self.queue.pop_front() else { return };
-            match RunningJob::start(&self.service, id, &self.outbox) {
+            let Some(Queued { job: id, recipes }) = self.queue.pop_front() else { return };
+            match RunningJob::start(&self.service, id, recipes, &self.outbox) {
                 Ok(mut job) => match job.advance(&self.service) {
                     Some(state) => self.over(id, state),
                     None => self.running = Some(job),

@@ -11,6 +11,7 @@ use minos_proto::{BuildOptions, ErrorKind, ErrorReport, PlanReport, PlanStep};
 use minos_recipe::{Level, Lint, TargetError};
 use minos_store::{Snapshot, StoreError};
 
+use crate::recipes::Recipes;
 use crate::service::{Service, state_error};
 use crate::suites;
 
@@ -57,15 +58,16 @@ impl Resolved {
 /// Unknown target, missing dependency, circle; a recipe the linter refuses; no seed.
 pub fn resolve(
     service: &Service,
+    recipes: &Recipes,
     target: &str,
     options: &BuildOptions,
 ) -> Result<Resolved, ErrorReport> {
-    let plan = Plan::tested(&service.recipes, target, options.tests).map_err(|e| {
+    let plan = Plan::tested(&recipes.set, target, options.tests).map_err(|e| {
         // A recipe that cannot be read is no part of the set: say what is wrong with it instead.
-        broken(service, target).map_or_else(|| plan_error(&e), recipe_error)
+        broken(recipes, target).map_or_else(|| plan_error(&e), recipe_error)
     })?;
-    usable(service, &plan)?;
-    complete(service, target, &plan)?;
+    usable(recipes, &plan)?;
+    complete(recipes, target, &plan)?;
     for step in &options.rebuild {
         if plan.position(step).is_none() {
             let what = format!("'{step}' is to be rebuilt but is no step of '{target}'");
@@ -74,12 +76,14 @@ pub fn resolve(
         }
     }
     let snapshot = service.store.read().map_err(|e| state_error(&e))?;
-    let outlook = look_up(service, &snapshot, &plan, options).map_err(|e| state_error(&e))?;
+    let outlook =
+        look_up(service, recipes, &snapshot, &plan, options).map_err(|e| state_error(&e))?;
     Ok(Resolved { plan: Arc::new(plan), outlook })
 }
 
 fn look_up(
     service: &Service,
+    recipes: &Recipes,
     snapshot: &Snapshot<'_>,
     plan: &Plan,
     options: &BuildOptions,
@@ -94,11 +98,11 @@ fn look_up(
             None
         }
     };
-    let found = outlook(plan, &service.prints, &world, cached);
+    let found = outlook(plan, &recipes.prints, &world, cached);
     let mut refused = Vec::new();
     for (step, outlook) in plan.steps().iter().zip(&found) {
         if let Outlook::Cached { key, .. } = outlook
-            && (options.rebuild.contains(&step.id) || owed(service, snapshot, step, options, key)?)
+            && (options.rebuild.contains(&step.id) || owed(recipes, snapshot, step, options, key)?)
         {
             refused.push(*key);
         }
@@ -107,7 +111,7 @@ fn look_up(
         return broken.take().map_or(Ok(found), Err);
     }
     let kept = |key: &Digest| if refused.contains(key) { None } else { cached(key) };
-    let found = outlook(plan, &service.prints, &world, kept);
+    let found = outlook(plan, &recipes.prints, &world, kept);
     broken.take().map_or(Ok(found), Err)
 }
 
@@ -117,24 +121,24 @@ fn look_up(
 /// # Errors
 /// The state cannot be read.
 pub fn owed(
-    service: &Service,
+    recipes: &Recipes,
     snapshot: &Snapshot<'_>,
     step: &Step,
     options: &BuildOptions,
     key: &Digest,
 ) -> Result<bool, StoreError> {
-    let recipe = service.recipes.get(&step.id).filter(|_| step.wanted);
+    let recipe = recipes.set.get(&step.id).filter(|_| step.wanted);
     recipe.map_or(Ok(false), |recipe| suites::owed(snapshot, recipe, options.tests, key))
 }
 
 /// A recipe with an error of the linter is not built: the error would only show later and worse.
-fn usable(service: &Service, plan: &Plan) -> Result<(), ErrorReport> {
+fn usable(recipes: &Recipes, plan: &Plan) -> Result<(), ErrorReport> {
     for step in plan.steps() {
-        let Some(recipe) = service.recipes.get(&step.id) else { continue };
+        let Some(recipe) = recipes.set.get(&step.id) else { continue };
         let inside = |lint: &&Lint| {
             lint.file.strip_prefix(&*recipe.folder).is_some_and(|rest| rest.starts_with('/'))
         };
-        let errors = service.lints.iter().filter(inside);
+        let errors = recipes.lints.iter().filter(inside);
         if let Some(lint) = errors.into_iter().find(|l| l.level() == Level::Error) {
             return Err(recipe_error(lint));
         }
@@ -144,15 +148,15 @@ fn usable(service: &Service, plan: &Plan) -> Result<(), ErrorReport> {
 
 /// A recipe that cannot be read is in no group, and the group would be built without it and called done. So none is
 /// built while such a recipe lies beside those of its members.
-fn complete(service: &Service, target: &str, plan: &Plan) -> Result<(), ErrorReport> {
-    let read: BTreeSet<&str> = service.recipes.iter().map(|recipe| &*recipe.folder).collect();
-    let errors = service.lints.iter().filter(|lint| lint.level() == Level::Error);
+fn complete(recipes: &Recipes, target: &str, plan: &Plan) -> Result<(), ErrorReport> {
+    let read: BTreeSet<&str> = recipes.set.iter().map(|recipe| &*recipe.folder).collect();
+    let errors = recipes.lints.iter().filter(|lint| lint.level() == Level::Error);
     let mut unread = errors.filter(|lint| !read.contains(parent(&lint.file))).peekable();
     let name = target.split('@').next().unwrap_or(target);
-    if unread.peek().is_none() || !service.recipes.groups().contains_key(name) {
+    if unread.peek().is_none() || !recipes.set.groups().contains_key(name) {
         return Ok(());
     }
-    let steps = plan.steps().iter().filter_map(|step| service.recipes.get(&step.id));
+    let steps = plan.steps().iter().filter_map(|step| recipes.set.get(&step.id));
     let near: BTreeSet<&str> = steps.map(|recipe| parent(&recipe.folder)).collect();
     let missing = unread.find(|lint| near.contains(parent(parent(&lint.file))));
     missing.map_or(Ok(()), |lint| {
@@ -174,13 +178,13 @@ fn recipe_error(lint: &Lint) -> ErrorReport {
 }
 
 /// The first error in the folder that `target` seems to name: `demo/zlib`, `zlib` or `gcc:pass1`.
-fn broken<'a>(service: &'a Service, target: &str) -> Option<&'a Lint> {
+fn broken<'a>(recipes: &'a Recipes, target: &str) -> Option<&'a Lint> {
     let name = target.split('@').next().unwrap_or(target).replace(':', "-");
     let named = |lint: &&Lint| {
         let folder = parent(&lint.file);
         folder == name || folder.rsplit_once('/').is_some_and(|(_, last)| last == name)
     };
-    service.lints.iter().filter(named).find(|lint| lint.level() == Level::Error)
+    recipes.lints.iter().filter(named).find(|lint| lint.level() == Level::Error)
 }
 
 /// What all task keys share.
@@ -220,11 +224,12 @@ pub fn estimates(snapshot: &Snapshot<'_>, plan: &Plan) -> Estimates {
 /// As [`resolve`].
 pub fn report(
     service: &Service,
+    recipes: &Recipes,
     target: &str,
     options: &BuildOptions,
 ) -> Result<PlanReport, ErrorReport> {
     let start = Instant::now();
-    let resolved = resolve(service, target, options)?;
+    let resolved = resolve(service, recipes, target, options)?;
     let Resolved { plan, outlook } = &resolved;
     let snapshot = service.store.read().map_err(|e| state_error(&e))?;
     let cached = |at: usize| matches!(outlook.get(at), Some(Outlook::Cached { .. }));

@@ -6,11 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
+use minos_exec::Limits;
 use minos_model::JobState;
 use minos_sandbox::tree;
-use minos_store::{LogReader, Store, StoreError};
+use minos_store::{JobRow, LogReader, Store, StoreError};
 
-use super::{Engine, repair};
+use super::{Engine, Queued, repair};
+use crate::service::Service;
 
 impl Engine {
     /// Puts the state in order after whatever ended the last pkgd: attempts without an end were
@@ -33,6 +35,10 @@ impl Engine {
             )
         })?;
         let report = store.sweep()?;
+        let space = tree::free_space(layout.root());
+        if space.is_ok_and(|space| space.free < Limits::default().reserve_bytes) {
+            store.discard_failed(|_| false)?;
+        }
         for digest in &report.rows_without_bytes {
             repair::forget(&self.service, digest, "its files are gone")?;
         }
@@ -41,7 +47,9 @@ impl Engine {
             let begun = unfinished.iter().filter(|row| row.state == JobState::Running);
             begun.map(|row| row.id).try_for_each(|id| w.bump_resumed(id))
         })?;
-        self.queue.extend(unfinished.iter().map(|row| row.id));
+        let recipes = self.service.recipes.loaded();
+        let again = |row: &JobRow| Queued { job: row.id, recipes: Arc::clone(&recipes) };
+        self.queue.extend(unfinished.iter().map(again));
         self.empty_trash();
         Ok(())
     }
@@ -63,6 +71,18 @@ pub(super) fn empty_trash(store: &Store) {
     if let Err(e) = store.empty_trash(remove) {
         eprintln!("pkgd: {e}");
     }
+}
+
+/// Deletes what waits in the trash, and what failed steps left to be looked into: a step that runs has no room.
+pub(super) fn make_room(service: &Service) {
+    let runs: Vec<String> =
+        service.live.all().iter().map(|running| format!("{}-", running.step.file_stem())).collect();
+    // Of two steps whose names begin alike both are spared: too much stays rather than too little.
+    if let Err(e) = service.store.discard_failed(|dir| runs.iter().any(|own| dir.starts_with(own)))
+    {
+        eprintln!("pkgd: {e}");
+    }
+    empty_trash(&service.store);
 }
 
 /// Deletes a file or a tree, which may be made to harm who deletes it.

@@ -99,7 +99,8 @@ impl Engine {
         if let Some(row) = same.first() {
             return Ok(row.id);
         }
-        self.build(target, options, super::entry(None, &format!("unattended build {target}")))
+        let asked = super::entry(None, &format!("unattended build {target}"));
+        self.build(target, options, Ok(self.service.recipes.loaded()), asked)
     }
 }
 

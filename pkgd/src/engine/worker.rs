@@ -1,8 +1,9 @@
 //! Runs one step on a thread of its own and reports to the engine.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, SyncSender, sync_channel};
@@ -13,11 +14,13 @@ use minos_compare::{Report as Differences, Side};
 use minos_exec::{Cancel, Captured, Clobber, Observer, Progress, Task};
 use minos_model::{Digest, Failure, FailureClass, Manifest, Metrics, Phase, StepId};
 use minos_proto::Clobbers;
+use minos_recipe::RecipeSet;
 use minos_sandbox::tree;
-use minos_store::{LogWriter, StoreError};
+use minos_store::{Layout, LogWriter, StoreError};
 
 use super::{Command, recover};
 use crate::observed;
+use crate::recipes::Recipes;
 use crate::service::Service;
 use crate::sources::Shelf;
 use crate::verify;
@@ -102,6 +105,10 @@ pub struct Placed {
 pub struct Start {
     /// What to run.
     pub task: Task,
+    /// The recipes of its job.
+    pub recipes: Arc<Recipes>,
+    /// What says of its layers what they are made of; `None` for a second build, whose layers nobody takes over.
+    pub basis: Option<Vec<u8>>,
     /// The attempt's number.
     pub attempt: u64,
     /// Its log.
@@ -121,7 +128,8 @@ pub fn spawn(service: &Arc<Service>, start: Start, engine: &Sender<Command>) {
     let service = Arc::clone(service);
     let engine = engine.clone();
     thread::spawn(move || {
-        let Start { mut task, attempt, log, first, wait, inputs, forced } = start;
+        let Start { mut task, recipes, basis, attempt, log, first, wait, inputs, forced } = start;
+        let recipes = &recipes.set;
         let step = task.step.clone();
         let mut listener = Listener {
             service: &service,
@@ -134,14 +142,15 @@ pub fn spawn(service: &Arc<Service>, start: Start, engine: &Sender<Command>) {
             opened: BTreeSet::new(),
         };
         pause(wait, &task.cancel);
-        let result = find_sources(&service, &task)
+        let result = note_basis(&task.scratch, basis)
+            .and_then(|()| find_sources(&service, recipes, &task))
             .and_then(|found| {
                 task.sources = found;
                 minos_exec::run(&task, &mut listener)
             })
             .and_then(|captured| match first {
                 None => {
-                    let clobbers = clobbers(&service, &task.step, &captured, &inputs);
+                    let clobbers = clobbers(recipes, &task.step, &captured, &inputs);
                     listener.warn(&clobbers);
                     let placing = Placing { service: &service, attempt, forced };
                     placing.place(captured, clobbers).map(Made::Placed)
@@ -152,7 +161,7 @@ pub fn spawn(service: &Arc<Service>, start: Start, engine: &Sender<Command>) {
                 }
             });
         if task.observe && result.is_ok() {
-            observed::note(&service, &step, &inputs, &listener.opened);
+            observed::note(service.store.layout(), recipes, &step, &inputs, &listener.opened);
         }
         if let Ok(made) = &result {
             listener.note_mended(made);
@@ -169,24 +178,38 @@ pub fn spawn(service: &Arc<Service>, start: Start, engine: &Sender<Command>) {
     });
 }
 
+/// Before the first phase: a layer must never lie beside what another one was made of.
+fn note_basis(scratch: &Path, basis: Option<Vec<u8>>) -> Result<(), Failure> {
+    let Some(bytes) = basis else { return Ok(()) };
+    let path = scratch.join(Layout::BASIS);
+    let made = DirBuilder::new().mode(0o700).recursive(true).create(scratch);
+    made.and_then(|()| fs::write(&path, bytes)).map_err(|e| io_failure(&path, &e))
+}
+
 /// Hashing gigabytes is worker's work: the engine must stay free to answer.
-fn find_sources(service: &Service, task: &Task) -> Result<Vec<(String, PathBuf)>, Failure> {
-    let Some(recipe) = service.recipes.get(&task.step) else { return Ok(Vec::new()) };
+fn find_sources(
+    service: &Service,
+    recipes: &RecipeSet,
+    task: &Task,
+) -> Result<Vec<(String, PathBuf)>, Failure> {
+    let Some(recipe) = recipes.get(&task.step) else { return Ok(Vec::new()) };
     let folders = service.source_folders();
     // Beside the layers: it goes when the step's scratch goes, and a sweep takes what a kill left.
     let private = task.scratch.join("sources");
-    Shelf { folders: &folders, private: &private, epoch: task.epoch }.provide(recipe)
+    let place = &service.args.recipes;
+    Shelf { folders: &folders, recipes: place, private: &private, epoch: task.epoch }
+        .provide(recipe)
 }
 
 /// What the output took the place of, by the steps whose it is. A system is there to replace the tools it was
 /// built with, so that what steps without a seed replace of stages before theirs is no news.
 fn clobbers(
-    service: &Service,
+    recipes: &RecipeSet,
     step: &StepId,
     captured: &Captured,
     inputs: &[(StepId, Digest)],
 ) -> Vec<Clobbers> {
-    let stage = |step: &StepId| service.recipes.get(step).map(|recipe| recipe.stage);
+    let stage = |step: &StepId| recipes.get(step).map(|recipe| recipe.stage);
     let own = stage(step);
     let meant = |of: &StepId| own.is_some_and(|own| !own.seeded()) && stage(of) != own;
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
@@ -426,6 +449,6 @@ impl Observer for Listener<'_> {
     }
 
     fn reclaim(&mut self) {
-        recover::empty_trash(&self.service.store);
+        recover::make_room(self.service);
     }
 }

@@ -10,6 +10,7 @@ use minos_proto::{BuildOptions, ErrorKind, ErrorReport, Field, Sheet};
 use super::Asked;
 use super::errors::invalid;
 use crate::engine::plan::{self, Resolved};
+use crate::recipes::Recipes;
 use crate::service::state_error;
 
 /// A step of the plan whose output some root without a seed shows, with its output if there is one.
@@ -20,7 +21,8 @@ struct Shown<'a> {
 
 impl Asked<'_> {
     pub(super) fn contained(&self, target: &str) -> Result<Sheet, ErrorReport> {
-        let resolved = plan::resolve(self.service, target, &BuildOptions::default())?;
+        let recipes = self.service.recipes.current()?;
+        let resolved = plan::resolve(self.service, &recipes, target, &BuildOptions::default())?;
         let shown = shown(&resolved);
         if shown.is_empty() {
             let what = format!("all of '{target}' is built on the seed, and needs it");
@@ -29,8 +31,10 @@ impl Asked<'_> {
         let built: Vec<(&Step, Digest)> =
             shown.iter().filter_map(|one| Some((one.step, one.output?))).collect();
         let finished = built.iter().any(|(step, _)| is_final(step));
-        let subjects: Result<Vec<Subject>, ErrorReport> =
-            built.iter().map(|(step, output)| self.subject(step, output, finished)).collect();
+        let subjects: Result<Vec<Subject>, ErrorReport> = built
+            .iter()
+            .map(|(step, output)| self.subject(&recipes, step, output, finished))
+            .collect();
         let total = built.len() as u64;
         let report = audit(&subjects?, &self.places(), &mut |at| {
             let name = built.get(at).map(|(step, _)| step.id.to_string());
@@ -44,6 +48,7 @@ impl Asked<'_> {
 
     fn subject(
         &self,
+        recipes: &Recipes,
         step: &Step,
         output: &Digest,
         finished: bool,
@@ -51,7 +56,7 @@ impl Asked<'_> {
         let store = &self.packages.store;
         store.verify_output(output).map_err(|e| state_error(&e))?;
         let layout = store.layout();
-        let links = self.service.recipes.get(&step.id).map(|recipe| &recipe.package.actions.links);
+        let links = recipes.set.get(&step.id).map(|recipe| &recipe.package.actions.links);
         let links = links.into_iter().flatten();
         Ok(Subject {
             tree: layout.output_tree(output),

@@ -14,6 +14,7 @@ use super::errors::{invalid, not_found, on_file};
 use super::triggers::caches;
 use super::{Asked, files, packable};
 use crate::engine::plan;
+use crate::recipes::Recipes;
 use crate::service::state_error;
 use crate::verify;
 
@@ -26,9 +27,10 @@ struct Job<'a> {
 
 impl Asked<'_> {
     pub(super) fn pack(&self, targets: &[String]) -> Result<Sheet, ErrorReport> {
+        let recipes = self.service.recipes.current()?;
         let mut jobs = Vec::new();
         for target in targets {
-            self.jobs(target, &mut jobs)?;
+            self.jobs(&recipes, target, &mut jobs)?;
         }
         let _changing = self.packages.changing()?;
         self.audit(format!("pack {}", targets.join(" ")))?;
@@ -48,10 +50,14 @@ impl Asked<'_> {
     }
 
     /// The steps a target names (not what they need), with their outputs.
-    fn jobs<'a>(&'a self, target: &str, jobs: &mut Vec<Job<'a>>) -> Result<(), ErrorReport> {
-        let service = self.service;
-        let resolved = plan::resolve(service, target, &BuildOptions::default())?;
-        let named = service.recipes.resolve(target).map_err(|e| invalid(e.to_string(), ""))?;
+    fn jobs<'a>(
+        &self,
+        recipes: &'a Recipes,
+        target: &str,
+        jobs: &mut Vec<Job<'a>>,
+    ) -> Result<(), ErrorReport> {
+        let resolved = plan::resolve(self.service, recipes, target, &BuildOptions::default())?;
+        let named = recipes.set.resolve(target).map_err(|e| invalid(e.to_string(), ""))?;
         for step in named {
             if let Some(machine) = step.target() {
                 return Err(invalid(
@@ -63,7 +69,7 @@ impl Asked<'_> {
             }
             let place = resolved.plan.position(&step).and_then(|at| resolved.outlook.get(at));
             let (Some(Outlook::Cached { key, output }), Some(recipe)) =
-                (place, service.recipes.get(&step))
+                (place, recipes.set.get(&step))
             else {
                 let hint = format!("'pkgctl build {step}' builds it first");
                 return Err(not_found(

@@ -143,6 +143,9 @@ pub struct CompileRecipes {
     /// folder of the recipes (default: pkgd/recipes)
     #[argh(option)]
     pub recipes: Option<PathBuf>,
+    /// make nothing: only say whether this is a target of them
+    #[argh(option)]
+    pub target: Option<String>,
     /// answer in JSON
     #[argh(switch)]
     pub json: bool,

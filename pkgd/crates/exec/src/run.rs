@@ -91,13 +91,16 @@ pub fn run(task: &Task, observer: &mut dyn Observer) -> Result<Captured, Failure
     let layers = Layers::new(&task.scratch);
     let lease = lease(task, &layers)?;
     let pipe = lease.as_ref().map(Lease::pipe);
-    write_recipe(task, &layers).map_err(|(path, e)| state_failure(None, &path, &e))?;
+    write_files(task, &layers).map_err(|(path, e)| state_failure(None, &path, &e))?;
+    let recipe = layers.recipe();
     let root =
         root_layers(task, &layers, observer).map_err(|(path, e)| state_failure(None, &path, &e))?;
     let mut log_bytes = 0;
     let done = usable(&task.done, &layers);
     let mut resumed = !done.is_empty();
-    for (phase, _) in &task.scripts {
+    for (phase, text) in &task.scripts {
+        add_script(&recipe, *phase, text, task.epoch)
+            .map_err(|(path, e)| state_failure(Some(*phase), &path, &e))?;
         if *phase == Phase::Assert || done.contains(phase) {
             continue;
         }
@@ -194,7 +197,7 @@ fn halve(tree: &Path, below: &Path) -> io::Result<()> {
 
 /// Fresh for each attempt: an earlier one may have had a phase more, and no step may see what its key does
 /// not know. Nor the time of the attempt.
-fn write_recipe(task: &Task, layers: &Layers) -> Result<(), (PathBuf, io::Error)> {
+fn write_files(task: &Task, layers: &Layers) -> Result<(), (PathBuf, io::Error)> {
     let dir = layers.recipe();
     let on = |path: &Path| {
         let path = path.to_owned();
@@ -205,11 +208,7 @@ fn write_recipe(task: &Task, layers: &Layers) -> Result<(), (PathBuf, io::Error)
         _ => {}
     }
     fs::create_dir_all(&dir).map_err(on(&dir))?;
-    let time = UNIX_EPOCH + Duration::from_secs(u64::try_from(task.epoch).unwrap_or(0));
-    for (phase, text) in &task.scripts {
-        let path = dir.join(format!("{phase}.sh"));
-        write_input(&path, text.as_bytes(), time).map_err(on(&path))?;
-    }
+    let time = time_of(task.epoch);
     let mut folders = BTreeSet::from([dir.clone()]);
     for (name, bytes) in &task.files {
         let path = dir.join(name);
@@ -222,6 +221,24 @@ fn write_recipe(task: &Task, layers: &Layers) -> Result<(), (PathBuf, io::Error)
     }
     // Only now: a file that is added changes the time of its folder.
     folders.iter().try_for_each(|folder| settle(folder, 0o755, time).map_err(on(folder)))
+}
+
+/// Adds the script of the phase that comes next. A phase sees those before it and its own: what it made holds, whatever
+/// becomes of later ones.
+fn add_script(
+    dir: &Path,
+    phase: Phase,
+    text: &str,
+    epoch: i64,
+) -> Result<(), (PathBuf, io::Error)> {
+    let time = time_of(epoch);
+    let path = dir.join(format!("{phase}.sh"));
+    write_input(&path, text.as_bytes(), time).map_err(|e| (path, e))?;
+    settle(dir, 0o755, time).map_err(|e| (dir.to_owned(), e))
+}
+
+fn time_of(epoch: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(u64::try_from(epoch).unwrap_or(0))
 }
 
 /// Writes a file of the recipe. Its mode and time are those of no machine: a script may well copy it as it is.

@@ -129,6 +129,8 @@ pub struct Fingerprints(BTreeMap<StepId, Fingerprint>);
 struct Fingerprint {
     seeded: bool,
     fields: Digest,
+    /// As `fields`, of those that count before install.
+    early: Digest,
     scripts: Vec<(Phase, Digest)>,
     sources: Vec<(String, Digest)>,
 }
@@ -145,13 +147,14 @@ impl Fingerprint {
         Self {
             seeded: recipe.stage.seeded(),
             fields: Digest::of(&recipe.canonical()),
+            early: Digest::of(&recipe.canonical_before_install()),
             scripts: scripts.map(|(phase, text)| (phase, Digest::of(text.as_bytes()))).collect(),
             sources: sources.map(|s| (s.file.clone(), s.sha256)).chain(files).collect(),
         }
     }
 
     fn parts(self, inputs: Vec<(StepId, Digest)>, world: &World) -> KeyParts {
-        let Self { seeded, fields, scripts, sources } = self;
+        let Self { seeded, fields, early: _, scripts, sources } = self;
         let World { seed, sandbox_version, cpu, epoch } = world.clone();
         // Who does not see the seed is not built anew for another one.
         let seed = if seeded { seed } else { Digest::from_bytes([0; 32]) };
@@ -187,9 +190,55 @@ impl Fingerprints {
     ) -> Option<KeyParts> {
         self.0.get(step).map(|print| print.clone().parts(inputs, world))
     }
+
+    /// As [`Self::parts`], with what says which phases of it another key has in common.
+    pub fn basis(
+        &self,
+        step: &StepId,
+        inputs: Vec<(StepId, Digest)>,
+        world: &World,
+    ) -> Option<Basis> {
+        let print = self.0.get(step)?;
+        Some(Basis { early: print.early, parts: print.clone().parts(inputs, world) })
+    }
+}
+
+/// What the phases of a step are made of. Kept beside their layers, it tells which of them still hold when the step's
+/// task key has changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Basis {
+    /// What the task key is made of.
+    pub parts: KeyParts,
+    /// SHA-256 of [`Recipe::canonical_before_install`].
+    early: Digest,
+}
+
+impl Basis {
+    /// The phases, in running order, that come out the same as under `old`: all that could change them is equal. Those of
+    /// the first scripts that are equal, as long as only scripts differ; what the recipe says of install
+    /// alone counts from install on. Never the test suite, of which no key says anything, nor the assertion, which
+    /// leaves nothing.
+    pub fn shared(&self, old: &Self) -> Vec<Phase> {
+        if self.early != old.early || self.parts.around() != old.parts.around() {
+            return Vec::new();
+        }
+        let same_install = self.parts.fields == old.parts.fields;
+        let pairs = self.parts.scripts.iter().zip(&old.parts.scripts);
+        pairs
+            .take_while(|(new, old)| new == old)
+            .map(|((phase, _), _)| *phase)
+            .take_while(|phase| *phase < Phase::Install || *phase == Phase::Install && same_install)
+            .collect()
+    }
 }
 
 impl KeyParts {
+    /// All of it that each phase depends on. Taken away is what is known to count for some phases alone, so that a new
+    /// part counts for all.
+    fn around(&self) -> Self {
+        Self { fields: Digest::from_bytes([0; 32]), scripts: Vec::new(), ..self.clone() }
+    }
+
     /// The key itself.
     pub fn key(&self) -> Digest {
         let mut hash = Hasher::new();

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::{id, recipe, set, world};
 use minos_model::{Digest, Phase, Stage, StepId, Triplet};
-use minos_plan::{Change, Fingerprints, KeyParts, Outlook, Plan, World, outlook};
+use minos_plan::{Basis, Change, Fingerprints, KeyParts, Outlook, Plan, World, outlook};
 use minos_recipe::{ForTarget, Recipe, Role, Script, Source};
 use proptest::prelude::{any, prop, prop_assert_eq, proptest};
 
@@ -248,4 +248,70 @@ fn outlook_follows_outputs_not_keys() {
     cache.insert(*key, Digest::of(b"low"));
     let seen = outlook(&plan, &prints, &world(), |key| cache.get(key).copied());
     assert!(seen.iter().all(|o| matches!(o, Outlook::Cached { .. })), "{seen:?}");
+}
+
+fn basis(recipe: &Recipe, inputs: &[(StepId, Digest)], world: &World) -> Basis {
+    let set = set(vec![recipe.clone()]);
+    Fingerprints::of(&set).basis(&recipe.id, inputs.to_vec(), world).unwrap()
+}
+
+/// A recipe with a script for each phase that has one of its own.
+fn scripted() -> Recipe {
+    let mut recipe = sample();
+    for phase in [Phase::Prepare, Phase::Configure, Phase::Check, Phase::Assert] {
+        recipe.scripts.insert(phase, script(&format!("{phase}\n")));
+    }
+    recipe
+}
+
+/// Each script's own change, and those that nothing survives.
+#[test]
+fn phases_hold_up_to_the_first_script_that_changed() {
+    let old = basis(&scripted(), &inputs(), &world());
+    let built = [Phase::Unpack, Phase::Prepare, Phase::Configure, Phase::Build, Phase::Install];
+    assert_eq!(old.shared(&old), built);
+    let cases =
+        [(Phase::Prepare, 1), (Phase::Configure, 2), (Phase::Build, 3), (Phase::Install, 4)];
+    for (phase, left) in cases.into_iter().chain([(Phase::Check, 5), (Phase::Assert, 5)]) {
+        let mut new = scripted();
+        new.scripts.insert(phase, script("other\n"));
+        assert_eq!(basis(&new, &inputs(), &world()).shared(&old), built[..left], "{phase} changed");
+        new.scripts.remove(&phase);
+        assert_eq!(basis(&new, &inputs(), &world()).shared(&old), built[..left], "{phase} gone");
+        let without = basis(&new, &inputs(), &world());
+        assert_eq!(old.shared(&without), built[..left], "{phase} new");
+    }
+}
+
+#[test]
+fn what_counts_for_every_phase_leaves_none() {
+    let old = basis(&scripted(), &inputs(), &world());
+    let none: [Phase; 0] = [];
+    let mut changes: Vec<Recipe> = vec![scripted(); 6];
+    changes[0].env.insert("CFLAGS".to_owned(), "-O1".to_owned());
+    changes[1].sources[0].sha256 = Digest::of(b"other");
+    changes[2].needs.jobs_max = 1;
+    changes[3].sources[0].strip = 0;
+    changes[4].version = "9.9".parse().unwrap();
+    changes[5].stage = Stage::System;
+    for (n, new) in changes.iter().enumerate() {
+        assert_eq!(basis(new, &inputs(), &world()).shared(&old), none, "{n}");
+    }
+    let other = vec![(id("gcc:pass1"), Digest::of(b"other")), inputs()[1].clone()];
+    assert_eq!(basis(&scripted(), &other, &world()).shared(&old), none);
+    assert_eq!(basis(&scripted(), &inputs()[1..], &world()).shared(&old), none);
+    let sandbox = World { sandbox_version: 99, ..world() };
+    assert_eq!(basis(&scripted(), &inputs(), &sandbox).shared(&old), none);
+    let seed = World { seed: Digest::of(b"another seed"), ..world() };
+    assert_eq!(basis(&scripted(), &inputs(), &seed).shared(&old), none);
+}
+
+/// A file that must be setuid and was not named is found when all is compiled.
+#[test]
+fn what_install_alone_is_told_leaves_what_was_built() {
+    let old = basis(&scripted(), &inputs(), &world());
+    let mut new = scripted();
+    new.install.setuid.push("/usr/bin/su".to_owned());
+    let shared = basis(&new, &inputs(), &world()).shared(&old);
+    assert_eq!(shared, [Phase::Unpack, Phase::Prepare, Phase::Configure, Phase::Build]);
 }

@@ -223,6 +223,15 @@ impl Recipe {
         postcard::to_allocvec(&self.keyed()).unwrap_or_default()
     }
 
+    /// As [`Self::canonical`], without what changes nothing before the phase `install`: where that may write, what
+    /// its files may carry, and whether a failed test suite counts. Only ever compared, and only with its like.
+    pub fn canonical_before_install(&self) -> Vec<u8> {
+        let install = Install { prefix: String::new(), setuid: Vec::new(), xattrs: Vec::new() };
+        let keyed = Keyed { install: &install, check_fatal: false, ..self.keyed() };
+        // Writing to memory with derived encoders: postcard has no way to fail here.
+        postcard::to_allocvec(&keyed).unwrap_or_default()
+    }
+
     fn keyed(&self) -> Keyed<'_> {
         let sources = self.sources.iter();
         Keyed {

@@ -151,6 +151,20 @@ impl Write<'_> {
         self.remove(CHECKPOINTS, key.as_bytes())
     }
 
+    /// Gives the layers of one task to another of the same step, and with them its checkpoint: those of `phases` alone.
+    /// The caller has moved the scratch folder before, and says that what they are made of is the same.
+    pub fn move_checkpoint(
+        &mut self,
+        from: &Digest,
+        to: &Digest,
+        phases: &[Phase],
+    ) -> Result<(), StoreError> {
+        let Some(mut row) = self.get(CHECKPOINTS, from.as_bytes())? else { return Ok(()) };
+        self.remove(CHECKPOINTS, from.as_bytes())?;
+        row.layers.retain(|layer| phases.contains(&layer.phase));
+        if row.layers.is_empty() { Ok(()) } else { self.put(CHECKPOINTS, to.as_bytes(), &row) }
+    }
+
     /// Forgets the checkpoints that a step has under other task keys than `key`, and returns those keys: no build goes
     /// on from them once the step is built as it is now. Their scratch folders are the caller's to discard, after
     /// the commit. A step for another machine is another step.

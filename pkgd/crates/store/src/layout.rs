@@ -14,6 +14,9 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// The entry of a task's scratch folder that is no layer and stays with them.
+    pub const BASIS: &str = "basis";
+
     /// The layout below `root`. Makes nothing.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
@@ -100,6 +103,11 @@ impl Layout {
     /// two versions of it apart. Its entries are the layers of the phases, named by the caller.
     pub fn scratch_of(&self, step: &StepId, key: &Digest) -> PathBuf {
         self.scratch().join(scratch_name(step, key))
+    }
+
+    /// What the layers of a task were made of, beside them: for the caller to write and to read.
+    pub fn basis(&self, step: &StepId, key: &Digest) -> PathBuf {
+        self.scratch_of(step, key).join(Self::BASIS)
     }
 
     /// The folder of sources.

@@ -1,6 +1,7 @@
 //! Reading: one consistent view, typed.
 
 use core::ops::Bound;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use minos_model::{Digest, JobState, StepId};
@@ -264,6 +265,21 @@ impl<'a> Snapshot<'a> {
             found.extend(self.get(ATTEMPTS, &number(trailing_number(&key).unwrap_or(0)))?);
         }
         Ok(found)
+    }
+
+    /// The newest attempt of every step.
+    pub fn newest_attempts(&self) -> Result<Vec<AttemptRow>, StoreError> {
+        let mut newest: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+        for (key, ()) in self.rows(STEP_ATTEMPTS, ALL, false, usize::MAX)? {
+            let (Some(number), Some(step)) = (trailing_number(&key), key.split(|b| *b == 0).next())
+            else {
+                continue;
+            };
+            // They come in the order of their numbers.
+            newest.insert(step.to_vec(), number);
+        }
+        let rows = newest.into_values().map(|id| self.get(ATTEMPTS, &number(id)));
+        rows.filter_map(Result::transpose).collect()
     }
 
     /// Attempts without an end, oldest first. With no daemon running there are none but those that a

@@ -8,9 +8,10 @@ use std::sync::PoisonError;
 
 use minos_model::Digest;
 
+use crate::build::AttemptEnd;
 use crate::db::Store;
 use crate::error::StoreError;
-use crate::layout::scratch_name;
+use crate::layout::{Layout, scratch_name};
 use crate::rows::Layer;
 
 /// What [`Store::sweep`] found.
@@ -26,7 +27,8 @@ pub struct SweepReport {
 }
 
 impl Store {
-    /// Moves to the trash whatever no row names below `scratch/` and `outputs/`, and shortens
+    /// Moves to the trash whatever no row names below `scratch/` and `outputs/`, but for what a step left whose newest
+    /// attempt failed: somebody may want to look into that. Shortens
     /// checkpoints to the layers that exist. Only while nothing is built: at start, before any
     /// attempt begins. Deletes nothing; that is [`Store::empty_trash`], which may take its time.
     ///
@@ -35,7 +37,8 @@ impl Store {
     pub fn sweep(&self) -> Result<SweepReport, StoreError> {
         let mut report = SweepReport::default();
         self.sweep_checkpoints(&mut report)?;
-        self.sweep_scratch(&mut report)?;
+        let failed = self.failed_scratch()?;
+        self.sweep_scratch(&mut report, |folder| failed.contains(folder))?;
         self.sweep_outputs(&mut report)?;
         Ok(report)
     }
@@ -57,7 +60,27 @@ impl Store {
         Ok(())
     }
 
-    fn sweep_scratch(&self, report: &mut SweepReport) -> Result<(), StoreError> {
+    /// The scratch folders of those steps whose newest attempt failed.
+    fn failed_scratch(&self) -> Result<HashSet<String>, StoreError> {
+        let mut newest = self.read()?.newest_attempts()?;
+        newest.retain(|row| matches!(row.end, Some(AttemptEnd::Failed(_))));
+        Ok(newest.iter().map(|row| scratch_name(&row.step, &row.key)).collect())
+    }
+
+    /// Moves to the trash what failed attempts left, as [`Self::sweep`] does with what any other left: for when the disk
+    /// is nearly full. Checkpoints stay, and so do the scratch folders that are `in_use` by their names.
+    ///
+    /// # Errors
+    /// As [`Self::sweep`].
+    pub fn discard_failed(&self, in_use: impl Fn(&str) -> bool) -> Result<(), StoreError> {
+        self.sweep_scratch(&mut SweepReport::default(), in_use)
+    }
+
+    fn sweep_scratch(
+        &self,
+        report: &mut SweepReport,
+        keep: impl Fn(&str) -> bool,
+    ) -> Result<(), StoreError> {
         let mut live: HashMap<String, HashSet<String>> = HashMap::new();
         for (key, row) in self.read()?.checkpoints()? {
             // A layer may be named deeper (`build/upper`); what is swept are whole entries.
@@ -65,13 +88,13 @@ impl Store {
             let layers = row.layers.into_iter().filter_map(entry).collect();
             live.insert(scratch_name(&row.step, &key), layers);
         }
-        for dir in entries(&self.layout.scratch())? {
+        for dir in entries(&self.layout.scratch())?.into_iter().filter(|dir| !keep(&name(dir))) {
             let Some(layers) = live.get(&name(&dir)) else {
                 self.discard_swept(dir, report)?;
                 continue;
             };
             for entry in entries(&dir)? {
-                if !layers.contains(&name(&entry)) {
+                if !layers.contains(&name(&entry)) && name(&entry) != Layout::BASIS {
                     self.discard_swept(entry, report)?;
                 }
             }

@@ -204,6 +204,67 @@ fn checkpoints_under_other_keys_are_abandoned_and_that_of_the_same_key_stays() {
     assert_eq!(none, []);
 }
 
+/// What a step had made when it failed was gone with the next start of pkgd, before anybody had looked at it.
+#[test]
+fn what_the_newest_failed_attempt_left_outlives_a_start_until_its_room_is_needed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let id = job(&store, &["m4", "zlib"]);
+    let place = |name: &str, version: &str, phase: &str| {
+        let place = store.layout().scratch_of(&step(name), &key(version)).join(phase);
+        fs::create_dir_all(&place).unwrap();
+        place
+    };
+    let end = |name: &str, version: &str, end: AttemptEnd| {
+        let attempt = store.write(|w| w.begin_attempt(id, &step(name), &key(version), 5)).unwrap();
+        let finish = Finish { end, log_bytes: 7, last: None };
+        store.write(|w| w.finish_attempt(attempt, finish, 6)).unwrap();
+        place(name, version, "build")
+    };
+    let older = end("m4", "m4 1", failed());
+    let newest = end("m4", "m4 2", failed());
+    let cut = end("zlib", "zlib 1", AttemptEnd::Interrupted);
+    store.sweep().unwrap();
+    assert_eq!([&older, &newest, &cut].map(|dir| dir.exists()), [false, true, false]);
+    store.discard_failed(|dir| dir.starts_with("m4-")).unwrap();
+    assert!(newest.exists(), "it is in use");
+    store.discard_failed(|_| false).unwrap();
+    assert!(!newest.exists());
+}
+
+/// A checkpoint under the key of before, given to the key of now: only what both have in common.
+#[test]
+fn layers_given_to_another_key_are_that_keys_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let id = job(&store, &["m4"]);
+    let attempt = store.write(|w| w.begin_attempt(id, &step("m4"), &key("old"), 5)).unwrap();
+    let (old, new) = (key("old"), key("new"));
+    let from = store.layout().scratch_of(&step("m4"), &old);
+    for phase in [Phase::Unpack, Phase::Build, Phase::Install] {
+        fs::create_dir_all(from.join(phase.as_str())).unwrap();
+        let layer = Some(phase.as_str().to_owned());
+        let done = PhaseDone { attempt, phase, metrics: cost(1), layer };
+        store.write(|w| w.phase_done(done)).unwrap();
+    }
+    fs::write(store.layout().basis(&step("m4"), &old), "").unwrap();
+    let finish = Finish { end: failed(), log_bytes: 7, last: None };
+    store.write(|w| w.finish_attempt(attempt, finish, 6)).unwrap();
+    let to = store.layout().scratch_of(&step("m4"), &new);
+    fs::rename(&from, &to).unwrap();
+    let phases = [Phase::Unpack, Phase::Build];
+    store.write(|w| w.move_checkpoint(&old, &new, &phases)).unwrap();
+    let read = store.read().unwrap();
+    let kept: Vec<Phase> =
+        read.checkpoint(&new).unwrap().unwrap().layers.iter().map(|layer| layer.phase).collect();
+    assert_eq!(kept, phases);
+    assert_eq!(read.checkpoint(&old).unwrap(), None);
+    drop(read);
+    store.sweep().unwrap();
+    assert!(!to.join("install").exists(), "no row names it");
+    assert!(store.layout().basis(&step("m4"), &new).exists());
+}
+
 /// The capture of a rebuilt step as it stands before it is put in its place.
 fn captured(store: &Store, attempt: u64, content: &str) -> PathBuf {
     let stage = store.layout().stage(attempt);

@@ -2,6 +2,7 @@
 
 mod outcome;
 mod progress;
+mod resume;
 mod second;
 mod task;
 
@@ -12,7 +13,7 @@ use std::time::Instant;
 
 use minos_exec::{Cancel, Pool};
 use minos_model::{Digest, Failure, JobState, Metrics, Phase, StepId, StepState};
-use minos_plan::{KeyParts, Plan, Queue, Weights};
+use minos_plan::{Basis, Plan, Queue, Weights};
 use minos_proto::{BuildOptions, ErrorKind, ErrorReport, Event, EventBody};
 use minos_recipe::Recipe;
 use minos_store::{LogWriter, StoreError};
@@ -22,6 +23,7 @@ use super::command::Answer;
 use super::plan::{self, Resolved};
 use super::worker;
 use super::{record, recover, repair};
+use crate::recipes::Recipes;
 use crate::service::{Service, state_error};
 use crate::{suites, views};
 use progress::Forecast;
@@ -52,7 +54,7 @@ struct Work<'a> {
     inputs: Vec<(StepId, Digest)>,
     /// What its test suite sees besides.
     check_inputs: Vec<(StepId, Digest)>,
-    parts: KeyParts,
+    basis: Basis,
     key: Digest,
     /// It is built though its output is there.
     forced: bool,
@@ -63,6 +65,8 @@ pub struct RunningJob {
     /// Its number.
     pub id: u64,
     options: BuildOptions,
+    /// As they were when the job was asked for.
+    recipes: Arc<Recipes>,
     plan: Arc<Plan>,
     forecast: Forecast,
     queue: Queue,
@@ -87,6 +91,7 @@ impl RunningJob {
     pub fn start(
         service: &Arc<Service>,
         id: u64,
+        recipes: Arc<Recipes>,
         outbox: &Sender<Command>,
     ) -> Result<Self, ErrorReport> {
         let row = service.store.read().and_then(|s| s.job(id)).map_err(|e| state_error(&e))?;
@@ -95,7 +100,7 @@ impl RunningJob {
         if let Some(refusal) = service.refusal() {
             return Err(refusal);
         }
-        let resolved = plan::resolve(service, &row.target, &options)?;
+        let resolved = plan::resolve(service, &recipes, &row.target, &options)?;
         let now = service.now_ms();
         let written = service.store.write(|w| w.set_job_state(id, JobState::Running, now));
         written.map_err(|e| state_error(&e))?;
@@ -112,6 +117,7 @@ impl RunningJob {
             id,
             pool: task::pool(service, &options),
             options,
+            recipes,
             queue: Queue::new(Arc::clone(&plan), &weights),
             outputs: vec![None; plan.steps().len()],
             forecast: Forecast::new(&plan, weights, service.args.lane_count(), cached),
@@ -130,6 +136,7 @@ impl RunningJob {
         while self.lanes.len() < service.args.lane_count() && !self.stopping() {
             let Some(at) = self.queue.start() else { break };
             if let Err(e) = self.begin(service, at) {
+                service.live.remove(self.step(at));
                 self.lose(service, at, None, &e);
             }
         }
@@ -161,7 +168,12 @@ impl RunningJob {
     }
 
     /// What is needed to run the step at position `at`, now that its inputs are there.
-    fn work<'s>(&self, service: &'s Service, at: usize) -> Result<Work<'s>, StoreError> {
+    fn work<'r>(
+        &self,
+        service: &Service,
+        recipes: &'r Recipes,
+        at: usize,
+    ) -> Result<Work<'r>, StoreError> {
         let step = self.step(at).clone();
         let made = |needs: &[usize]| -> Vec<(StepId, Digest)> {
             let made =
@@ -171,18 +183,19 @@ impl RunningJob {
         let inputs = made(&self.plan.steps()[at].inputs);
         let check_inputs = made(&self.plan.steps()[at].check_inputs);
         let world = plan::world(service);
-        let (Some(recipe), Some(parts)) =
-            (service.recipes.get(&step), service.prints.parts(&step, inputs.clone(), &world))
+        let (Some(recipe), Some(basis)) =
+            (recipes.set.get(&step), recipes.prints.basis(&step, inputs.clone(), &world))
         else {
             return Err(StoreError::Invalid { what: format!("step '{step}' has no recipe") });
         };
-        let key = parts.key();
-        Ok(Work { step, recipe, inputs, check_inputs, parts, key, forced: false })
+        let key = basis.parts.key();
+        Ok(Work { step, recipe, inputs, check_inputs, basis, key, forced: false })
     }
 
     /// Begins the step at position `at`: takes it from the cache or starts an attempt.
     fn begin(&mut self, service: &Arc<Service>, at: usize) -> Result<(), StoreError> {
-        let mut work = self.work(service, at)?;
+        let recipes = Arc::clone(&self.recipes);
+        let mut work = self.work(service, &recipes, at)?;
         let snapshot = service.store.read()?;
         // A job that was interrupted finds the steps it had finished before: they stay as they are. One
         // that finished under another key (a recipe changed meanwhile) is built anew.
@@ -191,7 +204,7 @@ impl RunningJob {
             .filter(|row| matches!(row.state, StepState::Built | StepState::Cached));
         let finished = before.as_ref().is_some_and(|row| row.key == Some(work.key));
         let owed =
-            plan::owed(service, &snapshot, &self.plan.steps()[at], &self.options, &work.key)?;
+            plan::owed(&recipes, &snapshot, &self.plan.steps()[at], &self.options, &work.key)?;
         work.forced = (self.options.rebuild.contains(&work.step) || owed) && !finished;
         let stale = before.is_some() && !finished;
         if let Some(row) = snapshot.cached(&work.key)?.filter(|_| !work.forced && !stale) {
@@ -200,16 +213,7 @@ impl RunningJob {
             }
             repair::forget(service, &row.digest, "its files are gone")?;
         }
-        let phases = match snapshot.checkpoint(&work.key)? {
-            // What a finished phase opened was not observed.
-            Some(row) if !self.options.observe => {
-                // The key does not say with which script the tests were run.
-                let tested = suites::was_run(&snapshot, work.recipe, &work.key)?;
-                let usable = row.layers.iter().filter(|l| tested || l.phase != Phase::Check);
-                usable.map(|l| (l.phase, l.metrics)).collect()
-            }
-            _ => Vec::new(),
-        };
+        let phases = self.done_before(service, &work)?;
         self.attempt(service, at, &work, phases, None)
     }
 
@@ -224,6 +228,8 @@ impl RunningJob {
     ) -> Result<(), StoreError> {
         let step = &work.step;
         let now = service.now_ms();
+        let last = service.store.read()?.attempts_of(step, 1)?;
+        let last = last.first().map(|row| row.key).filter(|key| *key != work.key);
         let (attempt, body, abandoned) = service.store.write(|w| {
             let attempt = w.begin_attempt(self.id, step, &work.key, now)?;
             let abandoned = w.abandon_checkpoints(step, &work.key)?;
@@ -232,7 +238,7 @@ impl RunningJob {
             Ok((attempt, body, abandoned))
         })?;
         // Before the step runs: what an earlier recipe of it left may be the room that it needs.
-        self.abandon(service, step, &abandoned);
+        self.abandon(service, step, abandoned.iter().chain(&last));
         let log_path = service.store.layout().log(attempt, step);
         let limits = task::limits(service, work.recipe);
         let log = LogWriter::create(log_path, limits.log_bytes)?;
@@ -240,7 +246,7 @@ impl RunningJob {
             attempt,
             key: work.key,
             suite: suites::digest(work.recipe),
-            parts: plan::stored(&work.parts),
+            parts: plan::stored(&work.basis.parts),
             cancel: Cancel::new(),
             started: Instant::now(),
             expected_ms: self.forecast.weights.expected_ms(at),
@@ -252,22 +258,29 @@ impl RunningJob {
         let suite = suites::suite(&service.store.read()?, work.recipe)?;
         let task = self.task(service, work, &lane, limits, suite);
         service.live.update(step, |_| {});
-        worker::spawn(service, lane.start(task, log, work), &self.outbox);
+        worker::spawn(service, lane.start(task, log, work, &self.recipes), &self.outbox);
         self.lanes.insert(at, lane);
         self.publish(service, body);
         Ok(())
     }
 
     /// Throws away the build trees that a step left under earlier task keys.
-    fn abandon(&self, service: &Service, step: &StepId, keys: &[Digest]) {
+    fn abandon<'k>(
+        &self,
+        service: &Service,
+        step: &StepId,
+        keys: impl Iterator<Item = &'k Digest>,
+    ) {
         let layout = service.store.layout();
+        let mut any = false;
         for key in keys {
+            any = true;
             // What cannot be moved now is swept by the next start, since no row names it any more.
             if let Err(e) = layout.discard(&layout.scratch_of(step, key)) {
                 eprintln!("pkgd: {e}");
             }
         }
-        if !keys.is_empty() {
+        if any {
             recover::empty_trash_aside(&service.store);
         }
     }

@@ -8,7 +8,7 @@ use minos_proto::{Clobbers, EventBody};
 use minos_store::{AttemptEnd, CommitOutput, CommitSuite, Finish, PhaseDone, StoreError};
 use minos_suite::Report;
 
-use super::{Lane, RunningJob};
+use super::{Lane, RunningJob, resume};
 use crate::config::Sandbox;
 use crate::engine::record;
 use crate::engine::worker::{self, Made, News, Placed, state_failure};
@@ -207,6 +207,7 @@ impl RunningJob {
     ) -> Result<(), StoreError> {
         self.failed = true;
         let step = self.step(at).clone();
+        let failure = resume::with_place(service, lane, &step, failure);
         let end = AttemptEnd::Failed(failure.clone());
         let dropped: Vec<StepId> =
             self.queue.fail(at).into_iter().map(|at| self.step(at).clone()).collect();

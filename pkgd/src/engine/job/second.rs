@@ -12,9 +12,10 @@ use minos_model::{Digest, Metrics, StepState};
 use minos_proto::EventBody;
 use minos_store::{CommitComparison, LogWriter, StoreError};
 
-use super::{Lane, RunningJob, Work};
+use super::{Lane, RunningJob, Work, resume};
 use crate::engine::record;
 use crate::engine::worker::{Compared, Start};
+use crate::recipes::Recipes;
 use crate::service::Service;
 
 /// Both builds of a step are at least this far apart, so that a time in whole seconds differs; in some
@@ -35,10 +36,18 @@ pub(super) struct Second {
 
 impl Lane {
     /// What the worker gets.
-    pub(super) fn start(&self, task: Task, log: LogWriter, work: &Work<'_>) -> Start {
+    pub(super) fn start(
+        &self,
+        task: Task,
+        log: LogWriter,
+        work: &Work<'_>,
+        recipes: &Arc<Recipes>,
+    ) -> Start {
         let second = self.second.as_ref();
         Start {
             task,
+            recipes: Arc::clone(recipes),
+            basis: second.is_none().then(|| resume::stored(&work.basis)),
             attempt: self.attempt,
             log,
             first: second.map(|second| second.first),
@@ -58,7 +67,8 @@ impl RunningJob {
             self.queue.done(at);
             return Ok(());
         }
-        let work = self.work(service, at)?;
+        let recipes = Arc::clone(&self.recipes);
+        let work = self.work(service, &recipes, at)?;
         let snapshot = service.store.read()?;
         let row = snapshot.step(self.id, &work.step)?;
         let Some((row, first)) = row.and_then(|row| row.output.map(|output| (row, output))) else {

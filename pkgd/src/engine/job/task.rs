@@ -36,7 +36,7 @@ impl RunningJob {
         let seed = service.seed.as_ref().ok().filter(|_| recipe.stage.seeded());
         // Inputs are listed lowest layer first, a root is described from the top.
         let tree = |(step, digest): &(StepId, Digest)| {
-            let input = service.recipes.get(step);
+            let input = self.recipes.set.get(step);
             let root = input.map_or("/", |input| recipe.stage.root_of(input.stage));
             layout.output_tree(digest).join(root.trim_start_matches('/'))
         };
