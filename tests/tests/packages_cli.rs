@@ -210,7 +210,9 @@ fn what_was_built_anew_takes_the_place_of_what_is_installed() {
     assert!(words(&site.json("info one")["provides"]).contains("mail"));
     assert!(words(&site.json("verify one")["rebuilt"]).is_empty());
     site.change("rollback");
-    assert!(column(&site.json("list --outdated"), "packages", "state").concat().contains("rebuilt"));
+    assert!(
+        column(&site.json("list --outdated"), "packages", "state").concat().contains("rebuilt")
+    );
     assert!(site.daemon.stop().success());
 }
 
@@ -397,7 +399,7 @@ fn a_package_file_is_installed_by_its_path() {
     assert!(said.contains("generation 1 is current"), "{said}");
     assert_eq!(column(&site.json("list"), "packages", "package"), ["base", "tool"]);
     assert_eq!(column(&site.json("list"), "packages", "version"), ["1-1", "1-1"]);
-    assert_eq!(words(&site.json("info tool")["state"]), "installed, asked for as tool=1");
+    assert_eq!(words(&site.json("info tool")["state"]), "installed, asked for as tool=1-1");
     // What has changed since it was signed, and what is signed by somebody else, comes nowhere near the repository.
     let mut bytes = fs::read(site.room.path("hand/tool-2-1.noarch.mpk")).expect("a package");
     let middle = bytes.len() / 2;
