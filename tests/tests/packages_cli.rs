@@ -407,6 +407,7 @@ fn a_package_file_is_installed_by_its_path() {
     site.room.write("bad.mpk", bytes);
     site.room.write("no.mpk", "no package");
     site.room.key("bob");
+    fs::create_dir(site.room.path("strange")).expect("a folder");
     site.room.json("pack ./tool --key bob.key --output strange");
     for (file, code, why) in [
         ("bad.mpk", 2, "'pkgctl inspect FILE'"),
