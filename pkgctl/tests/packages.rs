@@ -328,6 +328,25 @@ fn what_is_installed_again_is_looked_at_and_put_back() {
     assert_eq!(fake.asked(), [verify(false)]);
 }
 
+/// It was whole, and that it is another package than the one that there is was nobody's concern.
+#[test]
+fn what_was_built_anew_is_exchanged_by_a_plan() {
+    let fake = Fake::start(|request, wire| match request {
+        Request::Package(Ask::Verify { .. }) => {
+            let rebuilt: Field = ["zlib"].into_iter().collect();
+            wire.reply(Reply::Sheet(Sheet::new("verified-system").fact("rebuilt", rebuilt)));
+        }
+        _ => healthy(request, wire),
+    });
+    fake.pkgctl(&words("install zlib --reinstall --yes")).ends(0);
+    let names = names("zlib");
+    let verify = Ask::Verify { names: names.clone(), quick: false, repair: false, booted: false };
+    let exchange = Ask::Propose(Wish { exchange: names, ..Wish::default() });
+    let apply = Ask::Apply { plan: plan_digest().to_string() };
+    let want = [verify.clone(), exchange, apply, verify].map(Request::Package);
+    assert_eq!(fake.asked(), want);
+}
+
 #[test]
 fn what_a_verb_was_to_find_out_is_exit_9() {
     let fake = Fake::start(|_, wire| {

@@ -32,9 +32,9 @@ impl View {
         if universe.repository(package).is_some() {
             return None;
         }
-        let offered = self.offered(universe.name(package)).into_iter();
+        let mut offered = self.offered(universe.name(package)).into_iter();
         let same = |p: &PackageId| universe.version(*p) == universe.version(package);
-        offered.filter(same).last()
+        offered.rfind(same)
     }
 
     /// The packages of a name that a change may take. A name belongs to the repository of the highest priority that has
