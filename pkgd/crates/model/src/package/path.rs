@@ -61,10 +61,10 @@ impl PackagePath {
         let below = |folder: &&[u8]| {
             self.0.strip_prefix(*folder).is_some_and(|rest| rest.starts_with(b"/"))
         };
-        if MOUNTED.iter().any(|folder| below(folder)) {
+        if MOUNTED.iter().any(below) {
             return Some("it would be hidden behind what is mounted there when the system runs");
         }
-        ADMINISTRATORS.iter().any(|folder| below(folder)).then_some(
+        ADMINISTRATORS.iter().any(below).then_some(
             "it is for the administrator alone; packages have /usr/lib/minos/services and checks",
         )
     }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
-use super::Foreign;
+use super::{Foreign, Parted};
 use crate::error::StoreError;
 use crate::generations::{
     GenerationRow, Outcome, TransactionKind, discard_root, realised, record_path, remove_tree,
@@ -216,7 +216,7 @@ impl System<'_> {
 
     /// Roots of generations that live, oldest first, that are more than are kept; and roots that would be if there was not
     /// something in them that nobody brought, which is nowhere else.
-    fn roots_too_many(&self, dead: &Dead) -> Result<(Vec<u64>, Vec<(u64, Foreign)>), SystemError> {
+    fn roots_too_many(&self, dead: &Dead) -> Result<Parted, SystemError> {
         let mut roots = realised(self.fs)?;
         roots.retain(|root| !dead.generations.contains(root));
         let kept = self.options.roots_kept.max(1);

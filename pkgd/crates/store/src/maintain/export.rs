@@ -9,7 +9,7 @@ use crate::generations::{
 };
 use crate::objects::{OBJECTS, manifest_path};
 use crate::packages::Node;
-use crate::transaction::{System, SystemError, is_directory};
+use crate::transaction::{System, SystemError};
 
 /// What was put there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl System<'_> {
         let (numbers, recorded) = (row.numbers(), self.own_of(generation)?);
         let config = Self::config_of(&mut trees, &numbers)?;
         let root = root_path(generation);
-        let own = match is_directory(self, &root)? {
+        let own = match self.has_etc(&root)? {
             true => capture(self.fs, &root, &config, &recorded)?.without_added(&config),
             false => recorded.without_added(&config),
         };

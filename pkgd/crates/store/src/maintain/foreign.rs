@@ -26,6 +26,9 @@ pub struct Foreign {
     pub first: Vec<Vec<u8>>,
 }
 
+/// Roots in which there is nothing of the kind, and the others with what it is.
+pub(crate) type Parted = (Vec<u64>, Vec<(u64, Foreign)>);
+
 /// Whether a path that nobody brought is worth anything. What is in `/etc` comes along.
 pub(crate) fn is_foreign(path: &[u8]) -> bool {
     let below = |folder: &[u8]| {

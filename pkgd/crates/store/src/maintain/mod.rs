@@ -16,7 +16,7 @@ pub use collect::{Collected, Retention};
 pub use config::{ConfigFinding, ConfigState};
 pub use export::Exported;
 pub use foreign::Foreign;
-pub(crate) use foreign::is_foreign;
+pub(crate) use foreign::{Parted, is_foreign};
 pub use rebuild::Rebuilt;
 pub use repair::Repaired;
 pub use sysroot::{Composed, SysrootMode};

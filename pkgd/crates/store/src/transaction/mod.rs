@@ -27,7 +27,7 @@ mod take_in;
 mod upgrade;
 
 pub use apply::Applied;
-pub(crate) use apply::{is_directory, parallel};
+pub(crate) use apply::parallel;
 pub use error::{Problem, SystemError};
 pub use hooks::{ContentSource, Made, MadeNode, NoTriggers, Sink, Staged, Triggers};
 pub use plan::{Incoming, Plan, PlanInstall, PlannedChange, Request};

@@ -11,7 +11,7 @@ use crate::fs::Fs;
 use crate::generations::{
     self, ConfigMap, GenerationRow, IntentRow, Keep, Own, Reason, TransactionKind, compare,
 };
-use crate::maintain::Foreign;
+use crate::maintain::Parted;
 use crate::objects;
 use crate::packages::{Change, Delta, PackageRow, PathRow, Trees};
 use crate::snapshot::Source as _;
@@ -224,7 +224,7 @@ impl<'a> System<'a> {
         &self,
         roots: Vec<u64>,
         trees: &mut Trees<'_>,
-    ) -> Result<(Vec<u64>, Vec<(u64, Foreign)>), SystemError> {
+    ) -> Result<Parted, SystemError> {
         let (mut plain, mut others) = (Vec::new(), Vec::new());
         for root in roots {
             // A root that no generation has any more is swept away.
