@@ -112,42 +112,46 @@ impl Stamp {
     fn settled(path: &Path) -> Option<Self> {
         let mut stamp = Self { sum: 0, newest: i64::MIN };
         let metadata = fs::metadata(path).ok()?;
-        stamp.add(path, &metadata);
         if metadata.is_dir() {
-            stamp.folder(path, MAX_DEPTH).ok()?;
+            stamp.folder(path, 0, MAX_DEPTH).ok()?;
+        } else {
+            stamp.add(0, &metadata);
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
         let age = i64::try_from(now).ok()?.checked_sub(stamp.newest)?;
         (age > SETTLED_S).then_some(stamp)
     }
 
-    fn folder(&mut self, dir: &Path, depth: usize) -> io::Result<()> {
+    /// Adds what is in `dir`; `place` stands for its path below the top. Folders count by what they list: their own sizes and
+    /// times change with every hidden file.
+    fn folder(&mut self, dir: &Path, place: u64, depth: usize) -> io::Result<()> {
         for entry in fs::read_dir(dir)? {
             let entry = entry?;
+            let name = entry.file_name();
             // Hidden files are no part of recipes, and editors write them all the time.
-            if entry.file_name().as_bytes().starts_with(b".") {
+            if name.as_bytes().starts_with(b".") {
                 continue;
             }
-            let (path, metadata) = (entry.path(), entry.metadata()?);
-            self.add(&path, &metadata);
-            if metadata.is_dir() && depth > 0 {
-                self.folder(&path, depth - 1)?;
+            let mut hash = DefaultHasher::new();
+            (place, name.as_bytes()).hash(&mut hash);
+            let here = hash.finish();
+            if !entry.file_type()?.is_dir() {
+                self.add(here, &entry.metadata()?);
+            } else if depth > 0 {
+                self.folder(&entry.path(), here, depth - 1)?;
             }
         }
         Ok(())
     }
 
-    fn add(&mut self, path: &Path, metadata: &Metadata) {
+    /// Adds the file at `place`.
+    fn add(&mut self, place: u64, metadata: &Metadata) {
         let mut hash = DefaultHasher::new();
-        path.hash(&mut hash);
-        (metadata.dev(), metadata.ino(), metadata.mode()).hash(&mut hash);
-        // A folder's own size and time change with every hidden file in it; what it lists is added by itself.
-        if !metadata.is_dir() {
-            let changed = (metadata.ctime(), metadata.ctime_nsec());
-            let modified = (metadata.mtime(), metadata.mtime_nsec());
-            (metadata.size(), modified, changed).hash(&mut hash);
-            self.newest = self.newest.max(metadata.ctime());
-        }
+        let changed = (metadata.ctime(), metadata.ctime_nsec());
+        let modified = (metadata.mtime(), metadata.mtime_nsec());
+        let file = (metadata.dev(), metadata.ino(), metadata.mode(), metadata.size());
+        (place, file, modified, changed).hash(&mut hash);
+        self.newest = self.newest.max(metadata.ctime());
         self.sum = self.sum.wrapping_add(hash.finish());
     }
 }
@@ -159,7 +163,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::{Duration, SystemTime};
 
-    use super::{Library, Stamp};
+    use super::{Library, MAX_DEPTH, Stamp};
 
     /// A recipes' folder with one step, `demo/a`.
     fn folder(dir: &Path) {
@@ -212,7 +216,7 @@ mod tests {
         let (mut stamp, file) = (Stamp { sum: 0, newest: 0 }, dir.path().join("demo/a/install.sh"));
         let look = |stamp: &mut Stamp| {
             (stamp.sum, stamp.newest) = (0, 0);
-            stamp.folder(dir.path(), 8).unwrap();
+            stamp.folder(dir.path(), 0, MAX_DEPTH).unwrap();
             stamp.sum
         };
         let first = look(&mut stamp);

@@ -16,7 +16,7 @@ use minos_image::{
 };
 
 pub use args::Args;
-use args::{Command, CompileRecipes};
+use args::Command;
 use output::Output;
 use terminal::Terminal;
 
@@ -52,7 +52,13 @@ fn run(command: Command, layout: &Layout, progress: &dyn Progress) -> Result<Out
             Output::Artefacts(sources::fetch(layout, &c.request(), progress)?)
         }
         Command::SourcesImage(c) => one(sources_image::make(layout, &c.request(), progress)?),
-        Command::CompileRecipes(c) => compile_recipes(layout, &c, progress)?,
+        Command::CompileRecipes(c) => match &c.target {
+            Some(target) => {
+                recipes::has_target(&recipes_of(layout, c.recipes.as_deref()), target)?;
+                Output::Artefacts(Vec::new())
+            }
+            None => one(compile_recipes(layout, c.recipes.as_deref(), progress)?),
+        },
         Command::Initramfs(c) => {
             let mut request =
                 inputs(c.bin_dir.as_deref(), c.recipes_index.as_deref(), layout, progress)?;
@@ -77,15 +83,15 @@ fn run(command: Command, layout: &Layout, progress: &dyn Progress) -> Result<Out
 
 fn compile_recipes(
     layout: &Layout,
-    command: &CompileRecipes,
+    dir: Option<&Path>,
     progress: &dyn Progress,
-) -> Result<Output> {
-    let dir = command.recipes.clone().unwrap_or_else(|| layout.tree("pkgd/recipes"));
-    let made = match &command.target {
-        Some(target) => recipes::has_target(&dir, target).map(|()| Vec::new())?,
-        None => vec![recipes::make(layout, &dir, progress)?],
-    };
-    Ok(Output::Artefacts(made))
+) -> Result<minos_image::Artefact> {
+    recipes::make(layout, &recipes_of(layout, dir), progress)
+}
+
+/// The folder of recipes, that of the tree where none is named.
+fn recipes_of(layout: &Layout, dir: Option<&Path>) -> PathBuf {
+    dir.map_or_else(|| layout.tree("pkgd/recipes"), Path::to_path_buf)
 }
 
 /// The programs and the recipe index. Without explicit files, those that cargo has built, and an index compiled now.
