@@ -50,9 +50,7 @@ fn what_fails_as_expected_fails_nothing_and_what_does_not_is_named() {
     assert_eq!(outcome.state, JobState::Done, "{outcome:?}");
     let want = Tested { passed: 1, expected: 1, skipped: 1, ..Tested::default() };
     assert_eq!(tested(&outcome, "one"), Some(want));
-    assert!(
-        daemon.log("one").ends_with("pkgd: tests: 1 passed, 1 failed as expected, 1 skipped\n")
-    );
+    assert!(daemon.log("one").contains("pkgd: tests: 1 passed, 1 failed as expected, 1 skipped\n"));
 
     // Another suite, so the cached step is built again for it; b passes now, and d is new.
     daemon.stop();
