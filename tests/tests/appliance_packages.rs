@@ -88,7 +88,7 @@ fn build(client: &mut Client, target: &str) {
 
 /// The generations that a collection which keeps as few as possible has taken.
 fn collected(client: &mut Client) -> Field {
-    let gone = ask(client, PackageRequest::Collect { dry_run: false, keep: Some(0) });
+    let gone = ask(client, PackageRequest::Collect { dry_run: false, keep: Some(0), only: None });
     gone.expect("collected").find("generations").expect("a list").clone()
 }
 

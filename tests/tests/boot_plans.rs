@@ -475,7 +475,8 @@ fn what_init_wrote_down_is_followed() {
     };
     let told = audit.iter().filter(|line| line.what.contains("boot 1 was fine")).count();
     assert_eq!(told, 2, "once for each of two boots in three starts: {audit:?}");
-    ask(&mut daemon, PackageRequest::Collect { dry_run: false, keep: Some(1) }).unwrap();
+    ask(&mut daemon, PackageRequest::Collect { dry_run: false, keep: Some(1), only: None })
+        .unwrap();
     let left = ask(&mut daemon, PackageRequest::Generations).unwrap();
     assert_eq!(column(&left, "generations", "generation"), ["2", "1"], "the proven one stays");
 }

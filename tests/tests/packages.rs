@@ -110,7 +110,9 @@ fn a_system_is_made_changed_broken_mended_and_taken_back() {
     assert_eq!(column(&diff, "packages", "package"), ["runner"]);
     assert_eq!(column(&diff, "paths", "path"), ["/usr/share/runner/data"]);
 
-    let gone = ask(&mut daemon, PackageRequest::Collect { dry_run: false, keep: Some(1) }).unwrap();
+    let gone =
+        ask(&mut daemon, PackageRequest::Collect { dry_run: false, keep: Some(1), only: None })
+            .unwrap();
     let left = ask(&mut daemon, PackageRequest::Generations).unwrap();
     assert_eq!(
         column(&left, "generations", "generation"),
@@ -223,7 +225,8 @@ fn a_sysroot_has_what_was_asked_for_and_goes_again() {
     let none = ask(&mut daemon, sysroot("by-name", &[], false)).expect_err("it is gone already");
     assert_eq!(none.kind, ErrorKind::NotFound, "{none}");
     fs::remove_file(&link).unwrap();
-    ask(&mut daemon, PackageRequest::Collect { dry_run: false, keep: None }).expect("collected");
+    ask(&mut daemon, PackageRequest::Collect { dry_run: false, keep: None, only: None })
+        .expect("collected");
     assert!(root.list("sysroots").is_empty(), "{:?}", root.list("sysroots"));
     ask(&mut daemon, sysroot("Not A Name", &["app"], false)).expect_err("a name is a name");
     ask(&mut daemon, sysroot("x", &["nosuch"], false)).expect_err("only what is installed");

@@ -187,7 +187,8 @@ fn the_toolchain_becomes_a_system_that_can_go_back() {
     assert!(!verify(&mut daemon, false).alarm);
     ask(&mut daemon, PackageRequest::Rollback { steps: 1, dry_run: false }).expect("back");
     assert_eq!(installed(&mut daemon), first);
-    ask(&mut daemon, PackageRequest::Collect { dry_run: false, keep: Some(0) }).expect("collected");
+    ask(&mut daemon, PackageRequest::Collect { dry_run: false, keep: Some(0), only: None })
+        .expect("collected");
     let left = ask(&mut daemon, PackageRequest::Generations).expect("a list");
     assert_eq!(column(&left, "generations", "generation"), ["1"]);
     let history = ask(&mut daemon, PackageRequest::History { limit: 0, package: None }).unwrap();
