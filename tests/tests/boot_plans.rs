@@ -182,8 +182,6 @@ fn a_generation_that_could_not_boot_is_refused() {
     let mut recipes = Recipes::new();
     let toml = |text: &str| unit("services", "it", text);
     let cases = [
-        ("bare", String::new(), "/usr/lib/minos/services/it.toml is not in the root"),
-        ("typo", toml("exce = [\"/usr/sbin/it\"]"), "line 1: unknown field `exce`"),
         ("gone", toml("exec = [\"/usr/sbin/nothing\"]"), "/usr/sbin/nothing is not in the root"),
         (
             "plain",
@@ -235,6 +233,34 @@ fn a_generation_that_could_not_boot_is_refused() {
             assert!(refused.what.contains(&format!("service it of package {name}")), "{refused}");
         }
         assert!(!root.path().join("current").exists(), "{name}");
+    }
+}
+
+/// They were signed all the same, and refused by whoever installed them.
+#[test]
+fn a_package_whose_service_nobody_could_start_is_not_made() {
+    let mut recipes = Recipes::new();
+    let cases = [
+        ("bare", String::new(), "/usr/lib/minos/services/it.toml is not in the root"),
+        (
+            "typo",
+            unit("services", "it", "exce = [\"/usr/sbin/it\"]"),
+            "line 1: unknown field `exce`",
+        ),
+    ];
+    for (name, script, _) in &cases {
+        let script = format!("mkdir -p /usr/share/{name}\n{script}");
+        recipes.step_with(name, &[], &[("install", &script)], &enabled("it"));
+    }
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    for (name, _, why) in &cases {
+        assert_eq!(daemon.build(name).state, JobState::Done, "{name}");
+        let targets = vec![(*name).to_owned()];
+        let refused = ask(&mut daemon, PackageRequest::Pack { targets }).expect_err(name);
+        assert_eq!(refused.kind, ErrorKind::Invalid, "{name}: {refused}");
+        let what = format!("{name} cannot be packed: service it");
+        assert!(refused.what.contains(&what) && refused.what.contains(why), "{refused}");
     }
 }
 

@@ -99,19 +99,20 @@ fn is_safe(place: &Place) -> bool {
 mod tests {
     use super::*;
 
-    fn lock(places: &str) -> SourcesLock {
+    fn lock(places: &str) -> std::result::Result<SourcesLock, String> {
         let sha = "a".repeat(64);
         let text = format!(
             "schema = 1\n[[source]]\nname = \"z\"\nfile = \"z.tar\"\nsha256 = \"{sha}\"\n\
              bytes = 5\n{places}"
         );
-        SourcesLock::parse("sources.lock", &text).unwrap()
+        SourcesLock::parse("sources.lock", &text).map_err(|e| e.to_string())
     }
 
-    fn places_of(text: &str) -> Result<Vec<String>> {
-        let lock = lock(text);
+    fn places_of(text: &str) -> std::result::Result<Vec<String>, String> {
+        let lock = lock(text)?;
         let source = lock.iter().next().unwrap();
-        Ok(places(source)?.iter().map(Place::to_string).collect())
+        let places = places(source).map_err(|e| e.to_string())?;
+        Ok(places.iter().map(Place::to_string).collect())
     }
 
     #[test]
@@ -146,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_name_or_file_name_selects_and_an_unknown_one_lists_the_known() {
-        let lock = lock("url = \"https://a.example/z\"\n");
+        let lock = lock("url = \"https://a.example/z\"\n").unwrap();
         for only in [vec![], vec!["z".to_owned()], vec!["z.tar".to_owned()]] {
             assert_eq!(select(&lock, &only).unwrap().len(), 1);
         }
