@@ -293,21 +293,22 @@ fn clients_that_hold_connections_do_not_shut_others_out_for_good() {
     let (_root, mut daemon, stream, _recipes) = raw();
     drop(stream);
     let path = daemon.socket().to_owned();
-    let held: Vec<UnixStream> = (0..64).filter_map(|_| UnixStream::connect(&path).ok()).collect();
-    assert!(daemon.call(&Request::Status).is_ok(), "an open connection is still served");
-    // What pkgd answers a client that comes now. One that it will not have may find the connection closed.
-    let answer = || {
+    // A client that comes now, if it is welcome. One that pkgd will not have may find the connection closed.
+    let enter = || {
         let mut stream = UnixStream::connect(&path).expect("a connection");
         stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a time-out");
         let hello = Hello { version: VERSION, client: "test".into() };
         let _ = frame::write(&mut stream, Tag::Hello, &hello);
-        frame::Reader::strict(&stream, frame::MAX_PAYLOAD).next_frame().ok()
+        let answer = frame::Reader::strict(&stream, frame::MAX_PAYLOAD).next_frame().ok();
+        answer.filter(|frame| frame.tag == Tag::Welcome).map(|_| stream)
     };
-    let welcome = |frame: Option<frame::Frame>| frame.is_some_and(|f| f.tag == Tag::Welcome);
-    assert!(!welcome(answer()), "all places are taken");
+    // Not a fixed number: the place of the connection before is free a moment after its end.
+    let held: Vec<UnixStream> = (0..200).map_while(|_| enter()).collect();
+    assert!((1..200).contains(&held.len()), "places end: {}", held.len());
+    assert!(daemon.call(&Request::Status).is_ok(), "an open connection is still served");
     drop(held);
     let end = Instant::now() + Duration::from_secs(60);
-    while !welcome(answer()) {
+    while enter().is_none() {
         assert!(Instant::now() < end, "places are never free again");
         std::thread::sleep(Duration::from_millis(20));
     }
