@@ -330,7 +330,8 @@ fn the_package_table_of_a_recipe_counts() {
     let script = |port: u32| {
         format!(
             "mkdir -p /etc /var/lib/runner\nprintf 'name = x\\n\\n\\n\\nport = {port}\\n' > /etc/runner.conf\n\
-             chown 7:7 /var/lib/runner\n"
+             chown 7:7 /var/lib/runner\nmkdir -p /usr/lib/minos/services\n\
+             echo 'exec = [\"/usr/bin/true\"]' > /usr/lib/minos/services/runner.toml\n"
         )
     };
     let mut recipes = Recipes::new();

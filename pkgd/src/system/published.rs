@@ -151,10 +151,26 @@ impl Floors {
         };
         // A clock that was set back does not make an index fresh again: it is later than all that was seen.
         let seen = self.0.values().map(|floor| floor.created).max().unwrap_or(0);
+        not_of_the_future(&next, look.now_s, seen)?;
         let note = judge(&next, floor, look.now_s.max(seen), look.allow_expired)?;
         self.0.insert(repository.to_owned(), next);
         Ok(Some(Published { repository: found, note }))
     }
+}
+
+/// How far ahead of ours a publisher's clock may be, in seconds.
+const AHEAD_S: u64 = 24 * 3600;
+
+/// Refuses an index that was made later than now: remembered as seen, it would make those of all other publishers
+/// expired. Where our own clock is behind what was seen, it is that which is wrong, and says nothing.
+fn not_of_the_future(found: &Floor, clock_s: u64, seen: u64) -> Result<(), String> {
+    if clock_s < seen || found.created <= clock_s.saturating_add(AHEAD_S) {
+        return Ok(());
+    }
+    let ahead = span(found.created - clock_s);
+    Err(format!(
+        "it says that it was made {ahead} from now: set this machine's clock, or have its publisher set theirs and publish again"
+    ))
 }
 
 /// Whether an index may follow the last one. Something to be told, or why not.
@@ -368,6 +384,23 @@ mod tests {
         assert_eq!(judge(floor, Some(floor), 11 * DAY, false), Ok(None));
         fs::write(&record, b"\xff").unwrap();
         Floors::load(&record).unwrap_err();
+    }
+
+    /// One publisher whose clock was years ahead made the indexes of all others expired, for good.
+    #[test]
+    fn an_index_of_the_future_is_refused_and_spoils_no_other() {
+        let (ahead, site) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        publish(ahead.path(), "ahead", 1000 * DAY, 1010 * DAY);
+        publish(site.path(), "site", 10 * DAY, 20 * DAY);
+        let mut floors = Floors::default();
+        let why = floors.look("ahead", ahead.path(), &look(11 * DAY, true)).unwrap_err();
+        assert!(why.contains("from now") && why.contains("clock"), "{why}");
+        floors.look("site", site.path(), &look(11 * DAY, false)).unwrap().unwrap();
+        // A publisher somewhat ahead is none of the future; a clock of ours that was set back judges nobody.
+        publish(ahead.path(), "ahead", 11 * DAY + 3600, 20 * DAY);
+        floors.look("ahead", ahead.path(), &look(11 * DAY, false)).unwrap().unwrap();
+        publish(ahead.path(), "ahead", 14 * DAY, 20 * DAY);
+        floors.look("ahead", ahead.path(), &look(DAY, false)).unwrap().unwrap();
     }
 
     #[test]
