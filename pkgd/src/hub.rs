@@ -61,9 +61,11 @@ impl Hub {
     }
 }
 
-impl Subscription {
-    /// The next event, waited for; `None` once there will be no more.
-    pub fn next(&self) -> Option<Event> {
+/// The events as they come, each waited for, until there will be no more.
+impl Iterator for Subscription {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
         let mut waiting = self.queue.lock();
         loop {
             if let Some(event) = waiting.events.pop_front() {
@@ -75,7 +77,9 @@ impl Subscription {
             waiting = self.queue.came.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
     }
+}
 
+impl Subscription {
     /// What ends this watch from elsewhere.
     pub fn queue(&self) -> Arc<Queue> {
         Arc::clone(&self.queue)
@@ -131,8 +135,6 @@ fn list(watchers: &Watchers) -> MutexGuard<'_, Vec<(u64, Arc<Queue>)>> {
 
 #[cfg(test)]
 mod tests {
-    use std::iter::from_fn;
-
     use minos_model::JobState;
     use minos_proto::{Event, EventBody};
 
@@ -149,7 +151,7 @@ mod tests {
         hub.publish(&event(2));
         hub.publish(&event(1));
         hub.close(1);
-        assert_eq!(from_fn(|| one.next()).map(|e| e.job).collect::<Vec<_>>(), [1]);
+        assert_eq!(one.map(|e| e.job).collect::<Vec<_>>(), [1]);
     }
 
     #[test]
@@ -157,18 +159,18 @@ mod tests {
         let hub = Hub::default();
         let slow = hub.subscribe(1);
         (0..QUEUE + 10).for_each(|_| hub.publish(&event(1)));
-        assert_eq!(from_fn(|| slow.next()).count(), QUEUE);
         hub.publish(&event(1));
+        assert_eq!(slow.count(), QUEUE);
     }
 
     #[test]
     fn a_full_queue_goes_without_progress_reports_and_stays() {
         let hub = Hub::default();
-        let slow = hub.subscribe(1);
+        let mut slow = hub.subscribe(1);
         (0..QUEUE).for_each(|_| hub.publish(&event(1)));
         let body = EventBody::Progress { done: 0, total: 1, running: Vec::new(), left_ms: None };
         hub.publish(&Event { job: 1, at_ms: 0, body });
-        assert_eq!(from_fn(|| slow.next()).take(QUEUE).count(), QUEUE);
+        assert_eq!(slow.by_ref().take(QUEUE).count(), QUEUE);
         hub.publish(&event(1));
         assert!(slow.next().is_some(), "it still watches");
     }
@@ -176,7 +178,7 @@ mod tests {
     #[test]
     fn closing_ends_the_watch() {
         let hub = Hub::default();
-        let watch = hub.subscribe(1);
+        let mut watch = hub.subscribe(1);
         hub.close(1);
         assert!(watch.next().is_none());
     }

@@ -186,7 +186,7 @@ impl Service {
             Request::RecipeLint { step } => {
                 let now = self.recipes.current()?;
                 let observed = observed::findings(self.store.layout(), &now.set).into_iter();
-                let beside = observed.chain(syntax::check(&now.set)).collect();
+                let beside = observed.chain(syntax::check(&now.set, step.as_ref())).collect();
                 views::lints(&now.set, &now.lints, beside, step.as_ref())
             }
             Request::Doctor => Ok(Reply::Doctor(doctor::run(self))),

@@ -4,18 +4,20 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use minos_model::StepId;
 use minos_proto::LintReport;
 use minos_recipe::{Recipe, RecipeSet};
 
 /// The shell of the machine; where there is none, nothing is said.
 const BASH: &str = "/bin/bash";
 
-/// The errors of syntax in all scripts of a set: `bash -n` reads a script and runs nothing of it.
-pub fn check(set: &RecipeSet) -> Vec<LintReport> {
+/// The errors of syntax in all scripts of a set, or of this step alone: `bash -n` reads a script and runs nothing of it.
+pub fn check(set: &RecipeSet, step: Option<&StepId>) -> Vec<LintReport> {
     if !Path::new(BASH).is_file() {
         return Vec::new();
     }
-    set.iter().flat_map(of_recipe).collect()
+    let meant = |recipe: &&Recipe| step.is_none_or(|step| recipe.id == *step);
+    set.iter().filter(meant).flat_map(of_recipe).collect()
 }
 
 fn of_recipe(recipe: &Recipe) -> impl Iterator<Item = LintReport> {

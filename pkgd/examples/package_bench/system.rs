@@ -132,7 +132,7 @@ pub fn make_generations(state: &Path, packages: usize) -> Done {
 pub fn mark(state: &Path) -> Done {
     let place = Place::open(state)?;
     let system = place.system()?;
-    let keep = Retention { newest: 50, younger_than_ms: 0, only: None };
+    let keep = Retention::Policy { newest: 50, younger_than_ms: 0 };
     measure("mark", RUNS, || Ok(system.count_garbage(keep, clock())?)).map(drop)
 }
 

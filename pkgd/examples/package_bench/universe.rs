@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read};
 
-use minos_model::package::{Account, Actions, FileKind, Origin, PackageFile};
+use minos_model::package::{Account, FileKind, Origin, PackageFile};
 use minos_model::{Digest, PackageFields, PackageManifest};
 use minos_store::{Accounts, ContentSource, Incoming, Reason, Sink};
 
@@ -130,20 +130,16 @@ fn fields(
 ) -> Done<PackageFields> {
     let (task_key, output) = (Digest::of(b"key"), Digest::of(b"output"));
     Ok(PackageFields {
-        name: name.parse()?,
-        version: format!("{version}-1").parse()?,
-        arch: "x86_64".parse()?,
         description: "made up".to_owned(),
         licence: "MIT".to_owned(),
-        origin: Origin { recipe: name.parse()?, task_key, output },
-        dependencies: vec![],
-        groups: vec![],
-        provides: vec![],
-        conflicts: vec![],
-        replaces: vec![],
         config,
-        actions: Actions::default(),
         files,
+        ..PackageFields::bare(
+            name.parse()?,
+            format!("{version}-1").parse()?,
+            "x86_64".parse()?,
+            Origin { recipe: name.parse()?, task_key, output },
+        )
     })
 }
 

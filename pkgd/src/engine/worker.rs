@@ -248,7 +248,7 @@ impl Placing<'_> {
             let placed = self.service.store.place_output(&stage, manifest);
             placed.map_err(|e| state_failure(&e))?;
         }
-        self.sync(&digest).inspect_err(|_| self.service.store.doubt_output(&digest))?;
+        self.sync(&digest).inspect_err(|_| self.service.store.forget_placed(&digest))?;
         Ok(Placed { digest, size, files, clobbers, mended })
     }
 

@@ -206,7 +206,7 @@ impl<W: Write + Send + 'static> Session<W> {
     fn forward(&mut self, events: Subscription) -> Result<(), FrameError> {
         let (queue, out) = (events.queue(), Arc::clone(&self.out));
         let thread = thread::Builder::new().spawn(move || {
-            while let Some(event) = events.next() {
+            for event in events {
                 if out.send(Tag::Event, &event).is_err() || is_last(&event) {
                     break;
                 }

@@ -301,20 +301,15 @@ mod tests {
         };
         let groups = vec![GroupAction { name: "dbus".parse().unwrap(), id: None }];
         let manifest = PackageManifest::new(PackageFields {
-            name: "dbus".parse().unwrap(),
-            version: "1-1".parse().unwrap(),
-            arch: "x86_64".parse().unwrap(),
             description: "a package to test with".to_owned(),
             licence: "MIT".to_owned(),
-            origin: Origin { recipe: "dbus".parse().unwrap(), task_key: digest, output: digest },
-            dependencies: vec![],
-            groups: vec![],
-            provides: vec![],
-            conflicts: vec![],
-            replaces: vec![],
-            config: vec![],
             actions: Asks { groups, users: vec![user], ..Asks::default() },
-            files: vec![],
+            ..PackageFields::bare(
+                "dbus".parse().unwrap(),
+                "1-1".parse().unwrap(),
+                "x86_64".parse().unwrap(),
+                Origin { recipe: "dbus".parse().unwrap(), task_key: digest, output: digest },
+            )
         });
         let one = || vec![("dbus".to_owned(), 998)];
         let accounts = Accounts { users: one(), groups: one() };

@@ -32,9 +32,21 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ErrorReport> 
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&next, path)?;
-        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        sync_folder(path)
     };
     write().map_err(|e| on_file("write", path, &e))
+}
+
+/// Gives a file that was written as `next` the name `path`; durable when it returns.
+pub fn place(next: &Path, path: &Path) -> Result<(), ErrorReport> {
+    let placed = File::open(next).and_then(|file| file.sync_all());
+    let placed = placed.and_then(|()| fs::rename(next, path)).and_then(|()| sync_folder(path));
+    placed.map_err(|e| on_file("write", path, &e))
+}
+
+/// Makes a change of the names in the folder of `path` durable.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 /// What stands in a file; `None` where there is none.

@@ -182,7 +182,10 @@ impl Asked<'_> {
         let newest = keep.map_or(NEWEST, |keep| usize::try_from(keep).unwrap_or(NEWEST));
         // Asked for a number, it is the number alone that counts.
         let younger_than_ms = if keep.is_some() { 0 } else { DAY_MS };
-        let retention = Retention { newest, younger_than_ms, only };
+        let retention = match only {
+            Some(number) => Retention::AllBut(number),
+            None => Retention::Policy { newest, younger_than_ms },
+        };
         let _changing = if dry_run { None } else { Some(self.packages.changing()?) };
         let (service, never) = (self.service, || false);
         let system = self.system()?;

@@ -133,8 +133,7 @@ impl Asked<'_> {
             packed.map_err(|e| self.damaged(job).unwrap_or_else(|| bad(&e)))?;
         let name = package.file_name();
         let path = folder.join(&name);
-        let placed = out.sync_all().and_then(|()| fs::rename(&next, &path));
-        placed.map_err(|e| on_file("write", &path, &e))?;
+        files::place(&next, &path)?;
         // The same version packed earlier for another machine is not another offer of it.
         let same = format!("{}-{}.", package.name, package.version.with_release());
         let earlier = files::names(folder)?.into_iter();

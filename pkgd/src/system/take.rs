@@ -1,6 +1,6 @@
 //! Package files that somebody has at hand, taken into the machine's own repository.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use minos_model::PackageManifest;
@@ -54,18 +54,11 @@ impl Asked<'_> {
             })
             .map_err(refused)
             .and_then(|manifest| {
-                place(&next, &folder.join(manifest.file_name())).map(|()| manifest)
+                files::place(&next, &folder.join(manifest.file_name())).map(|()| manifest)
             });
         if placed.is_err() {
             let _ = fs::remove_file(&next);
         }
         placed
     }
-}
-
-/// Durable before it has its name.
-fn place(next: &Path, path: &Path) -> Result<(), ErrorReport> {
-    let placed = File::open(next).and_then(|file| file.sync_all());
-    let placed = placed.and_then(|()| fs::rename(next, path));
-    placed.map_err(|e| on_file("write", path, &e))
 }

@@ -15,24 +15,18 @@ fn path(text: &str) -> PackagePath {
 
 fn fields() -> PackageFields {
     PackageFields {
-        name: "zlib".parse().expect("a name"),
-        version: "1.3.1".parse().expect("a version"),
-        arch: "x86_64".parse().expect("a machine"),
         description: "Compresses".to_owned(),
         licence: "Zlib".to_owned(),
-        origin: Origin {
-            recipe: "zlib".parse().expect("a step"),
-            task_key: Digest::of(b"k"),
-            output: Digest::of(b"o"),
-        },
-        dependencies: vec![],
-        groups: vec![],
-        provides: vec![],
-        conflicts: vec![],
-        replaces: vec![],
-        config: vec![],
-        actions: Actions::default(),
-        files: vec![],
+        ..PackageFields::bare(
+            "zlib".parse().expect("a name"),
+            "1.3.1".parse().expect("a version"),
+            "x86_64".parse().expect("a machine"),
+            Origin {
+                recipe: "zlib".parse().expect("a step"),
+                task_key: Digest::of(b"k"),
+                output: Digest::of(b"o"),
+            },
+        )
     }
 }
 

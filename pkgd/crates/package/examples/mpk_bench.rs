@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use minos_model::Digest;
 use minos_model::package::{
-    Account, Actions, FileKind, Origin, PackageFields, PackageFile, PackageManifest, PackagePath,
+    Account, FileKind, Origin, PackageFields, PackageFile, PackageManifest, PackagePath,
 };
 use minos_package::{Options, Policy, Reader, SecretKey, TrustStore, write};
 use nix::time::{ClockId, clock_gettime};
@@ -224,20 +224,14 @@ impl Tree {
 fn fields() -> Result<PackageFields, Failure> {
     let digest = Digest::of(b"bench");
     Ok(PackageFields {
-        name: "bench".parse()?,
-        version: "1.0".parse()?,
-        arch: "noarch".parse()?,
         description: "Made up".to_owned(),
         licence: "MIT".to_owned(),
-        origin: Origin { recipe: "bench".parse()?, task_key: digest, output: digest },
-        dependencies: vec![],
-        groups: vec![],
-        provides: vec![],
-        conflicts: vec![],
-        replaces: vec![],
-        config: vec![],
-        actions: Actions::default(),
-        files: vec![],
+        ..PackageFields::bare(
+            "bench".parse()?,
+            "1.0".parse()?,
+            "noarch".parse()?,
+            Origin { recipe: "bench".parse()?, task_key: digest, output: digest },
+        )
     })
 }
 

@@ -275,7 +275,7 @@ impl Write<'_> {
             set_output(step, &OutputRow { weak: commit.weak, ..output });
         })?;
         // From here on its row says that it is whole.
-        self.store().doubt_output(&commit.output);
+        self.store().forget_placed(&commit.output);
         Ok(Committed { metrics, replaced })
     }
 

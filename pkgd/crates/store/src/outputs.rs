@@ -56,9 +56,9 @@ impl Store {
         Ok((capture.digest, Placed::New))
     }
 
-    /// Forgets that this process has put an output into place: it could not be made durable, so nobody shall take it for
-    /// whole. It stays whole where there is a row of it.
-    pub fn doubt_output(&self, digest: &Digest) {
+    /// Forgets that this process has put an output into place. From then on it is whole only where a row says so: where it
+    /// could not be made durable there is none, and nobody takes it for whole.
+    pub fn forget_placed(&self, digest: &Digest) {
         self.placed.lock().unwrap_or_else(PoisonError::into_inner).remove(digest);
     }
 

@@ -43,7 +43,7 @@ fn pitfall_26_a_few_descriptors_are_enough_for_any_package() {
     assert_eq!(system.verify(Depth::Content).unwrap().findings, []);
     install(&system, &[], &["many"]).unwrap();
     system.switch(1, "back", None, &|| 5).unwrap();
-    let keep = Retention { newest: 1, younger_than_ms: 0, only: None };
+    let keep = Retention::Policy { newest: 1, younger_than_ms: 0 };
     system.collect(keep, false, None, &|| 5, &|| false).unwrap();
     assert_eq!(system.verify(Depth::Content).unwrap().findings, []);
     let path: PackagePath = "d7/f57".parse().unwrap();

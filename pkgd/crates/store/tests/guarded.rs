@@ -41,7 +41,7 @@ fn what_could_not_be_made_durable_is_not_taken_for_whole() {
     let (one, two, three) =
         (attempt(&store, "one"), attempt(&store, "two"), attempt(&store, "three"));
     let (output, _) = place(&store, one, "same");
-    store.doubt_output(&output);
+    store.forget_placed(&output);
     assert_eq!(place(&store, two, "same").1, Placed::New, "the disk did not take the first");
     drop(store);
     let store = Store::open(dir.path(), 6, Options::default()).unwrap();
@@ -65,10 +65,10 @@ fn a_root_in_use_is_never_touched() {
     }
     let runs = place.dir.path().join("roots/1/usr/bin/tool");
     assert_eq!(fs::read_to_string(&runs).unwrap(), "v1");
-    let keep = Retention { newest: 1, younger_than_ms: 0, only: None };
+    let keep = Retention::Policy { newest: 1, younger_than_ms: 0 };
     let gone = system.collect(keep, false, None, &CLOCK, &|| false).unwrap().generations;
     assert_eq!(gone, [2, 3, 4, 5]);
-    let alone = Retention { only: Some(1), ..keep };
+    let alone = Retention::AllBut(1);
     assert!(system.collect(alone, false, None, &CLOCK, &|| false).unwrap().generations.is_empty());
     assert_eq!(fs::read_to_string(&runs).unwrap(), "v1");
 }
@@ -84,7 +84,7 @@ fn contents_of_edited_files_stay_while_a_generation_has_them() {
     fs::write(root(1).join("etc/tool.conf"), edited).unwrap();
     install(&system, &[tool("2-1", "v2")], &[]).unwrap();
     install(&system, &[tool("3-1", "v3")], &[]).unwrap();
-    let first = Retention { newest: 1, younger_than_ms: 0, only: Some(1) };
+    let first = Retention::AllBut(1);
     assert_eq!(system.collect(first, false, None, &CLOCK, &|| false).unwrap().generations, [1]);
     fs::remove_dir_all(root(2)).unwrap();
     system.switch(2, "back", None, &CLOCK).unwrap();

@@ -313,7 +313,7 @@ fn pitfall_10_a_tree_deeper_than_any_path_is_removed() {
     }
     burrow(&place.path("current/usr/bin"), 60, &"n".repeat(100));
     system.switch(1, "back", None, &CLOCK).unwrap();
-    let keep = minos_store::Retention { newest: 0, younger_than_ms: 0, only: None };
+    let keep = minos_store::Retention::Policy { newest: 0, younger_than_ms: 0 };
     let done = system.collect(keep, false, None, &CLOCK, &|| false).unwrap();
     assert_eq!(done.generations, [2, 3, 4]);
     assert_eq!(fs::read_dir(place.path("roots")).unwrap().count(), 1);

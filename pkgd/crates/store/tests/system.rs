@@ -498,7 +498,7 @@ fn collecting_keeps_what_the_policy_the_pin_and_the_proof_keep() {
     }
     system.pin(2, Some("before the move")).unwrap();
     system.prove(3, 9).unwrap();
-    let keep = Retention { newest: 1, younger_than_ms: 0, only: None };
+    let keep = Retention::Policy { newest: 1, younger_than_ms: 0 };
     let never = || false;
     let dry = system.collect(keep, true, None, &CLOCK, &never).unwrap();
     assert_eq!(dry.generations, [1, 4, 5]);
@@ -511,7 +511,7 @@ fn collecting_keeps_what_the_policy_the_pin_and_the_proof_keep() {
     system.switch(2, "back", None, &CLOCK).unwrap();
     assert_eq!(place.read("usr/bin/hello"), "v2");
     clean(&system);
-    let young = Retention { newest: 0, younger_than_ms: 1, only: None };
+    let young = Retention::Policy { newest: 0, younger_than_ms: 1 };
     assert_eq!(system.collect(young, true, None, &CLOCK, &never).unwrap().generations, []);
 }
 
@@ -522,7 +522,7 @@ fn interrupted_collection_is_ended_by_the_next_start() {
     for (n, text) in (1..).zip(["v1", "v2", "v3"]) {
         install(&system, &[hello(&format!("{n}-1"), text)], &[]).unwrap();
     }
-    let keep = Retention { newest: 1, younger_than_ms: 0, only: None };
+    let keep = Retention::Policy { newest: 1, younger_than_ms: 0 };
     let done = system.collect(keep, false, None, &CLOCK, &|| true).unwrap();
     assert!(done.interrupted);
     assert_eq!(system.settle(&CLOCK).unwrap(), Settled::Completed);

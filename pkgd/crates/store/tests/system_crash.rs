@@ -109,7 +109,7 @@ fn back(system: &System<'_>, _: &MemoryFs) -> Result<(), SystemError> {
 }
 
 fn collect(system: &System<'_>, _: &MemoryFs) -> Result<(), SystemError> {
-    let keep = Retention { newest: 1, younger_than_ms: 0, only: None };
+    let keep = Retention::Policy { newest: 1, younger_than_ms: 0 };
     system.collect(keep, false, None, &CLOCK, &|| false).map(drop)
 }
 

@@ -21,7 +21,7 @@ fn apply(system: &System<'_>, one: &Spec) -> Applied {
 }
 
 fn collect(system: &System<'_>, newest: usize) -> minos_store::Collected {
-    let keep = Retention { newest, younger_than_ms: 0, only: None };
+    let keep = Retention::Policy { newest, younger_than_ms: 0 };
     system.collect(keep, false, None, &CLOCK, &|| false).unwrap()
 }
 

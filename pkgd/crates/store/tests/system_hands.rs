@@ -82,7 +82,7 @@ fn what_is_mounted_in_an_old_root_holds_nothing_up() {
     install(&system, &[package("a", "1-1")], &[]).unwrap();
     let mounted = Mounted::new(other.path(), &dir.path().join("current/usr/bin"));
     changes(&system);
-    let keep = Retention { newest: 1, younger_than_ms: 0, only: None };
+    let keep = Retention::Policy { newest: 1, younger_than_ms: 0 };
     system.collect(keep, false, None, &CLOCK, &|| false).unwrap();
     system.settle(&CLOCK).unwrap();
     assert_eq!(fs::read_to_string(other.path().join("file")).unwrap(), "mine");
@@ -321,7 +321,7 @@ fn a_file_that_may_not_be_changed_holds_nothing_up() {
     let pinned = Immutable::new(dir.path(), "roots/1/etc/a/conf");
     changes(&system);
     system.settle(&CLOCK).unwrap();
-    let keep = Retention { newest: 1, younger_than_ms: 0, only: None };
+    let keep = Retention::Policy { newest: 1, younger_than_ms: 0 };
     system.collect(keep, false, None, &CLOCK, &|| false).unwrap();
     drop(pinned);
     system.settle(&CLOCK).unwrap();

@@ -124,7 +124,7 @@ fn step(model: &mut Model, system: &System<'_>, fs: &MemoryFs, op: &Op) -> Resul
             model.pinned.insert(to);
         }
         Op::Collect(newest) => {
-            let keep = Retention { newest: *newest, younger_than_ms: 0, only: None };
+            let keep = Retention::Policy { newest: *newest, younger_than_ms: 0 };
             system.collect(keep, false, None, &CLOCK, &|| false)?;
             let dead = model.generations.len().saturating_sub(*newest);
             let old: Vec<u64> = model.generations.keys().copied().take(dead).collect();

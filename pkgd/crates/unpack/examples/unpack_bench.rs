@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use minos_model::package::{
-    Account, Actions, FileKind, Origin, PackageFields, PackageFile, PackageManifest, PackagePath,
+    Account, FileKind, Origin, PackageFields, PackageFile, PackageManifest, PackagePath,
 };
 use minos_model::{Digest, Hasher};
 use minos_package::{Options, Policy, Reader, SecretKey, TrustStore, write};
@@ -157,20 +157,15 @@ fn pack(
     });
     let digest = Digest::of(b"bench");
     let manifest = PackageManifest::new(PackageFields {
-        name: format!("p{number:03}").parse()?,
-        version: "1.0".parse()?,
-        arch: "noarch".parse()?,
         description: "Made up".to_owned(),
         licence: "MIT".to_owned(),
-        origin: Origin { recipe: "bench".parse()?, task_key: digest, output: digest },
-        dependencies: vec![],
-        groups: vec![],
-        provides: vec![],
-        conflicts: vec![],
-        replaces: vec![],
-        config: vec![],
-        actions: Actions::default(),
         files: files.collect::<Result<_, Failure>>()?,
+        ..PackageFields::bare(
+            format!("p{number:03}").parse()?,
+            "1.0".parse()?,
+            "noarch".parse()?,
+            Origin { recipe: "bench".parse()?, task_key: digest, output: digest },
+        )
     })?;
     let mut next = contents.iter();
     let mut source = |_: &PackageFile| -> io::Result<Box<dyn Read>> {

@@ -44,6 +44,29 @@ pub struct Origin {
     pub output: Digest,
 }
 
+impl PackageFields {
+    /// A package that needs, provides and asks for nothing and has no files. Description and licence are still to be
+    /// written: no package is without.
+    pub fn bare(name: Name, version: Version, arch: Arch, origin: Origin) -> Self {
+        Self {
+            name,
+            version,
+            arch,
+            description: String::new(),
+            licence: String::new(),
+            origin,
+            dependencies: Vec::new(),
+            groups: Vec::new(),
+            provides: Vec::new(),
+            conflicts: Vec::new(),
+            replaces: Vec::new(),
+            config: Vec::new(),
+            actions: Actions::default(),
+            files: Vec::new(),
+        }
+    }
+}
+
 /// Everything a package says about itself, not yet checked. All lists are sorted and without repetition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackageFields {

@@ -50,24 +50,18 @@ pub fn entry(at: &str, kind: FileKind, mode: u16) -> PackageFile {
 /// A package without files.
 pub fn empty() -> PackageFields {
     PackageFields {
-        name: "greeting".parse().expect("a name"),
-        version: "1.0-2".parse().expect("a version"),
-        arch: "noarch".parse().expect("a machine"),
         description: "Says hello".to_owned(),
         licence: "MIT".to_owned(),
-        origin: Origin {
-            recipe: "greeting".parse().expect("a step"),
-            task_key: Digest::of(b"task"),
-            output: Digest::of(b"output"),
-        },
-        dependencies: vec![],
-        groups: vec![],
-        provides: vec![],
-        conflicts: vec![],
-        replaces: vec![],
-        config: vec![],
-        actions: Actions::default(),
-        files: vec![],
+        ..PackageFields::bare(
+            "greeting".parse().expect("a name"),
+            "1.0-2".parse().expect("a version"),
+            "noarch".parse().expect("a machine"),
+            Origin {
+                recipe: "greeting".parse().expect("a step"),
+                task_key: Digest::of(b"task"),
+                output: Digest::of(b"output"),
+            },
+        )
     }
 }
 

@@ -25,13 +25,16 @@ use crate::write::Write;
 /// Which generations stay. The current, those in use, the last proven one and every pinned
 /// one always do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retention {
-    /// So many of the newest stay.
-    pub newest: usize,
-    /// So do all that are not older than this, in milliseconds.
-    pub younger_than_ms: u64,
-    /// Only this one may go, however new it is.
-    pub only: Option<u64>,
+pub enum Retention {
+    /// The newest, and the young.
+    Policy {
+        /// So many of the newest stay.
+        newest: usize,
+        /// So do all that are not older than this, in milliseconds.
+        younger_than_ms: u64,
+    },
+    /// All but this one, however new it is.
+    AllBut(u64),
 }
 
 /// What was collected, or would be.
@@ -133,14 +136,13 @@ impl System<'_> {
     ) -> Result<Dead, StoreError> {
         let rows = read.generations()?;
         let guarded = self.guarded()?;
-        let newest = rows.len().saturating_sub(retention.newest);
         let stays = |(index, row): &(usize, &GenerationRow)| {
             guarded.contains(&row.number)
-                || match retention.only {
-                    Some(only) => row.number != only,
-                    None => {
-                        *index >= newest
-                            || now_ms.saturating_sub(row.created_ms) < retention.younger_than_ms
+                || match retention {
+                    Retention::AllBut(number) => row.number != number,
+                    Retention::Policy { newest, younger_than_ms } => {
+                        *index >= rows.len().saturating_sub(newest)
+                            || now_ms.saturating_sub(row.created_ms) < younger_than_ms
                     }
                 }
         };

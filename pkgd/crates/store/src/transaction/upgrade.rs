@@ -45,7 +45,7 @@ impl System<'_> {
 
 #[cfg(test)]
 mod tests {
-    use minos_model::package::{Account, Actions, FileKind, Origin, PackageFile};
+    use minos_model::package::{Account, FileKind, Origin, PackageFile};
     use minos_model::{Digest, PackageFields, PackageManifest};
 
     use super::*;
@@ -70,20 +70,15 @@ mod tests {
         let digest = Digest::of(b"");
         let origin = Origin { recipe: "shadow".parse().unwrap(), task_key: digest, output: digest };
         PackageManifest::new(PackageFields {
-            name: "shadow".parse().unwrap(),
-            version: "1-1".parse().unwrap(),
-            arch: "x86_64".parse().unwrap(),
             description: "a package to test with".to_owned(),
             licence: "MIT".to_owned(),
-            origin,
-            dependencies: vec![],
-            groups: vec![],
-            provides: vec![],
-            conflicts: vec![],
-            replaces: vec![],
-            config: vec![],
-            actions: Actions::default(),
             files,
+            ..PackageFields::bare(
+                "shadow".parse().unwrap(),
+                "1-1".parse().unwrap(),
+                "x86_64".parse().unwrap(),
+                origin,
+            )
         })
         .unwrap()
     }

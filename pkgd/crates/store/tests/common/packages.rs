@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use minos_model::package::{Account, Actions, FileKind, Origin, PackageFile, Xattr};
+use minos_model::package::{Account, FileKind, Origin, PackageFile, Xattr};
 use minos_model::{Digest, PackageFields, PackageManifest, PackagePath};
 use minos_store::fs::{FileType, Fs};
 use minos_store::{
@@ -91,24 +91,22 @@ impl Spec {
             condition: None,
         };
         PackageManifest::new(PackageFields {
-            name: self.name.parse().unwrap(),
-            version: self.version.parse().unwrap(),
-            arch: "x86_64".parse().unwrap(),
             description: "a package to test with".to_owned(),
             licence: "MIT".to_owned(),
-            origin: Origin {
-                recipe: self.name.parse().unwrap(),
-                task_key: Digest::of(b"key"),
-                output: Digest::of(b"output"),
-            },
             dependencies: self.depends.iter().map(dependency).collect(),
-            groups: vec![],
             provides: self.provides.iter().map(|text| text.parse().unwrap()).collect(),
-            conflicts: vec![],
-            replaces: vec![],
             config,
-            actions: Actions::default(),
             files,
+            ..PackageFields::bare(
+                self.name.parse().unwrap(),
+                self.version.parse().unwrap(),
+                "x86_64".parse().unwrap(),
+                Origin {
+                    recipe: self.name.parse().unwrap(),
+                    task_key: Digest::of(b"key"),
+                    output: Digest::of(b"output"),
+                },
+            )
         })
         .unwrap()
     }

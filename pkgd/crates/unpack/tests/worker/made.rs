@@ -6,7 +6,7 @@ use std::io::{self, Cursor, Read};
 use std::path::PathBuf;
 
 use minos_model::package::{
-    Account, Actions, FileKind, Origin, PackageFields, PackageFile, PackageManifest, PackagePath,
+    Account, FileKind, Origin, PackageFields, PackageFile, PackageManifest, PackagePath,
 };
 use minos_model::{Digest, Hasher};
 use minos_package::{Options, SecretKey, TrustStore, write};
@@ -74,20 +74,15 @@ fn file(number: usize, content: &[u8]) -> PackageFile {
 fn fields(name: &str, files: Vec<PackageFile>) -> PackageFields {
     let digest = Digest::of(b"test");
     PackageFields {
-        name: name.parse().unwrap(),
-        version: "1.0".parse().unwrap(),
-        arch: "noarch".parse().unwrap(),
         description: "Made up".to_owned(),
         licence: "MIT".to_owned(),
-        origin: Origin { recipe: "test".parse().unwrap(), task_key: digest, output: digest },
-        dependencies: vec![],
-        groups: vec![],
-        provides: vec![],
-        conflicts: vec![],
-        replaces: vec![],
-        config: vec![],
-        actions: Actions::default(),
         files,
+        ..PackageFields::bare(
+            name.parse().unwrap(),
+            "1.0".parse().unwrap(),
+            "noarch".parse().unwrap(),
+            Origin { recipe: "test".parse().unwrap(), task_key: digest, output: digest },
+        )
     }
 }
 
