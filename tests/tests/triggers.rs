@@ -215,9 +215,10 @@ fn a_trigger_with_survivors_has_failed() {
     assert!(error.what.contains("behind"), "{error}");
 }
 
+/// What it forks stays: children that fork two and go can die out at the limit, and nothing is left to tell.
 #[test]
 fn a_trigger_that_forks_without_end_is_bounded() {
-    let error = refused("bomb() { bomb & bomb & }\nbomb\nexit 0\n");
+    let error = refused("while :; do read line < /dev/ptmx & done\n");
     assert!(error.what.contains("behind") || error.what.contains("status"), "{error}");
 }
 
