@@ -70,7 +70,7 @@ pub fn suite(snapshot: &Snapshot<'_>, recipe: &Recipe) -> Result<Suite, StoreErr
     // The linter has read it; a list that is none expects nothing.
     let list = recipe.check.expected.as_ref().map(|script| Expected::parse(&script.text));
     let expected = list.and_then(Result::ok).unwrap_or_default();
-    Ok(Suite { fatal: recipe.check.fatal, expected, before, inputs: Vec::new() })
+    Ok(Suite { fatal: recipe.check.fatal, expected, before, ..Suite::default() })
 }
 
 /// What came of the suite of a step, the last time or in an attempt.

@@ -1,6 +1,9 @@
 //! Test suites of packages: run at their level, read, held against what is expected and against the last time.
 #![cfg(feature = "system")]
 
+use std::thread;
+use std::time::Duration;
+
 use minos_model::{FailureClass, JobState, Phase, StepState, TestLevel, Tested};
 use minos_proto::sheet::Field;
 use minos_proto::{BuildOptions, EventBody, Reply, Request, Sheet};
@@ -175,4 +178,103 @@ fn dependencies_of_a_suite_are_seen_by_it_alone() {
     );
     let one = outcome.steps.iter().find(|s| s.step.to_string() == "one").expect("one");
     assert_eq!(one.output, plain.steps[0].output);
+}
+
+/// A suite of three parts that notes which are done. The second waits, the first time.
+const PARTS: &str = "for part in one two three; do\n\
+    test ! -e $part.done || continue\n\
+    echo RAN $part\n\
+    if test $part = two && test ! -e waits && grep -q first built; then touch waits; sleep 600; fi\n\
+    echo PASS: $part >> \"$TEST_RESULTS\"\n\
+    sync\n\
+    touch $part.done\n\
+    done\n";
+
+/// What the suite of `demo/long` left in its tree, in no order.
+fn left(root: &Root) -> Vec<String> {
+    let scratch = root.list("scratch");
+    let own = scratch.iter().find(|name| name.starts_with("long-"));
+    own.map_or_else(Vec::new, |own| root.list(&format!("scratch/{own}/check/upper/src")))
+}
+
+/// Recipes with the suite, and a state in which a pkgd begins to run it and is told what to do as soon as it waits.
+fn interrupted(more: &str, interrupt: impl FnOnce(Daemon, u64)) -> (Recipes, Root) {
+    let mut recipes = Recipes::new();
+    recipes.step_with("long", &[], &[("build", "echo first > built\n"), ("check", PARTS)], more);
+    let root = Root::new(recipes.path());
+    let mut daemon = root.start();
+    let options = BuildOptions { tests: TestLevel::All, ..BuildOptions::default() };
+    let job = daemon.begin("demo/long", options);
+    let waits = || left(&root).iter().any(|name| name == "waits");
+    assert!((0..1500).any(|_| waits() || {
+        thread::sleep(Duration::from_millis(20));
+        false
+    }));
+    interrupt(daemon, job);
+    (recipes, root)
+}
+
+fn cancel(mut daemon: Daemon, job: u64) {
+    daemon.call(&Request::Cancel { job }).expect("cancelled");
+    daemon.wait(job);
+}
+
+/// Which parts ran in the newest attempt, after the suite has come to its end with three tests passed.
+fn ran(root: &Root, job: Option<u64>) -> Vec<String> {
+    let mut daemon = root.start();
+    let outcome = match job {
+        Some(job) => daemon.wait(job),
+        None => build(&mut daemon, "demo/long", TestLevel::All),
+    };
+    let log = daemon.log("long");
+    assert_eq!(outcome.state, JobState::Done, "{outcome:?}\n{log}");
+    assert_eq!(tested(&outcome, "long").expect("results").passed, 3, "{log}");
+    let told = log.contains("pkgd: goes on where it was interrupted");
+    assert_eq!(told, !log.contains("RAN one"), "it is told: {log}");
+    assert_eq!(root.list("scratch"), Vec::<String>::new());
+    log.lines().filter_map(|line| line.strip_prefix("RAN ")).map(str::to_owned).collect()
+}
+
+const RESUME: &str = "[check]\nresume = true\n";
+
+/// The suites of gcc take hours: a kill, a cancelled job or a stop threw all of it away.
+#[test]
+fn an_interrupted_suite_goes_on_where_its_script_can() {
+    let mut job = None;
+    let (_recipes, root) = interrupted(RESUME, |daemon, number| {
+        daemon.kill();
+        job = Some(number);
+    });
+    assert_eq!(ran(&root, job), ["two", "three"], "after a kill");
+
+    let (_recipes, root) = interrupted(RESUME, cancel);
+    drop(root.start());
+    assert!(left(&root).iter().any(|name| name == "one.done"), "a start keeps it");
+    assert_eq!(ran(&root, None), ["two", "three"], "after its job was cancelled");
+
+    let (_recipes, root) = interrupted("", cancel);
+    drop(root.start());
+    assert_eq!(left(&root), Vec::<String>::new(), "no script that says nothing can");
+}
+
+/// What an interrupted suite left is that of its script, in its build tree; what a failed one left is nobody's.
+#[test]
+fn another_suite_or_another_tree_begins_anew() {
+    let whole = ["one", "two", "three"];
+    let (recipes, root) = interrupted(RESUME, cancel);
+    recipes.write("demo/long/check.sh", &PARTS.replace("sleep 600", "true"));
+    assert_eq!(ran(&root, None), whole, "another script");
+
+    let (recipes, root) = interrupted(RESUME, cancel);
+    recipes.write("demo/long/build.sh", "echo otherwise > built\n");
+    assert_eq!(ran(&root, None), whole, "another build");
+
+    let mut recipes = Recipes::new();
+    let fails = "test ! -e ran\ntouch ran\necho FAIL: a\n";
+    recipes.step_with("long", &[], &[("build", "true\n"), ("check", fails)], RESUME);
+    let root = Root::new(recipes.path());
+    for _ in 0..2 {
+        let outcome = build(&mut root.start(), "demo/long", TestLevel::All);
+        assert_eq!(outcome.failure("long").what, "1 failure that nobody expects: a");
+    }
 }

@@ -178,7 +178,7 @@ pub const RECIPE_INDEX: Shape = Shape {
     open: |bytes| Some(vec![bytes.get(20..bytes.len().checked_sub(32)?)?.to_vec()]),
     close: |parts| {
         let body = parts.concat();
-        let head = [&b"MINOSRX\0"[..], &6_u32.to_le_bytes(), &(body.len() as u64).to_le_bytes()];
+        let head = [&b"MINOSRX\0"[..], &7_u32.to_le_bytes(), &(body.len() as u64).to_le_bytes()];
         let mut out = [&head.concat(), &body[..]].concat();
         out.extend_from_slice(Digest::of(&out).as_bytes());
         out

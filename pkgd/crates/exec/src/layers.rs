@@ -65,6 +65,27 @@ impl Layers {
         Upper { dir: self.build(Phase::Install).dir.join("root") }
     }
 
+    /// Makes what an interrupted attempt left of `phase` ready to be gone on in. Returns whether there was anything.
+    ///
+    /// # Errors
+    /// The path and the system's error.
+    pub fn again(
+        &self,
+        phase: Phase,
+        discard: &mut dyn FnMut(&Path) -> io::Result<()>,
+    ) -> Result<bool, (PathBuf, io::Error)> {
+        let own = self.build(phase);
+        if !own.tree().is_dir() {
+            return Ok(false);
+        }
+        // Overlayfs takes it once only.
+        let work = own.work();
+        if work.symlink_metadata().is_ok() {
+            discard(&work).map_err(|e| (work.clone(), e))?;
+        }
+        Ok(true)
+    }
+
     /// Makes fresh, empty directories for `phase`; whatever a killed attempt left there is moved to
     /// `discard`, which takes the path of a tree that is to be deleted.
     ///

@@ -3,7 +3,7 @@
 //! The caller says what to run ([`Task`]) and listens ([`Observer`]); this crate knows no database and
 //! no clock but elapsed time. What holds for every step:
 //! 1. A phase starts from the layers of the phases before it and from nothing else. Killed, it leaves
-//!    only its own layer, which the next attempt throws away.
+//!    only its own layer, which the next attempt throws away, unless it is a test suite that can go on in it.
 //! 2. A phase is done when its shell reached the end of its script with status 0, every process it
 //!    started is gone, and the observer has committed the checkpoint.
 //! 3. What a step leaves is read by directory descriptors only, after its last process is gone.
@@ -22,6 +22,7 @@ pub mod split;
 mod suite;
 pub mod task;
 pub mod tokens;
+mod under_way;
 pub mod variation;
 
 pub use capture::{Captured, capture};
@@ -30,6 +31,7 @@ pub use clobber::{Clobber, clobbers};
 pub use jobserver::Pool;
 pub use run::{Observer, Progress, run};
 pub use task::{Allowed, Cancel, Limits, Suite, Task};
+pub use under_way::UnderWay;
 pub use variation::{Variation, vary};
 
 /// Raised with every change here or in the sandbox that can change what a step produces: it is part

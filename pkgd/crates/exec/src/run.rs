@@ -25,6 +25,7 @@ use crate::pump::{Host, Pumped, pump};
 use crate::split::split;
 use crate::suite;
 use crate::task::Task;
+use crate::under_way::UnderWay;
 
 /// The first user id given to build slots; each slot has [`IDS_PER_SLOT`] of its own. Above what
 /// distributions hand out for users and containers by default (65,536 and up to 100,000 + 65,536).
@@ -283,15 +284,18 @@ impl PhaseRun<'_> {
     /// Runs the phase; `output` is a finished output to put on top of the root (for assertions).
     fn run(&mut self, output: Option<&Path>) -> Result<Metrics, Failure> {
         let phase = self.phase;
-        let observer = &mut *self.observer;
-        self.layers
-            .fresh(phase, &mut |tree| observer.discard(tree))
-            .map_err(|(path, e)| state_failure(Some(phase), &path, &e))?;
+        let again = self.make_ready().map_err(|(path, e)| state_failure(Some(phase), &path, &e))?;
         let start = Instant::now();
-        self.mark()?;
+        self.mark(&format!("phase {phase}"))?;
+        if again {
+            self.mark("goes on where it was interrupted")?;
+        }
         let mut collector = (phase == Phase::Check).then(|| suite::collector(&self.task.suite));
         let (pumped, exit) = self.box_it(&self.spec(output), collector.as_mut())?;
         let stop = pumped.stop;
+        if let Some(suite) = self.under_way().filter(|_| !matches!(stop, Some(Stop::Cancelled))) {
+            suite.end().map_err(|(path, e)| state_failure(Some(phase), &path, &e))?;
+        }
         self.log_bytes += pumped.bytes;
         if let Some(error) = &pumped.log_error {
             return Err(state_failure(Some(phase), Path::new("the attempt's log"), error));
@@ -311,9 +315,34 @@ impl PhaseRun<'_> {
         failure.map_or(Ok(metrics), Err)
     }
 
-    /// Where a phase begins in the log, which holds those of the whole attempt.
-    fn mark(&mut self) -> Result<(), Failure> {
-        let (phase, mark) = (self.phase, format!("{MARK}phase {}\n", self.phase));
+    /// The mark of the phase, if it is one that can go on where it was interrupted.
+    fn under_way(&self) -> Option<&UnderWay> {
+        // What an interrupted attempt opened was not observed.
+        let whole = self.phase == Phase::Check && !self.task.observe;
+        self.task.suite.under_way.as_ref().filter(|_| whole)
+    }
+
+    /// The place of what the phase writes: empty, or as it was when the phase was interrupted, if it can go on in it.
+    /// Returns whether it does.
+    fn make_ready(&mut self) -> Result<bool, (PathBuf, io::Error)> {
+        let suite = self.under_way().cloned();
+        let observer = &mut *self.observer;
+        let discard = &mut |tree: &Path| observer.discard(tree);
+        if suite.as_ref().is_some_and(UnderWay::was_interrupted)
+            && self.layers.again(self.phase, discard)?
+        {
+            return Ok(true);
+        }
+        // In this order: the mark is never beside the tree of another suite.
+        suite.iter().try_for_each(UnderWay::end)?;
+        self.layers.fresh(self.phase, discard)?;
+        suite.iter().try_for_each(UnderWay::begin)?;
+        Ok(false)
+    }
+
+    /// A line of ours in the log, which holds the phases of the whole attempt.
+    fn mark(&mut self, text: &str) -> Result<(), Failure> {
+        let (phase, mark) = (self.phase, format!("{MARK}{text}\n"));
         self.log_bytes += mark.len() as u64;
         let written = self.observer.output(mark.as_bytes());
         written.map_err(|e| state_failure(Some(phase), Path::new("the attempt's log"), &e))

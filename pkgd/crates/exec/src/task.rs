@@ -9,6 +9,7 @@ use minos_model::{Phase, StepId};
 use minos_suite::{Before, Expected};
 
 use crate::jobserver::Pool;
+use crate::under_way::UnderWay;
 use crate::variation::Variation;
 
 /// Limits of each phase of a step.
@@ -62,6 +63,8 @@ pub struct Suite {
     pub expected: Expected,
     /// What it came to the last time.
     pub before: Option<Before>,
+    /// Set for a suite that can go on where it was interrupted.
+    pub under_way: Option<UnderWay>,
 }
 
 /// A request to stop, shared with whoever may make it.

@@ -19,7 +19,7 @@ use crate::recipe::Recipe;
 use crate::set::RecipeSet;
 
 const MAGIC: &[u8; 8] = b"MINOSRX\0";
-const FORMAT: u32 = 6;
+const FORMAT: u32 = 7;
 const HEAD: usize = 20;
 const CHECKSUM: usize = 32;
 

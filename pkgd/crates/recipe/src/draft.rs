@@ -180,6 +180,8 @@ pub(crate) struct Check {
     #[serde(default)]
     pub level: SuiteLevel,
     #[serde(default)]
+    pub resume: bool,
+    #[serde(default)]
     pub expected: Option<Spanned<String>>,
 }
 
@@ -196,7 +198,7 @@ pub(crate) enum SuiteLevel {
 
 impl Default for Check {
     fn default() -> Self {
-        Self { assert: None, fatal: true, level: SuiteLevel::All, expected: None }
+        Self { assert: None, fatal: true, level: SuiteLevel::All, resume: false, expected: None }
     }
 }
 

@@ -95,6 +95,8 @@ pub struct Check {
     pub build: Vec<StepId>,
     /// The book calls it critical: it is run at that level too.
     pub critical: bool,
+    /// Its script, interrupted, goes on where it was when it is started again in the tree that it left.
+    pub resume: bool,
     /// The tests that are known to fail, in the form of [`minos_suite::Expected`].
     pub expected: Option<Script>,
 }
@@ -102,7 +104,7 @@ pub struct Check {
 impl Default for Check {
     /// That of a recipe that says nothing.
     fn default() -> Self {
-        Self { fatal: true, build: Vec::new(), critical: false, expected: None }
+        Self { fatal: true, build: Vec::new(), critical: false, resume: false, expected: None }
     }
 }
 

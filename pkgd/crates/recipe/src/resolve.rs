@@ -293,13 +293,14 @@ impl Resolver<'_> {
             fatal: draft.check.fatal,
             build: self.check_deps(&draft.id(), &draft.deps.check),
             critical: draft.check.level == SuiteLevel::Critical,
+            resume: draft.check.resume,
             expected: draft.check.expected.as_ref().and_then(|file| self.expected(file)),
         };
         let runs = draft.phases.keys().any(|key| Phase::from(*key) == Phase::Check);
         if !runs && check != Check::default() {
             let message =
                 "[check] speaks of a test suite, and there is no phase 'check'".to_owned();
-            let hint = "add 'check' to [phases], or remove fatal, level, expected and [deps] check";
+            let hint = "add 'check' to [phases], or remove fatal, level, resume, expected and [deps] check";
             self.say::<()>(Rule::BadValue, None, message, hint);
         }
         check

@@ -46,7 +46,7 @@ fn every_kind_of_damage_has_its_name() {
 #[test]
 fn a_foreign_body_is_refused() {
     let mut bytes = b"MINOSRX\0".to_vec();
-    bytes.extend_from_slice(&6_u32.to_le_bytes());
+    bytes.extend_from_slice(&7_u32.to_le_bytes());
     bytes.extend_from_slice(&3_u64.to_le_bytes());
     bytes.extend_from_slice(&[0xff, 0xff, 0xff]);
     let checksum = minos_model::Digest::of(&bytes);

@@ -16,6 +16,9 @@ pub struct Layout {
 impl Layout {
     /// The entry of a task's scratch folder that is no layer and stays with them.
     pub const BASIS: &str = "basis";
+    /// The entry of a task's scratch folder that says which test suite is under way in it. As long as it is there, the
+    /// layer of the suite stays, finished or not.
+    pub const UNDER_WAY: &str = "under-way";
 
     /// The layout below `root`. Makes nothing.
     pub fn new(root: impl Into<PathBuf>) -> Self {
@@ -108,6 +111,11 @@ impl Layout {
     /// What the layers of a task were made of, beside them: for the caller to write and to read.
     pub fn basis(&self, step: &StepId, key: &Digest) -> PathBuf {
         self.scratch_of(step, key).join(Self::BASIS)
+    }
+
+    /// The mark of a test suite that was begun and has not ended: for the caller to write and to read.
+    pub fn under_way(&self, step: &StepId, key: &Digest) -> PathBuf {
+        self.scratch_of(step, key).join(Self::UNDER_WAY)
     }
 
     /// The folder of sources.

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
-use minos_model::Digest;
+use minos_model::{Digest, Phase};
 
 use crate::build::AttemptEnd;
 use crate::db::Store;
@@ -93,10 +93,14 @@ impl Store {
                 self.discard_swept(dir, report)?;
                 continue;
             };
-            for entry in entries(&dir)? {
-                if !layers.contains(&name(&entry)) && name(&entry) != Layout::BASIS {
-                    self.discard_swept(entry, report)?;
-                }
+            let under_way = dir.join(Layout::UNDER_WAY).is_file();
+            let kept = |entry: &str| match entry {
+                Layout::BASIS => true,
+                Layout::UNDER_WAY => under_way,
+                layer => layers.contains(layer) || (under_way && layer == Phase::Check.as_str()),
+            };
+            for entry in entries(&dir)?.into_iter().filter(|entry| !kept(&name(entry))) {
+                self.discard_swept(entry, report)?;
             }
         }
         Ok(())

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use minos_exec::{Allowed, Limits, Pool, Suite, Task, Variation, vary};
-use minos_model::{Digest, Phase, StepId};
+use minos_exec::{Allowed, Limits, Pool, Suite, Task, UnderWay, Variation, vary};
+use minos_model::{Digest, Hasher, Phase, StepId};
 use minos_plan::runs_suite;
 use minos_proto::BuildOptions;
 use minos_recipe::Recipe;
@@ -57,7 +57,11 @@ impl RunningJob {
             sources: Vec::new(),
             env: recipe.env.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
             prefix: recipe.install.prefix.clone(),
-            suite: Suite { inputs: work.check_inputs.iter().rev().map(tree).collect(), ..suite },
+            suite: Suite {
+                inputs: work.check_inputs.iter().rev().map(tree).collect(),
+                under_way: recipe.check.resume.then(|| under_way(layout, work)),
+                ..suite
+            },
             allowed: Allowed {
                 setuid: recipe.install.setuid.clone(),
                 xattrs: recipe.install.xattrs.clone(),
@@ -73,6 +77,16 @@ impl RunningJob {
         };
         if lane.second.is_some() { vary(task, cap) } else { task }
     }
+}
+
+/// The mark of a suite that can go on. It goes on with the same script in the same root, and in no other build tree.
+fn under_way(layout: &Layout, work: &Work<'_>) -> UnderWay {
+    let mut hasher = Hasher::new();
+    hasher.field(work.key.as_bytes());
+    let script = work.recipe.scripts.get(&Phase::Check);
+    hasher.field(script.map_or(&[][..], |script| script.text.as_bytes()));
+    work.check_inputs.iter().for_each(|(_, output)| hasher.field(output.as_bytes()));
+    UnderWay { mark: layout.under_way(&work.step, &work.key), suite: hasher.finish() }
 }
 
 impl Lane {
