@@ -1,188 +1,74 @@
-//! SPDX licence expressions: their form, and the names that are known here.
+//! SPDX licence expressions, read by the crate `spdx`: whether a text is one, and which names in it nobody knows.
 
 use minos_model::suggest::nearest;
+use spdx::flags::IS_DEPRECATED;
+use spdx::identifiers::{EXCEPTIONS, LICENSES};
+use spdx::lexer::{Lexer, Token};
+use spdx::{Expression, License, ParseMode};
 
-/// The names in the shipped recipes, and what else is common. No table of all: a name that is not here is a warning.
-const KNOWN: [&str; 75] = [
-    "0BSD",
-    "AFL-2.1",
-    "AGPL-3.0-only",
-    "AGPL-3.0-or-later",
-    "Apache-1.1",
-    "Apache-2.0",
-    "Artistic-1.0-Perl",
-    "Artistic-2.0",
-    "Autoconf-exception-3.0",
-    "BSD-1-Clause",
-    "BSD-2-Clause",
-    "BSD-2-Clause-Patent",
-    "BSD-3-Clause",
-    "BSD-3-Clause-flex",
-    "BSD-4-Clause",
-    "BSD-4-Clause-UC",
-    "BSL-1.0",
-    "Bison-exception-2.2",
-    "CC-BY-4.0",
-    "CC-BY-SA-3.0",
-    "CC-BY-SA-4.0",
-    "CC0-1.0",
-    "CDDL-1.0",
-    "Classpath-exception-2.0",
-    "EPL-2.0",
-    "FSFAP",
-    "FSFUL",
-    "FSFULLR",
-    "FTL",
-    "GCC-exception-3.1",
-    "GFDL-1.2-or-later",
-    "GFDL-1.3-only",
-    "GFDL-1.3-or-later",
-    "GPL-1.0-or-later",
-    "GPL-2.0-only",
-    "GPL-2.0-or-later",
-    "GPL-3.0-only",
-    "GPL-3.0-or-later",
-    "HPND",
-    "HPND-sell-variant",
-    "ICU",
-    "IJG",
-    "ISC",
-    "LGPL-2.0-only",
-    "LGPL-2.0-or-later",
-    "LGPL-2.1-only",
-    "LGPL-2.1-or-later",
-    "LGPL-3.0-only",
-    "LGPL-3.0-or-later",
-    "LLVM-exception",
-    "Libpng",
-    "Linux-syscall-note",
-    "MIT",
-    "MIT-0",
-    "MPL-1.1",
-    "MPL-2.0",
-    "NCSA",
-    "OFL-1.1",
-    "OpenSSL",
-    "PSF-2.0",
-    "PostgreSQL",
-    "Python-2.0",
-    "Python-2.0.1",
-    "Ruby",
-    "TCL",
-    "Unicode-3.0",
-    "Unlicense",
-    "Vim",
-    "W3C",
-    "WTFPL",
-    "X11",
-    "X11-distribute-modifications-variant",
-    "Zlib",
-    "bzip2-1.0.6",
-    "curl",
-];
+/// The form counts here; names that are unknown or out of use are warned of, and told by [`unknown`].
+const FORM: ParseMode = ParseMode {
+    allow_slash_as_or_operator: false,
+    allow_imprecise_license_names: false,
+    allow_postfix_plus_on_gpl: true,
+    allow_deprecated: true,
+    allow_unknown: true,
+};
 
-/// It is one of the known, or of the author's own making (`LicenseRef-NAME`).
-pub(crate) fn known(name: &str) -> bool {
-    let plain = name.strip_suffix('+').unwrap_or(name);
-    KNOWN.contains(&plain) || name.contains("LicenseRef-") || name == "TODO" // told as a placeholder
-}
-
-/// The known name that may be meant.
-pub(crate) fn near(name: &str) -> Option<&'static str> {
-    let alike = KNOWN.iter().find(|known| known.eq_ignore_ascii_case(name)).copied();
-    alike.or_else(|| nearest(name, KNOWN))
-}
-
-/// The names in an expression, licences and exceptions, in the order of the text.
+/// Whether the text has the form of an expression.
 ///
 /// # Errors
-/// What keeps the text from being an expression.
-pub(crate) fn names(text: &str) -> Result<Vec<&str>, String> {
-    let mut names = Vec::new();
-    let mut open = 0_usize;
-    let mut before = Before::Operator;
-    for word in words(text) {
-        before = match (word, before) {
-            ("(", Before::Operator) => {
-                open += 1;
-                Before::Operator
-            }
-            (")", Before::Name | Before::Closed) => {
-                open = open.checked_sub(1).ok_or("')' without '('")?;
-                Before::Closed
-            }
-            ("AND" | "OR", Before::Name | Before::Closed) => Before::Operator,
-            ("WITH", Before::Name) => Before::With,
-            ("AND" | "OR" | "WITH" | ")", _) => {
-                return Err(format!("a licence is missing before '{word}'"));
-            }
-            ("(", _) => return Err("AND or OR is missing before '('".to_owned()),
-            (_, Before::Name | Before::Closed) => {
-                return Err(format!("AND or OR is missing before '{}'", word.escape_debug()));
-            }
-            (_, Before::Operator | Before::With) => {
-                names.push(name(word)?);
-                Before::Name
-            }
-        };
-    }
-    match before {
-        Before::Operator | Before::With => Err("a licence is missing at its end".to_owned()),
-        _ if open > 0 => Err("'(' without ')'".to_owned()),
-        _ => Ok(names),
-    }
-}
-
-/// What stood before a word.
-#[derive(Clone, Copy)]
-enum Before {
-    /// The beginning, `AND`, `OR` or `(`: a licence follows.
-    Operator,
-    /// `WITH`: an exception follows.
-    With,
-    Name,
-    Closed,
-}
-
-fn name(word: &str) -> Result<&str, String> {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-.+:".contains(&b);
-    match word.bytes().all(plain) {
-        true => Ok(word),
-        false => Err(format!("'{}' is no name of a licence", word.escape_debug())),
-    }
-}
-
-/// The words, each parenthesis one of its own.
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split_inclusive(['(', ')']).flat_map(|part| {
-        let at = part.find(['(', ')']).unwrap_or(part.len());
-        let (before, bracket) = part.split_at(at);
-        before.split_whitespace().chain(Some(bracket).filter(|text| !text.is_empty()))
+/// What keeps it from that, and where.
+pub(crate) fn check(text: &str) -> Result<(), String> {
+    Expression::parse_mode(text, FORM).map(|_| ()).map_err(|error| {
+        match text.get(error.span).filter(|at| !at.trim().is_empty()) {
+            Some(at) => format!("'{}': {}", at.escape_debug(), error.reason),
+            None => error.reason.to_string(),
+        }
     })
+}
+
+/// The names of licences and exceptions in an expression that are not on SPDX's list, or are out of use there. Those
+/// of an author's own making (`LicenseRef-NAME`) are none of them.
+pub(crate) fn unknown(text: &str) -> impl Iterator<Item = &str> {
+    Lexer::new_mode(text, FORM).map_while(Result::ok).filter_map(|found| match found.token {
+        Token::Unknown("TODO") => None, // told as a placeholder
+        Token::Unknown(name) => Some(name),
+        Token::Spdx(id) if id.is_deprecated() => Some(id.name),
+        Token::Exception(id) if id.is_deprecated() => Some(id.name),
+        _ => None,
+    })
+}
+
+/// The name that may be meant.
+pub(crate) fn near(name: &str) -> Option<&'static str> {
+    let current = |known: &&License| known.flags & IS_DEPRECATED == 0;
+    let names = || {
+        let licences = LICENSES.iter().filter(current).map(|known| known.name);
+        licences.chain(EXCEPTIONS.iter().map(|known| known.name))
+    };
+    names().find(|known| known.eq_ignore_ascii_case(name)).or_else(|| nearest(name, names()))
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::{any, proptest};
 
-    use super::{KNOWN, known, names, near};
+    use super::{check, near, unknown};
 
     #[test]
     fn expressions_are_read() {
-        let text = "GPL-3.0-or-later WITH GCC-exception-3.1 AND (MIT OR 0BSD)";
-        let want = ["GPL-3.0-or-later", "GCC-exception-3.1", "MIT", "0BSD"];
-        assert_eq!(names(text).unwrap(), want);
-        for wrong in
-            ["", "(MIT", "MIT)", "MIT AND", "OR MIT", "GPL v3", "MIT and 0BSD", "MIT, 0BSD", "()"]
-        {
-            assert!(names(wrong).is_err(), "{wrong}");
+        check("GPL-3.0-or-later WITH GCC-exception-3.1 AND (MIT OR 0BSD)").unwrap();
+        for wrong in ["", "(MIT", "MIT)", "MIT AND", "OR MIT", "GPL v3", "MIT, 0BSD", "()"] {
+            assert!(check(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
     fn names_are_known_or_near() {
-        assert!(KNOWN.iter().all(|name| known(name)) && KNOWN.is_sorted());
-        assert!(known("GPL-2.0-only") && known("LicenseRef-Ours") && !known("GPL-3"));
+        let found = |text| unknown(text).collect::<Vec<_>>();
+        assert_eq!(found("GPL-2.0-only WITH LLVM-exception OR LicenseRef-Ours"), [""; 0]);
+        assert_eq!(found("mit OR (GPL-3 AND GPL-2.0+)"), ["mit", "GPL-3", "GPL-2.0"]);
         assert_eq!(near("mit"), Some("MIT"));
         assert_eq!(near("GPL-3.0-or-latr"), Some("GPL-3.0-or-later"));
     }
@@ -190,7 +76,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_breaks_the_reader(text in any::<String>()) {
-            let _ = names(&text);
+            let _ = check(&text);
+            let _ = unknown(&text).count();
         }
     }
 }

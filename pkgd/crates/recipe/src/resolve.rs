@@ -496,16 +496,13 @@ impl Resolver<'_> {
             self.say::<()>(Rule::MissingLicense, None, "no licence is given".to_owned(), hint);
             return;
         };
-        let names = match licence::names(license.get_ref()) {
-            Ok(names) => names,
-            Err(why) => {
-                let message = format!("license is no SPDX expression: {why}");
-                let hint = "write identifiers joined by AND, OR and WITH: \"GPL-2.0-only OR MIT\"";
-                return self.say(Rule::BadValue, Some(license), message, hint);
-            }
-        };
-        for name in names.into_iter().filter(|name| !licence::known(name)) {
-            let message = format!("'{name}' is no SPDX identifier that is known here");
+        if let Err(why) = licence::check(license.get_ref()) {
+            let message = format!("license is no SPDX expression: {why}");
+            let hint = "write identifiers joined by AND, OR and WITH: \"GPL-2.0-only OR MIT\"";
+            return self.say(Rule::BadValue, Some(license), message, hint);
+        }
+        for name in licence::unknown(license.get_ref()) {
+            let message = format!("'{name}' is no SPDX identifier, or one out of use");
             let hint = match licence::near(name) {
                 Some(near) => format!("did you mean '{near}'?"),
                 None => {

@@ -2,19 +2,22 @@
 //!
 //! Whoever plans takes one [`Recipes`] and plans, keys and runs by that alone; a job keeps its own until it is over.
 
+mod stamp;
+mod watch;
+
+use std::ffi::OsStr;
 use std::fmt::Display;
-use std::fs::{self, Metadata};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::io;
+use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use minos_plan::Fingerprints;
 use minos_proto::{ErrorKind, ErrorReport};
 use minos_recipe::{Lint, RecipeSet};
+
+use stamp::Stamp;
+use watch::Watch;
 
 /// All recipes as they were read at one moment, with what follows from them.
 pub struct Recipes {
@@ -33,8 +36,8 @@ pub struct Library {
 }
 
 struct Last {
-    /// How the files looked just before they were read; `None` where that says too little.
-    stamp: Option<Stamp>,
+    /// From before they were read: what changes meanwhile shows in the next look.
+    guard: Guard,
     recipes: Arc<Recipes>,
 }
 
@@ -55,8 +58,9 @@ impl Library {
     pub fn current(&self) -> Result<Arc<Recipes>, ErrorReport> {
         // Two who ask at once wait for one reading.
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let seen = Stamp::settled(&self.path);
-        if seen.is_none() || seen != last.stamp {
+        if !last.guard.unchanged(&self.path) {
+            // The kernel tells once, and they may not be readable now.
+            last.guard = Guard::Stamp(None);
             *last = Last::read(&self.path).map_err(|what| {
                 ErrorReport::new(ErrorKind::Recipe, what, "pkgd was started with this path")
             })?;
@@ -70,13 +74,33 @@ impl Library {
     }
 }
 
+/// What tells that files have not changed.
+enum Guard {
+    /// The kernel.
+    Watch(Watch),
+    /// How they looked; `None` where that says too little.
+    Stamp(Option<Stamp>),
+}
+
+impl Guard {
+    fn over(path: &Path) -> Self {
+        Watch::over(path).map_or_else(|| Self::Stamp(Stamp::settled(path)), Self::Watch)
+    }
+
+    fn unchanged(&self, path: &Path) -> bool {
+        match self {
+            Self::Watch(watch) => watch.is_quiet(path),
+            Self::Stamp(before) => before.is_some() && *before == Stamp::settled(path),
+        }
+    }
+}
+
 impl Last {
     fn read(path: &Path) -> Result<Self, String> {
-        // Before the files are read: what changes meanwhile shows in the next look.
-        let stamp = Stamp::settled(path);
+        let guard = Guard::over(path);
         let (set, lints) = load(path)?;
         let prints = Fingerprints::of(&set);
-        Ok(Self { stamp, recipes: Arc::new(Recipes { set, lints, prints }) })
+        Ok(Self { guard, recipes: Arc::new(Recipes { set, lints, prints }) })
     }
 }
 
@@ -93,77 +117,18 @@ fn load(path: &Path) -> Result<(RecipeSet, Vec<Lint>), String> {
 /// Deeper than any recipe has files; what lies deeper is not looked at.
 const MAX_DEPTH: usize = 8;
 
-/// How many seconds old the newest change must be before a stamp is believed. The kernel counts these times in ticks
-/// of some milliseconds, on some file systems in whole seconds: a file may change twice within one.
-const SETTLED_S: i64 = 2;
-
-/// How a tree of files looks without opening one: names, inodes, sizes and times.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    /// The sum over all entries, so that the order in which a folder lists them does not matter.
-    sum: u64,
-    /// The newest change, in seconds since the Unix epoch.
-    newest: i64,
-}
-
-impl Stamp {
-    /// The stamp of what stands at `path`. `None` if it changed so lately that it may change again unseen, or
-    /// cannot be looked at: whoever reads it is told why.
-    fn settled(path: &Path) -> Option<Self> {
-        let mut stamp = Self { sum: 0, newest: i64::MIN };
-        let metadata = fs::metadata(path).ok()?;
-        if metadata.is_dir() {
-            stamp.folder(path, 0, MAX_DEPTH).ok()?;
-        } else {
-            stamp.add(0, &metadata);
-        }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
-        let age = i64::try_from(now).ok()?.checked_sub(stamp.newest)?;
-        (age > SETTLED_S).then_some(stamp)
-    }
-
-    /// Adds what is in `dir`; `place` stands for its path below the top. Folders count by what they list: their own sizes and
-    /// times change with every hidden file.
-    fn folder(&mut self, dir: &Path, place: u64, depth: usize) -> io::Result<()> {
-        for entry in fs::read_dir(dir)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            // Hidden files are no part of recipes, and editors write them all the time.
-            if name.as_bytes().starts_with(b".") {
-                continue;
-            }
-            let mut hash = DefaultHasher::new();
-            (place, name.as_bytes()).hash(&mut hash);
-            let here = hash.finish();
-            if !entry.file_type()?.is_dir() {
-                self.add(here, &entry.metadata()?);
-            } else if depth > 0 {
-                self.folder(&entry.path(), here, depth - 1)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Adds the file at `place`.
-    fn add(&mut self, place: u64, metadata: &Metadata) {
-        let mut hash = DefaultHasher::new();
-        let changed = (metadata.ctime(), metadata.ctime_nsec());
-        let modified = (metadata.mtime(), metadata.mtime_nsec());
-        let file = (metadata.dev(), metadata.ino(), metadata.mode(), metadata.size());
-        (place, file, modified, changed).hash(&mut hash);
-        self.newest = self.newest.max(metadata.ctime());
-        self.sum = self.sum.wrapping_add(hash.finish());
-    }
+/// Hidden files are no part of recipes, and editors write them all the time.
+fn is_hidden(name: &OsStr) -> bool {
+    name.as_bytes().starts_with(b".")
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, File};
+    use std::fs;
     use std::path::Path;
     use std::sync::Arc;
-    use std::time::{Duration, SystemTime};
 
-    use super::{Library, MAX_DEPTH, Stamp};
+    use super::{Library, Stamp};
 
     /// A recipes' folder with one step, `demo/a`.
     fn folder(dir: &Path) {
@@ -194,6 +159,21 @@ mod tests {
         }
     }
 
+    /// The kernel tells of a change once: a library that could not be read then passed for unchanged with the next request.
+    #[test]
+    fn what_could_not_be_read_is_tried_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let (top, aside) = (dir.path().join("recipes"), dir.path().join("aside"));
+        folder(&top);
+        let library = Library::open(&top).unwrap();
+        fs::rename(&top, &aside).unwrap();
+        assert!(library.current().is_err());
+        assert!(library.current().is_err());
+        fs::write(aside.join("demo/a/install.sh"), "mkdir -p /opt\n").unwrap();
+        fs::rename(&aside, &top).unwrap();
+        assert_eq!(script(&library), "mkdir -p /opt\n");
+    }
+
     #[test]
     fn who_took_recipes_keeps_them_whatever_becomes_of_the_files() {
         let dir = tempfile::tempdir().unwrap();
@@ -207,26 +187,5 @@ mod tests {
         let loaded = library.loaded();
         assert!(library.current().is_err());
         assert!(Arc::ptr_eq(&loaded, &library.loaded()), "nothing else changes");
-    }
-
-    #[test]
-    fn what_is_old_is_told_apart_by_names_sizes_and_times() {
-        let dir = tempfile::tempdir().unwrap();
-        folder(dir.path());
-        let (mut stamp, file) = (Stamp { sum: 0, newest: 0 }, dir.path().join("demo/a/install.sh"));
-        let look = |stamp: &mut Stamp| {
-            (stamp.sum, stamp.newest) = (0, 0);
-            stamp.folder(dir.path(), 0, MAX_DEPTH).unwrap();
-            stamp.sum
-        };
-        let first = look(&mut stamp);
-        fs::write(dir.path().join("demo/a/.install.sh.swp"), "x").unwrap();
-        assert_eq!(look(&mut stamp), first, "an editor's hidden file");
-        let past = SystemTime::now() - Duration::from_secs(100);
-        File::options().write(true).open(&file).unwrap().set_modified(past).unwrap();
-        let second = look(&mut stamp);
-        assert_ne!(second, first, "another time");
-        fs::write(dir.path().join("demo/a/more.sh"), "").unwrap();
-        assert_ne!(look(&mut stamp), second, "a file more");
     }
 }
