@@ -4,42 +4,15 @@
 //! connection that asked, one at a time ([`Turn`]); the engine goes on building meanwhile. All
 //! that is written goes through [`minos_store::System`], so a kill leaves the system of before or of after.
 
-mod accounts;
-mod actions;
-mod apply;
 mod boot;
-pub mod boots;
-mod contained;
-mod contents;
+mod change;
 mod database;
-mod edited;
-mod efi;
 mod errors;
 mod files;
-mod found;
 mod generations;
-mod history;
-mod holds;
-mod image;
-mod kept_back;
-mod keys;
-mod look;
-mod mounts;
-mod pack;
-mod packable;
-mod paths;
-mod plans;
-mod propose;
-mod published;
+mod questions;
 mod repositories;
-mod seed;
-mod stages;
-mod sysroots;
-mod take;
 mod triggers;
-mod turn;
-mod universe;
-mod verify;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,14 +25,16 @@ use crate::config::{Args, SeedPlace};
 use crate::engine::Command;
 use crate::service::{Peer, Service};
 use boot::Machine;
+pub use boot::boots;
+use change::plans::Plans;
+use change::turn::{Held, Turn};
+use change::universe::Cache;
 use errors::system_error;
-use keys::Keys;
-use plans::Plans;
-use published::Look;
+use generations::sysroots;
 use repositories::Repositories;
+use repositories::keys::Keys;
+use repositories::published::Look;
 pub use triggers::batch::run_if_batch as run_if_trigger;
-use turn::{Held, Turn};
-use universe::Cache;
 
 /// Told how far a change is.
 pub type Tell<'a> = &'a dyn Fn(Progress);

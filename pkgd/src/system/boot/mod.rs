@@ -3,7 +3,9 @@
 //! Both are made for each generation, also where nobody means to boot it: then there is nothing to do when
 //! somebody does.
 
+pub mod boots;
 mod compile;
+pub(super) mod efi;
 mod machine;
 mod order;
 mod program;

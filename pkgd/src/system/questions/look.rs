@@ -9,24 +9,25 @@ use minos_proto::{ErrorReport, Field, Listing, Sheet};
 use minos_solve::{Ask, Limits, PackageId, Request, RequestError, System, Universe, Want};
 use minos_store::{Installed, Reason};
 
-use super::errors::{invalid, not_found, solve_error, system_error, unusable};
-use super::universe::View;
-use super::{Asked, kept_back};
 use crate::service::state_error;
+use crate::system::Asked;
+use crate::system::change::kept_back;
+use crate::system::change::universe::View;
+use crate::system::errors::{invalid, not_found, solve_error, system_error, unusable};
 
 /// Names offered for one that is not known.
 const SIMILAR: usize = 3;
 
 impl Asked<'_> {
     /// The packages of the current generation, by name.
-    pub(super) fn installed(&self) -> Result<Vec<Installed>, ErrorReport> {
+    pub(in crate::system) fn installed(&self) -> Result<Vec<Installed>, ErrorReport> {
         let read = self.packages.store.read().map_err(|e| state_error(&e))?;
         let mut list = read.installed().map_err(|e| state_error(&e))?;
         list.sort_by(|a, b| a.package.name.cmp(&b.package.name));
         Ok(list)
     }
 
-    pub(super) fn search(&self, text: &str) -> Result<Sheet, ErrorReport> {
+    pub(in crate::system) fn search(&self, text: &str) -> Result<Sheet, ErrorReport> {
         let view = self.view()?;
         let universe = &view.universe;
         let here = view.here();
@@ -49,7 +50,7 @@ impl Asked<'_> {
         Ok(none.into_iter().fold(sheet, Sheet::note))
     }
 
-    pub(super) fn info(&self, names: &[String]) -> Result<Sheet, ErrorReport> {
+    pub(in crate::system) fn info(&self, names: &[String]) -> Result<Sheet, ErrorReport> {
         let view = self.view()?;
         let mut sheet = Sheet::new("info");
         let (known, unknown): (Vec<_>, Vec<_>) =
@@ -65,7 +66,7 @@ impl Asked<'_> {
     }
 
     /// The package that a text means: the installed one where that is in question, else the newest.
-    pub(super) fn found(&self, view: &View, text: &str) -> Result<Found, ErrorReport> {
+    pub(in crate::system) fn found(&self, view: &View, text: &str) -> Result<Found, ErrorReport> {
         let universe = &view.universe;
         let want = text.parse::<Want>().map_err(|_| unknown(universe, text))?;
         let name = want.term.target;
@@ -112,7 +113,7 @@ impl Asked<'_> {
     }
 
     /// What a package says of itself, out of the store where it is installed, else out of its file.
-    pub(super) fn manifest_of(
+    pub(in crate::system) fn manifest_of(
         &self,
         view: &View,
         found: &Found,
@@ -124,11 +125,12 @@ impl Asked<'_> {
         let file = view.known.files.get(digest);
         let gone = |why: String| unusable(name, file.map(PathBuf::as_path), &why);
         let path = file.ok_or_else(|| gone("its file is gone".to_owned()))?;
-        let reader = super::found::open(path, &self.packages.keys.load()?).map_err(gone)?;
+        let reader = crate::system::repositories::found::open(path, &self.packages.keys.load()?)
+            .map_err(gone)?;
         Ok(reader.manifest().clone())
     }
 
-    pub(super) fn list(&self, listing: Listing) -> Result<Sheet, ErrorReport> {
+    pub(in crate::system) fn list(&self, listing: Listing) -> Result<Sheet, ErrorReport> {
         let rows = match listing {
             Listing::Available => return self.available(),
             Listing::Outdated => self.outdated()?,
@@ -224,7 +226,7 @@ impl Asked<'_> {
         Ok(universe.installed().iter().filter_map(newer).map(row).collect())
     }
 
-    pub(super) fn depends(
+    pub(in crate::system) fn depends(
         &self,
         name: &str,
         reverse: bool,
@@ -263,7 +265,7 @@ impl Asked<'_> {
         installed.or_else(newest).ok_or_else(|| unknown(universe, name))
     }
 
-    pub(super) fn why(&self, text: &str) -> Result<Sheet, ErrorReport> {
+    pub(in crate::system) fn why(&self, text: &str) -> Result<Sheet, ErrorReport> {
         let view = self.view()?;
         let universe = &view.universe;
         let want: Want = text.parse().map_err(|e: RequestError| invalid(e.to_string(), ""))?;
@@ -346,7 +348,7 @@ impl<'a> Near<'a> {
 }
 
 /// A package that a text means.
-pub(super) struct Found {
+pub(in crate::system) struct Found {
     pub name: String,
     pub digest: Digest,
     /// The package of this name that is installed, which may be another.
@@ -355,14 +357,14 @@ pub(super) struct Found {
 
 /// What is known, and in the end what is not: one wrong word does not hide the answers to the others. The alarm makes it
 /// the exit status of what does not exist.
-pub(super) fn with_unknown(mut sheet: Sheet, unknown: Vec<ErrorReport>) -> Sheet {
+pub(in crate::system) fn with_unknown(mut sheet: Sheet, unknown: Vec<ErrorReport>) -> Sheet {
     sheet.alarm = !unknown.is_empty();
     let notes = unknown.into_iter().map(|error| format!("{} ({})", error.what, error.hint));
     notes.fold(sheet, Sheet::note)
 }
 
 /// That an installed package is not the one that is offered in its version.
-pub(super) fn rebuilt(name: &str) -> String {
+pub(in crate::system) fn rebuilt(name: &str) -> String {
     format!("rebuilt: 'pkgctl install {name} --reinstall' takes it as it is built now")
 }
 
@@ -378,7 +380,7 @@ fn held(asks: &System, name: &str) -> Vec<String> {
     whole.chain(kept_back::pins(asks, name).map(|pin| format!("held as {pin}"))).collect()
 }
 
-pub(super) fn unknown(universe: &Universe, name: &str) -> ErrorReport {
+pub(in crate::system) fn unknown(universe: &Universe, name: &str) -> ErrorReport {
     let similar = universe.similar(name, SIMILAR);
     let hint = match similar.as_slice() {
         [] => "'pkgctl search TEXT' looks in names and descriptions".to_owned(),

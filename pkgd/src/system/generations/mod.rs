@@ -1,10 +1,16 @@
 //! Generations: the list, going from one to another, what differs, what stays, what is collected.
 
+pub(super) mod image;
+pub(super) mod mounts;
+pub(super) mod seed;
+pub(super) mod sysroots;
+
 use minos_proto::{ErrorKind, ErrorReport, Field, Sheet};
 use minos_store::{Collected, GenerationRow, Node, PackageChange, Retention, SystemError};
 
+use super::Asked;
+use super::change::plans;
 use super::errors::{not_found, system_error};
-use super::{Asked, plans};
 use crate::service::state_error;
 
 /// Generations kept beside those that always are.

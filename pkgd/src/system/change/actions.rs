@@ -17,7 +17,7 @@ use minos_store::{Accounts, Installed, Made, MadeNode, Plan, Staged, SystemError
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 
-use super::boot;
+use crate::system::boot;
 
 /// The longest account file that is read, in bytes.
 const LONGEST: u64 = 1 << 20;

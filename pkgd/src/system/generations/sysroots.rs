@@ -13,8 +13,9 @@ use minos_solve::index::{self, Repository, Table, Term};
 use minos_solve::{Ask, Limits, Request, RequestError, System, Universe, Want};
 use minos_store::SysrootMode;
 
-use super::errors::{invalid, not_found, on_file, on_named, solve_error, system_error};
-use super::{Asked, files, mounts};
+use super::mounts;
+use crate::system::errors::{invalid, not_found, on_file, on_named, solve_error, system_error};
+use crate::system::{Asked, files};
 
 /// In front of the name of a root of links, which nobody but [`mounts`] is to touch.
 const LINKS: &str = ".links-";
@@ -49,7 +50,7 @@ fn linked(state: &Path) -> Vec<(PathBuf, PathBuf)> {
 }
 
 impl Asked<'_> {
-    pub(super) fn sysroot(
+    pub(in crate::system) fn sysroot(
         &self,
         place: &str,
         packages: &[String],
@@ -151,7 +152,7 @@ impl Asked<'_> {
 
     /// Takes sysroots away whose link somebody took away. One that somebody still works in is left for the next
     /// time.
-    pub(super) fn collect_sysroots(&self) -> Result<(), ErrorReport> {
+    pub(in crate::system) fn collect_sysroots(&self) -> Result<(), ErrorReport> {
         for name in self.sysroot_names()? {
             let root = self.packages.path(&format!("sysroots/{name}"));
             let gone = |link: PathBuf| !fs::read_link(link).is_ok_and(|to| to == root);
@@ -215,7 +216,7 @@ impl Asked<'_> {
         Ok(answer.packages.iter().map(|p| Digest::from_bytes(universe.digest(*p))).collect())
     }
 
-    pub(super) fn sysroots(&self) -> Result<Sheet, ErrorReport> {
+    pub(in crate::system) fn sysroots(&self) -> Result<Sheet, ErrorReport> {
         let mut rows = Vec::new();
         for name in self.sysroot_names()? {
             let path = self.packages.path(&format!("sysroots/{name}"));

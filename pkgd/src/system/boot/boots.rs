@@ -4,9 +4,9 @@ use minos_proto::bootrec::Failure;
 use minos_proto::{ErrorReport, Sheet, bootnext};
 use minos_store::AuditEntry;
 
-use super::errors::{not_found, system_error};
-use super::{Asked, Packages};
 use crate::service::state_error;
+use crate::system::errors::{not_found, system_error};
+use crate::system::{Asked, Packages};
 
 /// How the line begins that a start of pkgd itself puts into the audit trail, once a boot.
 pub const STARTED: &str = "started; before: ";
@@ -14,7 +14,7 @@ pub const STARTED: &str = "started; before: ";
 impl Packages {
     /// Follows what init wrote down since pkgd looked last: a proven generation is marked, one that was left behind
     /// is no longer the current one. On the first start in a boot it also tells the audit trail.
-    pub(super) fn follow(
+    pub(in crate::system) fn follow(
         &self,
         last_boot: Option<&str>,
         now: &dyn Fn() -> u64,
@@ -29,7 +29,7 @@ impl Packages {
     }
 
     /// What the record falls back to is what was proven last.
-    pub(super) fn mark_proven(&self, now: &dyn Fn() -> u64) -> Result<(), ErrorReport> {
+    pub(in crate::system) fn mark_proven(&self, now: &dyn Fn() -> u64) -> Result<(), ErrorReport> {
         let Some(record) = self.machine.record().filter(|record| record.fallback > 0) else {
             return Ok(());
         };
@@ -89,7 +89,7 @@ impl Packages {
     }
 
     /// Asks for the generation that has just become the current one, on a machine that boots generations.
-    pub(super) fn boot_current(&self, generation: u64) -> Result<(), ErrorReport> {
+    pub(in crate::system) fn boot_current(&self, generation: u64) -> Result<(), ErrorReport> {
         if !self.machine.is_appliance() {
             return Ok(());
         }
@@ -106,7 +106,7 @@ impl Packages {
     }
 
     /// The last failure that init wrote down, where the generation has not been proven since.
-    pub(super) fn failure(&self) -> Result<Option<Failure>, ErrorReport> {
+    pub(in crate::system) fn failure(&self) -> Result<Option<Failure>, ErrorReport> {
         let Some(failure) = self.machine.record().and_then(|record| record.failure) else {
             return Ok(None);
         };
@@ -127,7 +127,7 @@ impl Packages {
 }
 
 impl Asked<'_> {
-    pub(super) fn boot(&self, generation: u64, tries: u8) -> Result<Sheet, ErrorReport> {
+    pub(in crate::system) fn boot(&self, generation: u64, tries: u8) -> Result<Sheet, ErrorReport> {
         let packages = self.packages;
         let _changing = packages.changing()?;
         let tries = if tries == 0 { bootnext::TRIES } else { tries };

@@ -8,18 +8,18 @@ use std::path::{Path, PathBuf};
 use minos_model::package::FileKind;
 use minos_proto::{ErrorReport, Field, Sheet};
 
-use super::Asked;
-use super::errors::{not_found, system_error};
 use super::look::with_unknown;
-use super::triggers::maker;
-use super::universe::View;
+use crate::system::Asked;
+use crate::system::change::universe::View;
+use crate::system::errors::{not_found, system_error};
+use crate::system::triggers::maker;
 
 /// No more links are followed than the kernel does: they may lead in circles.
 const MOST_LINKS: usize = 40;
 
 impl Asked<'_> {
     /// The files of a package: of the installed one, else of the newest that a repository has.
-    pub(super) fn files(&self, text: &str) -> Result<Sheet, ErrorReport> {
+    pub(in crate::system) fn files(&self, text: &str) -> Result<Sheet, ErrorReport> {
         let view = self.view()?;
         let found = self.found(&view, text)?;
         let manifest = self.manifest_of(&view, &found)?;
@@ -48,7 +48,11 @@ impl Asked<'_> {
 
     /// Which packages have these paths: of the installed ones, or of all that the repositories offer. Links above a path
     /// are those of the installed system: where `/bin` leads to `usr/bin`, nobody has `/bin/ls`.
-    pub(super) fn owner(&self, paths: &[String], available: bool) -> Result<Sheet, ErrorReport> {
+    pub(in crate::system) fn owner(
+        &self,
+        paths: &[String],
+        available: bool,
+    ) -> Result<Sheet, ErrorReport> {
         let root = self.packages.path("current");
         let places: Vec<Vec<u8>> = paths.iter().map(|path| resolved(&root, inside(path))).collect();
         let offers = if available { self.offers(&places)? } else { Vec::new() };
@@ -94,7 +98,9 @@ impl Asked<'_> {
         let mut found = vec![Vec::new(); paths.len()];
         for (done, (digest, file)) in (0u64..).zip(view.known.files.iter()) {
             // One that is gone or damaged since the last look offers nothing; 'repo sync' tells of it.
-            let Ok(checked) = super::found::open(file, &trust) else { continue };
+            let Ok(checked) = crate::system::repositories::found::open(file, &trust) else {
+                continue;
+            };
             if checked.id() != *digest {
                 continue;
             }

@@ -12,9 +12,9 @@ use minos_package::keys::{PublicKey, TrustStore};
 use minos_package::{KeyId, SecretKey};
 use minos_proto::{ErrorReport, Field, KeyChange, Sheet};
 
-use super::Asked;
-use super::errors::{invalid, not_found, on_file};
-use super::files;
+use crate::system::Asked;
+use crate::system::errors::{invalid, not_found, on_file};
+use crate::system::files;
 
 /// The machine's secret key.
 const MACHINE: &str = "machine.key";
@@ -141,7 +141,7 @@ fn the_one(trust: &TrustStore, start: &str) -> Result<KeyId, ErrorReport> {
 }
 
 impl Asked<'_> {
-    pub(super) fn keys(&self, change: Option<KeyChange>) -> Result<Sheet, ErrorReport> {
+    pub(in crate::system) fn keys(&self, change: Option<KeyChange>) -> Result<Sheet, ErrorReport> {
         let keys = &self.packages.keys;
         if let Some(KeyChange::Revoke { id, dry_run: true }) = &change {
             return self.key(id);

@@ -8,10 +8,10 @@ use minos_solve::index::{self, Repository, Table};
 use minos_solve::{Pin, System as Asks, Universe, Want};
 use minos_store::HoldRow;
 
-use super::Asked;
-use super::errors::{on_file, system_error};
-use super::repositories::Known;
 use crate::service::state_error;
+use crate::system::Asked;
+use crate::system::errors::{on_file, system_error};
+use crate::system::repositories::Known;
 
 /// The universe as it was made last: for a generation and an index.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ pub struct View {
 
 impl Asked<'_> {
     /// The universe of now.
-    pub(super) fn view(&self) -> Result<View, ErrorReport> {
+    pub(in crate::system) fn view(&self) -> Result<View, ErrorReport> {
         let packages = self.packages;
         let known = packages.repositories.known(|| self.look(false))?;
         let read = packages.store.read().map_err(|e| state_error(&e))?;
@@ -42,7 +42,7 @@ impl Asked<'_> {
     }
 
     /// What was asked for in a generation, and what is held.
-    pub(super) fn asks(&self, generation: u64) -> Result<Asks, ErrorReport> {
+    pub(in crate::system) fn asks(&self, generation: u64) -> Result<Asks, ErrorReport> {
         let read = self.packages.store.read().map_err(|e| state_error(&e))?;
         let row = read.generation(generation).map_err(|e| state_error(&e))?;
         let holds = read.holds().map_err(|e| state_error(&e))?;

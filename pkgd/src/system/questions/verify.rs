@@ -4,12 +4,13 @@ use minos_model::Name;
 use minos_proto::{ErrorKind, ErrorReport, Field, Sheet};
 use minos_store::{Depth, Fault, Finding, Verified};
 
-use super::contents::Contents;
-use super::errors::{invalid, not_found, system_error};
-use super::{Asked, look};
+use super::look;
+use crate::system::Asked;
+use crate::system::change::contents::Contents;
+use crate::system::errors::{invalid, not_found, system_error};
 
 impl Asked<'_> {
-    pub(super) fn verify(
+    pub(in crate::system) fn verify(
         &self,
         names: &[String],
         quick: bool,
@@ -46,7 +47,7 @@ impl Asked<'_> {
 
     /// Of the generation that the machine runs: the one on trial is judged by this, whichever was asked for or became
     /// the current one since.
-    pub(super) fn verify_booted(
+    pub(in crate::system) fn verify_booted(
         &self,
         names: &[String],
         quick: bool,

@@ -9,7 +9,7 @@ use minos_package::keys::TrustStore;
 use minos_store::{ContentSource, Sink};
 use minos_unpack::Unpacker;
 
-use super::repositories::{Known, THRESHOLD};
+use crate::system::repositories::{Known, THRESHOLD};
 
 /// Package files, each checked when it is asked for and unpacked by a worker.
 pub struct Contents<'a> {

@@ -2,12 +2,12 @@
 
 use minos_proto::{ErrorReport, Field, Sheet};
 
-use super::Asked;
-use super::errors::{invalid, not_found, system_error};
 use crate::service::state_error;
+use crate::system::Asked;
+use crate::system::errors::{invalid, not_found, system_error};
 
 impl Asked<'_> {
-    pub(super) fn hold(
+    pub(in crate::system) fn hold(
         &self,
         names: &[String],
         release: bool,

@@ -4,13 +4,17 @@ use minos_model::Name;
 use minos_proto::{ErrorReport, Sheet};
 use minos_store::{ConfigFinding, ConfigState};
 
-use super::Asked;
-use super::errors::system_error;
 use crate::service::state_error;
+use crate::system::Asked;
+use crate::system::errors::system_error;
 
 impl Asked<'_> {
     /// Adds to what was found of the current generation what became of its config files; of these packages, or of all.
-    pub(super) fn with_config(&self, sheet: Sheet, names: &[Name]) -> Result<Sheet, ErrorReport> {
+    pub(in crate::system) fn with_config(
+        &self,
+        sheet: Sheet,
+        names: &[Name],
+    ) -> Result<Sheet, ErrorReport> {
         let read = self.packages.store.read().map_err(|e| state_error(&e))?;
         let Some(current) = read.current_generation().map_err(|e| state_error(&e))? else {
             return Ok(sheet);

@@ -19,9 +19,9 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 
-use super::errors::on_file;
-use super::files;
-use super::repositories::THRESHOLD;
+use super::THRESHOLD;
+use crate::system::errors::on_file;
+use crate::system::files;
 
 /// Who looks at repositories, and when.
 #[derive(Debug)]

@@ -6,13 +6,13 @@ use minos_model::Manifest;
 use minos_model::manifest::Kind;
 use minos_package::Metadata;
 
-use super::boot::{self, Root};
+use crate::system::boot::{self, Root};
 
 /// Looks at an output that is to become a package, whose root lies at `root`.
 ///
 /// # Errors
 /// What is wrong, and what to do about it.
-pub(super) fn check(
+pub(in crate::system) fn check(
     manifest: &Manifest,
     root: &Path,
     metadata: &Metadata,

@@ -7,11 +7,11 @@ use minos_model::{Digest, Stage};
 use minos_plan::{Outlook, Step};
 use minos_proto::{BuildOptions, ErrorKind, ErrorReport, Field, Sheet};
 
-use super::Asked;
-use super::errors::invalid;
 use crate::engine::plan::{self, Resolved};
 use crate::recipes::Recipes;
 use crate::service::state_error;
+use crate::system::Asked;
+use crate::system::errors::invalid;
 
 /// A step of the plan whose output some root without a seed shows, with its output if there is one.
 struct Shown<'a> {
@@ -20,7 +20,7 @@ struct Shown<'a> {
 }
 
 impl Asked<'_> {
-    pub(super) fn contained(&self, target: &str) -> Result<Sheet, ErrorReport> {
+    pub(in crate::system) fn contained(&self, target: &str) -> Result<Sheet, ErrorReport> {
         let recipes = self.service.recipes.current()?;
         let resolved = plan::resolve(self.service, &recipes, target, &BuildOptions::default())?;
         let shown = shown(&resolved);

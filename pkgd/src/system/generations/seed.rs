@@ -10,11 +10,12 @@ use minos_model::{Digest, Hasher, Name};
 use minos_proto::{ErrorKind, ErrorReport};
 use minos_store::{Installed, SysrootMode};
 
-use super::boot::{Programs, Root};
-use super::errors::{not_found, on_file, system_error};
-use super::{Packages, mounts};
+use super::mounts;
 use crate::seed::Seed;
 use crate::service::state_error;
+use crate::system::Packages;
+use crate::system::boot::{Programs, Root};
+use crate::system::errors::{not_found, on_file, system_error};
 
 /// The name of the sysroot. There is one, made anew at each start.
 const NAME: &str = "minos-seed";
@@ -79,7 +80,7 @@ impl Packages {
     ///
     /// # Errors
     /// It is the one of this name, and in use.
-    pub(super) fn not_the_seed(&self, name: &Name) -> Result<(), ErrorReport> {
+    pub(in crate::system) fn not_the_seed(&self, name: &Name) -> Result<(), ErrorReport> {
         match self.seed {
             Some(generation) if name.to_string() == NAME => Err(ErrorReport::new(
                 ErrorKind::Conflict,

@@ -10,12 +10,13 @@ use minos_plan::Outlook;
 use minos_proto::{BuildOptions, ErrorKind, ErrorReport, Field, Sheet};
 use minos_recipe::Recipe;
 
-use super::errors::{invalid, not_found, on_file};
-use super::triggers::caches;
-use super::{Asked, files, packable};
+use super::packable;
 use crate::engine::plan;
 use crate::recipes::Recipes;
 use crate::service::state_error;
+use crate::system::errors::{invalid, not_found, on_file};
+use crate::system::triggers::caches;
+use crate::system::{Asked, files};
 use crate::verify;
 
 /// A step whose output is packed.
@@ -26,7 +27,7 @@ struct Job<'a> {
 }
 
 impl Asked<'_> {
-    pub(super) fn pack(&self, targets: &[String]) -> Result<Sheet, ErrorReport> {
+    pub(in crate::system) fn pack(&self, targets: &[String]) -> Result<Sheet, ErrorReport> {
         let recipes = self.service.recipes.current()?;
         let mut jobs = Vec::new();
         for target in targets {

@@ -3,7 +3,14 @@
 //! `repositories/list` has a line for each: name, priority, path. `repositories/index` is the solver's index
 //! of all packages found there at the last sync, `repositories/files` says which file each is. A package that
 //! is not signed by a trusted key is not in the index. `repositories/floors` is what is remembered of the indexes that
-//! publishers have signed ([`super::published`]).
+//! publishers have signed ([`published`]).
+
+pub(super) mod found;
+pub(super) mod keys;
+pub(super) mod pack;
+pub(super) mod packable;
+pub(super) mod published;
+pub(super) mod take;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -17,8 +24,8 @@ use serde::{Deserialize, Serialize};
 use super::Asked;
 use super::errors::{invalid, not_found, on_file};
 use super::files;
-use super::found::Found;
-use super::published::{Floors, Look};
+use found::Found;
+use published::{Floors, Look};
 
 /// The repository of what this machine packs.
 pub const LOCAL: &str = "local";

@@ -3,11 +3,11 @@
 use minos_proto::{ErrorReport, Field, Sheet};
 use minos_store::{Outcome, PackageChange, TransactionKind, TransactionRow};
 
-use super::Asked;
-use super::errors::not_found;
-use super::generations::{CHANGE_COLUMNS, change_row};
 use super::look::unknown;
 use crate::service::state_error;
+use crate::system::Asked;
+use crate::system::errors::not_found;
+use crate::system::generations::{CHANGE_COLUMNS, change_row};
 
 /// Lines shown where nobody says how many.
 const LINES: u32 = 100;
@@ -16,7 +16,11 @@ const MANY: usize = 5;
 
 impl Asked<'_> {
     /// What was done, newest first; of a package, or of the change of this number, which is told in full.
-    pub(super) fn history(&self, limit: u32, package: Option<&str>) -> Result<Sheet, ErrorReport> {
+    pub(in crate::system) fn history(
+        &self,
+        limit: u32,
+        package: Option<&str>,
+    ) -> Result<Sheet, ErrorReport> {
         let limit = if limit == 0 { LINES } else { limit };
         let read = self.packages.store.read().map_err(|e| state_error(&e))?;
         if let Some(number) = package.and_then(|text| text.parse().ok()) {

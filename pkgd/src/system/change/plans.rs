@@ -6,8 +6,8 @@ use minos_model::Digest;
 use minos_proto::{ErrorReport, Field, Sheet};
 use minos_store::{Foreign, Plan, Reason};
 
-use super::errors::{invalid, not_found, system_error};
-use super::{Asked, files};
+use crate::system::errors::{invalid, not_found, system_error};
+use crate::system::{Asked, files};
 
 /// Plans kept; the oldest go.
 const KEPT: usize = 20;
@@ -141,7 +141,7 @@ pub fn left_behind(foreign: &Foreign, generation: u64) -> Option<String> {
 }
 
 impl Asked<'_> {
-    pub(super) fn plans(&self, plan: Option<&str>) -> Result<Sheet, ErrorReport> {
+    pub(in crate::system) fn plans(&self, plan: Option<&str>) -> Result<Sheet, ErrorReport> {
         let plans = &self.packages.plans;
         if let Some(start) = plan {
             let (digest, plan) = plans.find(start)?;

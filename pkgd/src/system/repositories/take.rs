@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use minos_model::PackageManifest;
 use minos_proto::{ErrorReport, Field, Sheet};
 
-use super::errors::{invalid, on_file, on_named};
 use super::found::{self, is_native};
-use super::{Asked, files};
+use crate::system::errors::{invalid, on_file, on_named};
+use crate::system::{Asked, files};
 
 impl Asked<'_> {
     /// Copies package files into the repository `local`. From there they are packages as all others: to be installed
     /// with what they need, and there when they are needed again.
-    pub(super) fn take(&self, paths: &[String]) -> Result<Sheet, ErrorReport> {
+    pub(in crate::system) fn take(&self, paths: &[String]) -> Result<Sheet, ErrorReport> {
         let _changing = self.packages.changing()?;
         self.audit(format!("take {}", paths.join(" ")))?;
         let folder = self.packages.repositories.local();

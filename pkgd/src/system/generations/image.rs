@@ -13,10 +13,11 @@ use minos_proto::{BootNext, ErrorKind, ErrorReport, Field, ImageWish, Sheet, boo
 use minos_store::fs::RealFs;
 use minos_store::{Exported, Options, Store, System, SystemOptions};
 
-use super::boot::root::Root;
-use super::errors::{invalid, not_found, on_file, on_named, system_error};
-use super::{Asked, efi, files};
 use crate::service::state_error;
+use crate::system::boot::efi;
+use crate::system::boot::root::Root;
+use crate::system::errors::{invalid, not_found, on_file, on_named, system_error};
+use crate::system::{Asked, files};
 
 /// The unified kernel image that a generation brings.
 const KERNEL: &str = "boot/minos.efi";
@@ -37,7 +38,7 @@ const TELL: Duration = Duration::from_secs(2);
 
 impl Asked<'_> {
     /// Makes a disk of a generation.
-    pub(super) fn image(&self, wish: &ImageWish) -> Result<Sheet, ErrorReport> {
+    pub(in crate::system) fn image(&self, wish: &ImageWish) -> Result<Sheet, ErrorReport> {
         let disk = PathBuf::from(&wish.disk);
         if !disk.is_absolute() {
             return Err(invalid(format!("'{}' is no absolute path", wish.disk), "name it from /"));

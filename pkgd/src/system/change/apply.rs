@@ -10,14 +10,15 @@ use minos_store::{Applied, ConfigOutcome, SystemError};
 
 use super::actions::{self, Actions};
 use super::contents::Contents;
-use super::errors::system_error;
+use super::plans;
 use super::stages::{Stages, Switching, Unpacking};
-use super::triggers::{Limits, Runner};
-use super::{Asked, plans};
 use crate::config::Sandbox;
+use crate::system::Asked;
+use crate::system::errors::system_error;
+use crate::system::triggers::{Limits, Runner};
 
 impl Asked<'_> {
-    pub(super) fn apply(&self, plan: &str) -> Result<Sheet, ErrorReport> {
+    pub(in crate::system) fn apply(&self, plan: &str) -> Result<Sheet, ErrorReport> {
         let packages = self.packages;
         let (digest, plan) = packages.plans.find(plan)?;
         let _changing = packages.changing()?;

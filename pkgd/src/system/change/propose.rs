@@ -11,14 +11,15 @@ use minos_store::{ContentSource as _, Incoming, Installed, Plan, Reason, Request
 
 use super::accounts::Numbers;
 use super::contents::Contents;
-use super::errors::{invalid, solve_error, system_error, unusable};
-use super::found::is_native;
+use super::plans;
 use super::universe::View;
-use super::{Asked, plans};
 use crate::service::state_error;
+use crate::system::Asked;
+use crate::system::errors::{invalid, solve_error, system_error, unusable};
+use crate::system::repositories::found::is_native;
 
 impl Asked<'_> {
-    pub(super) fn propose(&self, wish: &Wish) -> Result<Proposal, ErrorReport> {
+    pub(in crate::system) fn propose(&self, wish: &Wish) -> Result<Proposal, ErrorReport> {
         let goal = goal(wish)?;
         let mut view = self.view()?;
         view.mark(&wish.asked, true)?;

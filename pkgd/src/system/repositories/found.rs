@@ -10,9 +10,9 @@ use minos_package::{Checked, Policy};
 use minos_proto::ErrorReport;
 use minos_solve::index::Entry;
 
-use super::files;
 use super::published::{Floors, Look};
-use super::repositories::{Held, LOCAL, Place, THRESHOLD};
+use super::{Held, LOCAL, Place, THRESHOLD};
+use crate::system::files;
 
 /// Packages of a repository that are for another machine: neither faults nor offers.
 #[derive(Debug, Default)]
