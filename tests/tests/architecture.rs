@@ -11,7 +11,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("minos-model", "serde sha2"),
     ("minos-proto", "minos-model crc32fast heapless postcard serde"),
     ("minos-suite", "minos-model serde"),
-    ("minos-recipe", "minos-model minos-suite postcard serde toml"),
+    ("minos-recipe", "minos-model minos-suite postcard serde spdx toml"),
     (
         "minos-package",
         "minos-model base64 blake2 ed25519-dalek elf postcard scrypt serde sha2 zstd",
