@@ -1,5 +1,7 @@
 //! Rows of the state as the reports that clients see.
 
+use std::path::Path;
+
 use minos_model::{Digest, StepId};
 use minos_proto::{
     Attempt, AuditLine, BuildOptions, ErrorKind, ErrorReport, JobReport, LintReport, RecipeReport,
@@ -208,9 +210,9 @@ pub fn lints(
 ) -> Result<Reply, ErrorReport> {
     let folder = match step {
         None => None,
-        Some(step) => Some(&set.get(step).ok_or_else(|| unknown_step(set, step))?.folder),
+        Some(step) => Some(folder_of(set, lints, step).ok_or_else(|| unknown_step(set, step))?),
     };
-    let wanted = |file: &str| folder.is_none_or(|folder| file.starts_with(&**folder));
+    let wanted = |file: &str| folder.is_none_or(|folder| Path::new(file).starts_with(folder));
     let report = |lint: &Lint| LintReport {
         error: lint.level() == Level::Error,
         file: lint.file.clone(),
@@ -220,6 +222,19 @@ pub fn lints(
     };
     let read = lints.iter().map(report);
     Ok(Reply::Lints(read.chain(observed).filter(|lint| wanted(&lint.file)).collect()))
+}
+
+/// The folder of a recipe. One that cannot be read says nothing of itself: then it is the folder of that name in which
+/// something is wrong.
+fn folder_of<'a>(set: &'a RecipeSet, lints: &'a [Lint], step: &StepId) -> Option<&'a Path> {
+    if let Some(recipe) = set.get(step) {
+        return Some(Path::new(&recipe.folder));
+    }
+    let folders = lints.iter().filter_map(|lint| Path::new(&lint.file).parent());
+    let names = [step.file_stem(), step.name().to_string()];
+    folders
+        .into_iter()
+        .find(|f| f.file_name().is_some_and(|leaf| names.iter().any(|n| leaf == &**n)))
 }
 
 fn unknown_step(set: &RecipeSet, step: &StepId) -> ErrorReport {

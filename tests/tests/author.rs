@@ -77,6 +77,16 @@ fn a_change_that_does_not_load_is_refused_by_file_and_line_and_changes_nothing_e
         assert_eq!(report.kind, ErrorKind::Recipe);
         assert!(report.what.starts_with("demo/one/recipe.toml:8: "), "{report}");
     }
+    let lint = |daemon: &mut Daemon, step: &str| {
+        daemon.call(&Request::RecipeLint { step: Some(step.parse().expect("a step")) })
+    };
+    // It said that there is no such recipe.
+    let found = lint(&mut daemon, "one");
+    let Ok(Reply::Lints(lints)) = found else { panic!("{found:?}") };
+    assert!(lints.iter().any(|lint| lint.error && lint.line == 8), "{lints:?}");
+    assert!(lints.iter().all(|lint| lint.file.starts_with("demo/one/")), "{lints:?}");
+    assert!(matches!(lint(&mut daemon, "two"), Ok(Reply::Lints(_))));
+    assert!(matches!(lint(&mut daemon, "three"), Err(ControlError::Refused(_))));
     assert_eq!(daemon.build("two").state, JobState::Done, "another recipe");
     let aside = recipes.path().with_extension("aside");
     std::fs::rename(recipes.path(), &aside).expect("moved away");

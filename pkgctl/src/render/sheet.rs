@@ -39,7 +39,11 @@ fn facts(facts: &[(String, Field)], view: View) -> String {
     // On a narrow screen the values need the room more.
     let room = labels.iter().map(|l| width(l)).max().unwrap_or(0).min(view.width / 3);
     let mut out = String::new();
-    for (label, (_, field)) in labels.iter().zip(facts) {
+    for (label, (name, field)) in labels.iter().zip(facts) {
+        // The next thing of a kind, with facts of its own.
+        if !out.is_empty() && *name == facts[0].0 {
+            out.push('\n');
+        }
         let label = clip(label, room);
         let spare = " ".repeat(room - width(&label) + 1);
         out.push_str(&labelled(&format!("{label}{spare}"), &shown(field), view.width));
@@ -105,12 +109,20 @@ fn shown(field: &Field) -> String {
     }
 }
 
-/// The `data` of a sheet: `{fact: value, grid: [{column: value}], "notes": [..]}`.
+/// The `data` of a sheet: `{fact: value, grid: [{column: value}], "notes": [..]}`. Facts of several things of a kind are
+/// in `"each": [{fact: value}]`.
 pub fn json(sheet: &Sheet) -> Value {
-    let mut data = Map::new();
+    let mut each: Vec<Map<String, Value>> = Vec::new();
     for (name, field) in &sheet.facts {
-        data.insert(name.clone(), value(field));
+        match each.last_mut().filter(|_| *name != sheet.facts[0].0) {
+            Some(last) => drop(last.insert(name.clone(), value(field))),
+            None => each.push(Map::from_iter([(name.clone(), value(field))])),
+        }
     }
+    let mut data = match each.len() {
+        0 | 1 => each.pop().unwrap_or_default(),
+        _ => Map::from_iter([("each".to_owned(), each.into())]),
+    };
     for grid in &sheet.grids {
         data.insert(grid.name.clone(), rows(grid));
     }
@@ -164,6 +176,18 @@ mod tests {
             .fact("took", Field::Duration(1_500))
             .grid("packages", &["name", ">size", "held"], rows)
             .note("2 packages.")
+    }
+
+    /// Of `info a b` JSON had the facts of b alone, and text ran them into each other.
+    #[test]
+    fn several_of_a_kind_are_told_apart() {
+        let two = Sheet::new("info").fact("name", "a").fact("size", 1_u64).fact("name", "b");
+        assert_eq!(
+            text(&two.clone().fact("size", 2_u64), VIEW),
+            "name: a\nsize: 1\n\nname: b\nsize: 2\n"
+        );
+        let each = serde_json::json!([{"name": "a", "size": 1}, {"name": "b", "size": 2}]);
+        assert_eq!(json(&two.fact("size", 2_u64))["each"], each);
     }
 
     #[test]
