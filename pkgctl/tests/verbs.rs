@@ -209,6 +209,27 @@ fn logs_come_whole_in_part_and_raw_into_a_pipe() {
 }
 
 #[test]
+fn a_phase_of_a_log() {
+    let fake = Fake::start(|request, wire| match request {
+        Request::Log { offset, .. } => {
+            let text = "pkgd: phase build\na\nb\npkgd: phase check\nc\n";
+            // In pieces of 20 bytes, as a long log comes.
+            let piece = text.bytes().skip(usize::try_from(*offset).unwrap()).take(20).collect();
+            let end = *offset + 20 >= text.len() as u64;
+            wire.reply(Reply::Log { attempt: sample::attempt(), bytes: piece, end });
+        }
+        other => healthy(other, wire),
+    });
+    let log =
+        |phase, more: &[&str]| fake.pkgctl(&[&["log", "m4", "--phase", phase], more].concat());
+    assert_eq!(log("build", &[]).ends(0).out, "a\nb\n");
+    assert_eq!(log("build", &["--tail", "1"]).ends(0).out, "b\n");
+    assert_eq!(log("check", &[]).ends(0).out, "c\n");
+    assert!(log("install", &[]).ends(3).err.contains("phase install did not run in this attempt"));
+    assert!(log("instal", &[]).ends(2).err.contains("is no phase; there are unpack"));
+}
+
+#[test]
 fn a_followed_log_ends_with_its_attempt() {
     let rounds = std::sync::atomic::AtomicU64::new(0);
     let fake = Fake::start(move |request, wire| match request {

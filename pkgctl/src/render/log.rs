@@ -1,5 +1,7 @@
 //! `log`: the output of an attempt, whole or its end.
 
+use minos_model::Phase;
+
 use super::text::clean_lines;
 
 /// Text for a terminal from log bytes that arrive in pieces: control characters are made harmless,
@@ -33,6 +35,51 @@ fn incomplete_end(bytes: &[u8]) -> usize {
         return if length > back { back } else { 0 };
     }
     0
+}
+
+/// Of a log that is pushed in pieces, what one phase printed.
+#[derive(Debug)]
+pub struct Section {
+    heading: String,
+    found: bool,
+    inside: bool,
+    /// The line that is not yet at its end.
+    line: Vec<u8>,
+}
+
+impl Section {
+    /// What `phase` printed, without its heading.
+    pub fn of(phase: Phase) -> Self {
+        Self { heading: phase.heading(), found: false, inside: false, line: Vec::new() }
+    }
+
+    /// The lines of the phase that `piece` brings to their ends; at the `end` of the log, what is left of the last one too.
+    pub fn push(&mut self, piece: &[u8], end: bool) -> Vec<u8> {
+        self.line.extend_from_slice(piece);
+        let bytes = std::mem::take(&mut self.line);
+        let mut lines = Vec::new();
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            match line.strip_suffix(b"\n") {
+                None if !end => self.line = line.to_vec(),
+                whole => self.take(whole.unwrap_or(line), line, &mut lines),
+            }
+        }
+        lines
+    }
+
+    fn take(&mut self, text: &[u8], line: &[u8], lines: &mut Vec<u8>) {
+        if Phase::ALL.iter().any(|phase| phase.heading().as_bytes() == text) {
+            self.inside = self.heading.as_bytes() == text;
+            self.found |= self.inside;
+        } else if self.inside {
+            lines.extend_from_slice(line);
+        }
+    }
+
+    /// Whether the phase has begun in what was pushed.
+    pub const fn is_found(&self) -> bool {
+        self.found
+    }
 }
 
 /// Keeps the last `n` lines of what is pushed.
@@ -80,7 +127,9 @@ impl Tail {
 mod tests {
     use proptest::prelude::{any, prop, prop_assert_eq, proptest};
 
-    use super::{Decoder, Tail};
+    use minos_model::Phase;
+
+    use super::{Decoder, Section, Tail};
 
     #[test]
     fn cut_characters_wait_for_their_rest() {
@@ -104,7 +153,32 @@ mod tests {
         assert_eq!(tail(1, "\n\n"), "\n");
     }
 
+    const PHASES: &str = "pkgd: attempt 3\npkgd: phase build\na\npkgd: build.sh:1: x: status 1\nb\npkgd: phase check\nc\nd";
+
+    #[test]
+    fn a_phase_is_what_stands_below_its_heading() {
+        let of = |phase| {
+            let mut section = Section::of(phase);
+            let text = section.push(PHASES.as_bytes(), true);
+            (String::from_utf8(text).unwrap(), section.is_found())
+        };
+        assert_eq!(of(Phase::Build), ("a\npkgd: build.sh:1: x: status 1\nb\n".to_owned(), true));
+        assert_eq!(of(Phase::Check), ("c\nd".to_owned(), true));
+        assert_eq!(of(Phase::Install), (String::new(), false));
+    }
+
     proptest! {
+        #[test]
+        fn a_phase_in_pieces_is_the_same(cut in 1usize..40) {
+            for phase in [Phase::Build, Phase::Check] {
+                let mut section = Section::of(phase);
+                let mut text = Vec::new();
+                PHASES.as_bytes().chunks(cut).for_each(|piece| text.extend(section.push(piece, false)));
+                text.extend(section.push(b"", true));
+                prop_assert_eq!(text, Section::of(phase).push(PHASES.as_bytes(), true));
+            }
+        }
+
         #[test]
         fn pieces_do_not_matter(text in "[a-c\n]{0,60}", n in 0usize..6, cut in 1usize..9) {
             let mut tail = Tail::new(n);

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use minos_model::StepId;
-use minos_proto::{Attempt, Reply, Request};
+use minos_model::{Phase, StepId};
+use minos_proto::{Attempt, ErrorKind, ErrorReport, Reply, Request};
 
 use crate::client::Client;
 use crate::context::{Context, unexpected};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::render::json;
-use crate::render::log::{Decoder, Tail};
+use crate::render::log::{Decoder, Section, Tail};
 use crate::spec::{Given, Spec, one, option, switch};
 use crate::sys::{self, Wait};
 
@@ -25,6 +25,11 @@ pub static LOG: Spec = Spec {
     flags: &[
         option("--attempt", "n", "this attempt instead of the newest"),
         switch("--follow", "go on while the attempt runs"),
+        option(
+            "--phase",
+            "phase",
+            "only what this phase printed: unpack, prepare, configure, build, check, install, assert",
+        ),
         option("--tail", "lines", "only the last lines"),
     ],
     run: Some(run),
@@ -34,20 +39,22 @@ pub static LOG: Spec = Spec {
 fn run(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
     let (step, attempt) = (given.needed(0)?, given.parsed("--attempt")?);
     let (tail, follow) = (given.parsed("--tail")?, given.has("--follow"));
-    let mut reader = Reader { client: context.connect()?, step, attempt, offset: 0 };
+    let phase: Option<Phase> = given.parsed("--phase")?;
+    let section = phase.map(Section::of);
+    let mut reader = Reader { client: context.connect()?, step, attempt, offset: 0, section };
     let mut printer = Printer { decoder: Decoder::default() };
     if let Some(lines) = tail {
         let (attempt, tail) = reader.tail(lines)?;
         printer.print(context, &attempt, tail, attempt.finished_ms.is_some())?;
     }
     loop {
-        let (attempt, bytes, end) = reader.next()?;
-        let stuck = bytes.is_empty();
-        if !stuck || end {
+        let (attempt, read, bytes, end) = reader.next()?;
+        let stuck = read == 0;
+        if !bytes.is_empty() || end {
             printer.print(context, &attempt, bytes, end)?;
         }
         if end || (stuck && !follow) {
-            return Ok(Exit::Ok);
+            return reader.found(phase);
         }
         if stuck && sys::pause(POLL) == Wait::Interrupted {
             return Err(Error::Interrupted);
@@ -62,18 +69,39 @@ struct Reader {
     step: StepId,
     attempt: Option<u64>,
     offset: u64,
+    /// The part of it that is wanted.
+    section: Option<Section>,
 }
 
 impl Reader {
-    fn next(&mut self) -> Result<(Attempt, Vec<u8>, bool), Error> {
+    /// How many bytes were there to read, what is wanted of them, and whether there can be no more.
+    fn next(&mut self) -> Result<(Attempt, usize, Vec<u8>, bool), Error> {
         let request =
             Request::Log { step: self.step.clone(), attempt: self.attempt, offset: self.offset };
         let Reply::Log { attempt, bytes, end } = self.client.call(&request)? else {
             return Err(unexpected());
         };
         self.attempt = Some(attempt.id);
-        self.offset += bytes.len() as u64;
-        Ok((attempt, bytes, end))
+        let read = bytes.len();
+        self.offset += read as u64;
+        let wanted = match &mut self.section {
+            Some(section) => section.push(&bytes, end),
+            None => bytes,
+        };
+        Ok((attempt, read, wanted, end))
+    }
+
+    /// Says so where the wanted phase is not in the log.
+    fn found(&self, phase: Option<Phase>) -> Result<Exit, Error> {
+        let missing = self.section.as_ref().is_some_and(|section| !section.is_found());
+        match phase.filter(|_| missing) {
+            None => Ok(Exit::Ok),
+            Some(phase) => {
+                let what = format!("phase {phase} did not run in this attempt of '{}'", self.step);
+                let hint = "finished phases are not run again: an attempt before it may have it (--attempt)";
+                Err(Error::Daemon(ErrorReport::new(ErrorKind::NotFound, what, hint)))
+            }
+        }
     }
 
     /// The last lines of what is there now.
@@ -81,16 +109,17 @@ impl Reader {
         // The length of a log that is being written is not known: it is read from its start.
         let guess = (lines as u64).saturating_mul(BYTES_A_LINE);
         self.offset = match self.finished_length()? {
-            Some(length) => length.saturating_sub(guess),
-            None => 0,
+            Some(length) if self.section.is_none() => length.saturating_sub(guess),
+            // Neither is it known where a phase begins.
+            _ => 0,
         };
         loop {
             let start = self.offset;
             let mut tail = Tail::new(lines);
             let attempt = loop {
-                let (attempt, bytes, end) = self.next()?;
+                let (attempt, read, bytes, end) = self.next()?;
                 tail.push(&bytes);
-                if end || bytes.is_empty() {
+                if end || read == 0 {
                     break attempt;
                 }
             };

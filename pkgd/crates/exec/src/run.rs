@@ -286,9 +286,9 @@ impl PhaseRun<'_> {
         let phase = self.phase;
         let again = self.make_ready().map_err(|(path, e)| state_failure(Some(phase), &path, &e))?;
         let start = Instant::now();
-        self.mark(&format!("phase {phase}"))?;
+        self.mark(&phase.heading())?;
         if again {
-            self.mark("goes on where it was interrupted")?;
+            self.mark(&format!("{MARK}goes on where it was interrupted"))?;
         }
         let mut collector = (phase == Phase::Check).then(|| suite::collector(&self.task.suite));
         let (pumped, exit) = self.box_it(&self.spec(output), collector.as_mut())?;
@@ -342,7 +342,7 @@ impl PhaseRun<'_> {
 
     /// A line of ours in the log, which holds the phases of the whole attempt.
     fn mark(&mut self, text: &str) -> Result<(), Failure> {
-        let (phase, mark) = (self.phase, format!("{MARK}{text}\n"));
+        let (phase, mark) = (self.phase, format!("{text}\n"));
         self.log_bytes += mark.len() as u64;
         let written = self.observer.output(mark.as_bytes());
         written.map_err(|e| state_failure(Some(phase), Path::new("the attempt's log"), &e))

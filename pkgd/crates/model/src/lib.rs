@@ -30,7 +30,7 @@ pub use metrics::Metrics;
 pub use name::{Name, NameError, StepId};
 pub use outcome::{Failure, FailureClass, JobState, StepState};
 pub use package::{Dependency, DependencyKind, PackageFields, PackageManifest, PackagePath};
-pub use phase::{Phase, Stage};
+pub use phase::{Phase, PhaseError, Stage};
 pub use requirement::{Constraint, Requirement, Target};
 pub use suite::{TestLevel, TestLevelError, Tested};
 pub use triplet::Triplet;

@@ -1,6 +1,7 @@
 //! Phases of a step and stages of the book.
 
 use core::fmt;
+use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +50,11 @@ impl Phase {
             Self::Assert => "assert",
         }
     }
+
+    /// The line, without its end, that comes before what the phase printed in the log of an attempt.
+    pub fn heading(self) -> String {
+        format!("pkgd: phase {self}")
+    }
 }
 
 impl fmt::Display for Phase {
@@ -56,6 +62,27 @@ impl fmt::Display for Phase {
         f.pad(self.as_str())
     }
 }
+
+impl FromStr for Phase {
+    type Err = PhaseError;
+
+    fn from_str(text: &str) -> Result<Self, PhaseError> {
+        Self::ALL.into_iter().find(|phase| phase.as_str() == text).ok_or(PhaseError)
+    }
+}
+
+/// A text that names no phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PhaseError;
+
+impl fmt::Display for PhaseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = Phase::ALL.map(Phase::as_str);
+        write!(f, "is no phase; there are {}", names.join(", "))
+    }
+}
+
+impl std::error::Error for PhaseError {}
 
 /// A part of the build whose steps share a kind of root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
