@@ -6,14 +6,20 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use minos_proto::{ErrorKind, ErrorReport, Reply, Sheet, Tag, frame};
 use support::Ran;
 use tempfile::TempDir;
 
+/// Held while a program is written and while one is started: a process that begins in between takes the open file along,
+/// and what is open for writing cannot be run (ETXTBSY).
+static WRITING_OR_STARTING: Mutex<()> = Mutex::new(());
+
 /// A folder with pkgctl, and perhaps with a pkgd beside it.
 fn folder(pkgd: Option<&str>) -> TempDir {
+    let _alone = WRITING_OR_STARTING.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
     fs::copy(env!("CARGO_BIN_EXE_pkgctl"), folder.path().join("pkgctl")).unwrap();
     if let Some(script) = pkgd {
@@ -26,8 +32,12 @@ fn folder(pkgd: Option<&str>) -> TempDir {
 
 fn pkgctl(folder: &Path, words: &[&str]) -> Ran {
     let mut command = Command::new(folder.join("pkgctl"));
-    let output =
-        command.args(words).env("PATH", "/nonexistent").current_dir(folder).output().unwrap();
+    command.args(words).env("PATH", "/nonexistent").current_dir(folder);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let alone = WRITING_OR_STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let started = command.spawn().unwrap();
+    drop(alone);
+    let output = started.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     Ran { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
 }
