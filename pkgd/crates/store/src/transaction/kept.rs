@@ -10,7 +10,7 @@ use super::apply::is_directory;
 use super::system::System;
 use crate::fs::{FileType, is_gone};
 use crate::generations::{self, ConfigMap, Own, remove_tree, root_path};
-use crate::packages::Trees;
+use crate::packages::{Delta, Trees};
 
 impl System<'_> {
     /// The own files of a generation of these packages as its root has them at this moment: with its config files as they
@@ -29,16 +29,20 @@ impl System<'_> {
             return Ok(own);
         }
         let read = self.store.read()?;
-        // The table of paths answers for one generation; for any other its packages are read.
-        let has_table = read.path_row(b"")?.0 == generation;
-        let mut known = |path: &[u8]| {
-            if self.keeps(path) {
-                return Ok(true);
+        // The table of paths answers for one generation, and with what differs for any other: who goes back and forth
+        // between two that are much alike need not read the manifests of all packages.
+        let table = read.generation(read.path_row(b"")?.0)?.map(|row| row.numbers());
+        let delta = match table.filter(|table| are_alike(table, packages)) {
+            Some(table) => {
+                let changes = generations::compare(trees, &table, packages)?;
+                Some(Delta::new(&read, changes.values())?)
             }
-            if has_table {
-                return Ok(read.path_row(path)?.1.is_some());
-            }
-            any_has(trees, packages, path)
+            None => None,
+        };
+        let mut known = |path: &[u8]| match &delta {
+            _ if self.keeps(path) => Ok(true),
+            Some(delta) => Ok(delta.view(path, || Ok(read.path_row(path)?.1))?.is_some()),
+            None => any_has(trees, packages, path),
         };
         generations::capture_added(self.fs, &root, config, &mut known, &mut own)?;
         Ok(own)
@@ -122,6 +126,12 @@ fn there(config: &ConfigMap, has_etc: bool) -> Cow<'_, ConfigMap> {
     }
     let elsewhere = config.iter().filter(|(path, _)| !path.starts_with(b"etc/"));
     Cow::Owned(elsewhere.map(|(path, file)| (path.clone(), file.clone())).collect())
+}
+
+/// Whether fewer packages are in only one of these lists than there are in `packages`; both are sorted.
+fn are_alike(table: &[u32], packages: &[u32]) -> bool {
+    let both = packages.iter().filter(|package| table.binary_search(package).is_ok()).count();
+    table.len() + packages.len() - 2 * both < packages.len().max(1)
 }
 
 /// Whether one of the packages has the path.
