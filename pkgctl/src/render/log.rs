@@ -40,9 +40,10 @@ fn incomplete_end(bytes: &[u8]) -> usize {
 /// Of a log that is pushed in pieces, what one phase printed.
 #[derive(Debug)]
 pub struct Section {
-    heading: String,
+    wanted: Phase,
+    /// The phase whose lines come now.
+    now: Option<Phase>,
     found: bool,
-    inside: bool,
     /// The line that is not yet at its end.
     line: Vec<u8>,
 }
@@ -50,7 +51,7 @@ pub struct Section {
 impl Section {
     /// What `phase` printed, without its heading.
     pub fn of(phase: Phase) -> Self {
-        Self { heading: phase.heading(), found: false, inside: false, line: Vec::new() }
+        Self { wanted: phase, now: None, found: false, line: Vec::new() }
     }
 
     /// The lines of the phase that `piece` brings to their ends; at the `end` of the log, what is left of the last one too.
@@ -68,17 +69,17 @@ impl Section {
     }
 
     fn take(&mut self, text: &[u8], line: &[u8], lines: &mut Vec<u8>) {
-        if Phase::ALL.iter().any(|phase| phase.heading().as_bytes() == text) {
-            self.inside = self.heading.as_bytes() == text;
-            self.found |= self.inside;
-        } else if self.inside {
+        if let Some(phase) = Phase::headed_by(text) {
+            self.now = Some(phase);
+            self.found |= phase == self.wanted;
+        } else if self.now == Some(self.wanted) {
             lines.extend_from_slice(line);
         }
     }
 
-    /// Whether the phase has begun in what was pushed.
-    pub const fn is_found(&self) -> bool {
-        self.found
+    /// The phase, if it has not begun in what was pushed.
+    pub fn missing(&self) -> Option<Phase> {
+        Some(self.wanted).filter(|_| !self.found)
     }
 }
 
@@ -160,7 +161,7 @@ mod tests {
         let of = |phase| {
             let mut section = Section::of(phase);
             let text = section.push(PHASES.as_bytes(), true);
-            (String::from_utf8(text).unwrap(), section.is_found())
+            (String::from_utf8(text).unwrap(), section.missing().is_none())
         };
         assert_eq!(of(Phase::Build), ("a\npkgd: build.sh:1: x: status 1\nb\n".to_owned(), true));
         assert_eq!(of(Phase::Check), ("c\nd".to_owned(), true));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use minos_model::{Phase, StepId};
+use minos_model::StepId;
 use minos_proto::{Attempt, ErrorKind, ErrorReport, Reply, Request};
 
 use crate::client::Client;
@@ -39,8 +39,7 @@ pub static LOG: Spec = Spec {
 fn run(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
     let (step, attempt) = (given.needed(0)?, given.parsed("--attempt")?);
     let (tail, follow) = (given.parsed("--tail")?, given.has("--follow"));
-    let phase: Option<Phase> = given.parsed("--phase")?;
-    let section = phase.map(Section::of);
+    let section = given.parsed("--phase")?.map(Section::of);
     let mut reader = Reader { client: context.connect()?, step, attempt, offset: 0, section };
     let mut printer = Printer { decoder: Decoder::default() };
     if let Some(lines) = tail {
@@ -54,7 +53,7 @@ fn run(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
             printer.print(context, &attempt, bytes, end)?;
         }
         if end || (stuck && !follow) {
-            return reader.found(phase);
+            return reader.found();
         }
         if stuck && sys::pause(POLL) == Wait::Interrupted {
             return Err(Error::Interrupted);
@@ -92,16 +91,14 @@ impl Reader {
     }
 
     /// Says so where the wanted phase is not in the log.
-    fn found(&self, phase: Option<Phase>) -> Result<Exit, Error> {
-        let missing = self.section.as_ref().is_some_and(|section| !section.is_found());
-        match phase.filter(|_| missing) {
-            None => Ok(Exit::Ok),
-            Some(phase) => {
-                let what = format!("phase {phase} did not run in this attempt of '{}'", self.step);
-                let hint = "finished phases are not run again: an attempt before it may have it (--attempt)";
-                Err(Error::Daemon(ErrorReport::new(ErrorKind::NotFound, what, hint)))
-            }
-        }
+    fn found(&self) -> Result<Exit, Error> {
+        let Some(phase) = self.section.as_ref().and_then(Section::missing) else {
+            return Ok(Exit::Ok);
+        };
+        let what = format!("phase {phase} did not run in this attempt of '{}'", self.step);
+        let hint =
+            "finished phases are not run again: an attempt before it may have it (--attempt)";
+        Err(Error::Daemon(ErrorReport::new(ErrorKind::NotFound, what, hint)))
     }
 
     /// The last lines of what is there now.

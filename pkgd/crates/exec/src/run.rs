@@ -280,7 +280,7 @@ struct PhaseRun<'a> {
     log_bytes: u64,
 }
 
-impl PhaseRun<'_> {
+impl<'a> PhaseRun<'a> {
     /// Runs the phase; `output` is a finished output to put on top of the root (for assertions).
     fn run(&mut self, output: Option<&Path>) -> Result<Metrics, Failure> {
         let phase = self.phase;
@@ -316,7 +316,7 @@ impl PhaseRun<'_> {
     }
 
     /// The mark of the phase, if it is one that can go on where it was interrupted.
-    fn under_way(&self) -> Option<&UnderWay> {
+    fn under_way(&self) -> Option<&'a UnderWay> {
         // What an interrupted attempt opened was not observed.
         let whole = self.phase == Phase::Check && !self.task.observe;
         self.task.suite.under_way.as_ref().filter(|_| whole)
@@ -325,18 +325,16 @@ impl PhaseRun<'_> {
     /// The place of what the phase writes: empty, or as it was when the phase was interrupted, if it can go on in it.
     /// Returns whether it does.
     fn make_ready(&mut self) -> Result<bool, (PathBuf, io::Error)> {
-        let suite = self.under_way().cloned();
+        let suite = self.under_way();
         let observer = &mut *self.observer;
         let discard = &mut |tree: &Path| observer.discard(tree);
-        if suite.as_ref().is_some_and(UnderWay::was_interrupted)
-            && self.layers.again(self.phase, discard)?
-        {
+        if suite.is_some_and(UnderWay::was_interrupted) && self.layers.again(self.phase, discard)? {
             return Ok(true);
         }
         // In this order: the mark is never beside the tree of another suite.
-        suite.iter().try_for_each(UnderWay::end)?;
+        suite.map_or(Ok(()), UnderWay::end)?;
         self.layers.fresh(self.phase, discard)?;
-        suite.iter().try_for_each(UnderWay::begin)?;
+        suite.map_or(Ok(()), UnderWay::begin)?;
         Ok(false)
     }
 

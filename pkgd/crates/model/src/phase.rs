@@ -26,6 +26,9 @@ pub enum Phase {
     Assert,
 }
 
+/// What a heading in a log starts with, before the name of the phase.
+const HEADING: &str = "pkgd: phase ";
+
 impl Phase {
     /// All phases in the order in which they run.
     pub const ALL: [Self; 7] = [
@@ -53,7 +56,13 @@ impl Phase {
 
     /// The line, without its end, that comes before what the phase printed in the log of an attempt.
     pub fn heading(self) -> String {
-        format!("pkgd: phase {self}")
+        format!("{HEADING}{self}")
+    }
+
+    /// The phase that a line of a log is the heading of.
+    pub fn headed_by(line: &[u8]) -> Option<Self> {
+        let name = line.strip_prefix(HEADING.as_bytes())?;
+        Self::ALL.into_iter().find(|phase| phase.as_str().as_bytes() == name)
     }
 }
 
