@@ -256,6 +256,41 @@ fn a_power_cut_in_a_phase_is_told_and_the_build_goes_on() {
     );
 }
 
+/// What a suite had synced before it noted a part as done outlives a power cut, and the suite goes on behind it.
+#[test]
+fn a_suite_goes_on_behind_a_power_cut() {
+    let mut recipes = Recipes::new();
+    let parts = "ran() { echo RAN $1; echo PASS: $1 >> \"$TEST_RESULTS\"; sync; touch $1.done; sync; }\n\
+        test -e one.done || ran one\n\
+        test \"$(cat waits)\" = no || { echo no > waits; sync; sleep 600; }\n\
+        ran two\n";
+    let build = ("build", "echo yes > waits\n");
+    recipes.step_with("long", &[], &[build, ("check", parts)], "[check]\nresume = true\n");
+    let mut appliance = Appliance::with_recipes(recipes.path()).state(|disk| Some(disk.volatile()));
+    appliance.append("minos.build=demo/long minos.tests=all minos.then=poweroff");
+    let mut seconds = 0;
+    let run = appliance.run(&mut |seen| {
+        if let Observation::Event(event) = seen
+            && let EventBody::Progress { running, .. } = &event.body
+        {
+            seconds += usize::from(running.iter().any(|step| step.phase == Some(Phase::Check)));
+        }
+        // Long enough for the first part, and for less than what the second one waits.
+        if seconds > 15 { Order::CutPower(Survivors::None) } else { Order::Continue }
+    });
+    assert!(matches!(run.report.ending, Ending::PowerCut), "{}", run.report.ending);
+    appliance.run_through().must_succeed();
+    let log = appliance.look("ro", |state| {
+        let logs = fs::read_dir(state.join("logs/000")).expect("logs").flatten();
+        let newest = logs.map(|log| log.path()).max().expect("a log");
+        let read = std::process::Command::new("zstd").arg("-dc").arg(newest).output();
+        String::from_utf8_lossy(&read.expect("zstd runs").stdout).into_owned()
+    });
+    assert!(log.contains("pkgd: goes on where it was interrupted\n"), "{log}");
+    assert!(!log.contains("RAN one\n") && log.contains("RAN two\n"), "{log}");
+    assert!(log.contains("pkgd: tests: 2 passed\n"), "{log}");
+}
+
 /// A CPU with hardly more than the baseline, then one with all that the emulator has, in turns. What is built must not
 /// depend on which of them it was, and a build that was cut off at any boundary on the one goes on on the other.
 #[test]
