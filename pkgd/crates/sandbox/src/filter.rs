@@ -136,12 +136,26 @@ fn has_bits(index: u32, bits: i32, then: sock_filter, other: sock_filter) -> [so
     [load(argument(index)), jump(BPF_JSET, bits as u32, 0, 1), then, other]
 }
 
-/// Nothing but [`WORKER`], and memory that is neither of a file nor executable.
-fn worker_program() -> Vec<sock_filter> {
+/// What a worker that fetches may ask for besides. Landlock says which files it may open. Numbers of x86-64: poll,
+/// connect, sendto, sendmsg, shutdown, bind, getsockname, getpeername, setsockopt, getsockopt, uname, openat, newfstatat,
+/// ppoll, sendmmsg.
+const FETCHER: [u32; 15] = [7, 42, 44, 46, 48, 49, 51, 52, 54, 55, 63, 257, 262, 271, 307];
+/// Its sockets: none of this machine's own, no raw ones.
+const NETWORKS: [u32; 2] = [libc::AF_INET as u32, libc::AF_INET6 as u32];
+/// Its commands for them: whether to wait, and how much there is.
+const ASKING: [u32; 2] = [libc::FIONBIO as u32, libc::FIONREAD as u32];
+
+/// Nothing but [`WORKER`] and memory that is neither of a file nor executable; with `network` [`FETCHER`] as well.
+fn worker_program(network: bool) -> Vec<sock_filter> {
     let refuse = || answer(libc::EPERM);
     let mut program = vec![load(ARCH), jump(BPF_JEQ, ARCH_X86_64, 1, 0), refuse(), load(NR)];
-    for number in WORKER {
-        program.extend([jump(BPF_JEQ, number, 0, 1), permit()]);
+    let more = FETCHER.iter().filter(|_| network);
+    for number in WORKER.iter().chain(more) {
+        program.extend([jump(BPF_JEQ, *number, 0, 1), permit()]);
+    }
+    if network {
+        program.extend(one_of(NATIVE.socket, 0, NETWORKS, permit(), answer(libc::EAFNOSUPPORT)));
+        program.extend(one_of(NATIVE.ioctl, 1, ASKING, permit(), refuse()));
     }
     program.extend([jump(BPF_JEQ, MPROTECT, 0, 4)]);
     program.extend(has_bits(2, libc::PROT_EXEC, refuse(), permit()));
@@ -153,5 +167,10 @@ fn worker_program() -> Vec<sock_filter> {
 
 /// Leaves this process only what a worker needs. Needs no_new_privs.
 pub fn install_for_worker() -> io::Result<()> {
-    install_filter(&mut worker_program())
+    install_filter(&mut worker_program(false))
+}
+
+/// Leaves this process only what a worker that fetches needs. Needs no_new_privs.
+pub fn install_for_fetcher() -> io::Result<()> {
+    install_filter(&mut worker_program(true))
 }

@@ -40,4 +40,4 @@ pub use helper::run_if_helper;
 pub use meter::Usage;
 pub use probe::{Bounds, Refusal, Report, probe};
 pub use spec::{Bind, Build, IdRange, Limits, MAX_LAYERS, Network, Sight, Spec, Strength, Upper};
-pub use worker::{Reach, SEALED_ID, seal, shut_in};
+pub use worker::{Reach, SEALED_ID, seal, seal_but_for_network, shut_in};

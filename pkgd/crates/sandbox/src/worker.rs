@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use caps::{CapSet, Capability, CapsHashSet};
-use landlock::{Access as _, AccessNet};
+use landlock::{Access as _, AccessNet, BitFlags};
 use landlock::{
     AccessFs, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
     RulesetCreatedAttr, RulesetError, Scope,
@@ -16,7 +16,7 @@ use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
 
 use crate::confine::{REQUIRED, keep_capabilities};
 use crate::error::{Context as _, Failure, Stage};
-use crate::filter::install_for_worker;
+use crate::filter::{install_for_fetcher, install_for_worker};
 use crate::sys::process::close_from;
 
 /// What a worker keeps.
@@ -28,6 +28,8 @@ pub struct Reach<'a> {
     pub write: &'a [&'a Path],
     /// Files below `read` may belong to others and be closed to all but them, if the caller is root.
     pub any_owner: bool,
+    /// It may connect to other machines by TCP.
+    pub network: bool,
 }
 
 /// Takes everything else from the calling thread, and from all it starts, for good: capabilities, new privileges,
@@ -48,6 +50,9 @@ pub const SEALED_ID: u32 = 0x4bff_fffe;
 /// The most descriptors of a sealed worker: the standard ones, and the files it is given.
 const OPEN_FILES: u64 = 16;
 
+/// What names of machines are looked up in.
+const NAMES: [&str; 4] = ["/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/host.conf"];
+
 /// Takes from this process, for good, all but its open descriptors 0 to 2, `memory` bytes of address space and the few
 /// system calls that work with these: another user if this is root, no capability, no path at all, no new process. For
 /// a worker that gets files by descriptor over a socket. To be called first thing in a process that has just been
@@ -56,6 +61,22 @@ const OPEN_FILES: u64 = 16;
 /// # Errors
 /// A step that the kernel refuses. Landlock is a second fence here, so a kernel without it is none.
 pub fn seal(memory: u64) -> Result<(), Failure> {
+    sealed(memory, &Reach::default())?;
+    install_for_worker().at(Stage::Filter)
+}
+
+/// The same for a worker that fetches: it may connect to others by TCP, ask for their names by UDP, and read the few
+/// files that say how names are looked up.
+///
+/// # Errors
+/// A step that the kernel refuses.
+pub fn seal_but_for_network(memory: u64) -> Result<(), Failure> {
+    let names: Vec<&Path> = NAMES.iter().map(Path::new).filter(|path| path.exists()).collect();
+    sealed(memory, &Reach { read: &names, network: true, ..Reach::default() })?;
+    install_for_fetcher().at(Stage::Filter)
+}
+
+fn sealed(memory: u64, reach: &Reach<'_>) -> Result<(), Failure> {
     close_from(3).at(Stage::Privileges)?;
     let table = [
         (Resource::RLIMIT_AS, memory),
@@ -71,8 +92,7 @@ pub fn seal(memory: u64) -> Result<(), Failure> {
         become_nobody()?;
     }
     set_dumpable(false).at(Stage::Privileges)?;
-    shut_in(&Reach::default())?;
-    install_for_worker().at(Stage::Filter)
+    shut_in(reach)
 }
 
 fn become_nobody() -> Result<(), Failure> {
@@ -89,7 +109,7 @@ fn landlock(reach: &Reach<'_>) -> Result<(), Failure> {
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(REQUIRED))
-        .and_then(|rules| rules.handle_access(AccessNet::from_all(REQUIRED)))
+        .and_then(|rules| rules.handle_access(withheld(reach.network)))
         .and_then(|rules| rules.scope(Scope::from_all(REQUIRED)))
         .and_then(Ruleset::create)
         .map_err(refused)?;
@@ -105,6 +125,12 @@ fn landlock(reach: &Reach<'_>) -> Result<(), Failure> {
         rules = rules.add_rule(PathBeneath::new(place, access)).map_err(refused)?;
     }
     rules.restrict_self().map(drop).map_err(refused)
+}
+
+/// What it may not do with TCP.
+fn withheld(network: bool) -> BitFlags<AccessNet> {
+    let all = AccessNet::from_all(REQUIRED);
+    if network { all & !AccessNet::ConnectTcp } else { all }
 }
 
 /// The bounding set stays: an ordinary user may not touch it, and nothing can be executed any more.
@@ -154,7 +180,12 @@ mod tests {
         let (given, made) = (read.path().join("given"), write.path().join("made"));
         fs::write(&given, "given").unwrap();
         let mut open = File::open("/etc/passwd").unwrap();
-        let reach = Reach { read: &[read.path()], write: &[write.path()], any_owner: false };
+        let reach = Reach {
+            read: &[read.path()],
+            write: &[write.path()],
+            any_owner: false,
+            network: false,
+        };
         shut(&reach, || {
             assert_eq!(fs::read_to_string(&given).unwrap(), "given");
             fs::write(&made, "made").unwrap();
