@@ -46,6 +46,7 @@ use service::{Live, Service};
 fn main() -> ExitCode {
     minos_sandbox::run_if_helper();
     minos_unpack::run_if_worker();
+    minos_fetch::run_if_worker();
     system::run_if_trigger();
     let words: Vec<_> = std::env::args_os().skip(1).collect();
     if let Some((_, words)) = words.split_first().filter(|(first, _)| *first == "tool") {

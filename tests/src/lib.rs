@@ -20,8 +20,10 @@ pub mod peers;
 pub mod recipes;
 pub mod rollback;
 pub mod room;
+pub mod site;
 pub mod story;
 pub mod trials;
+pub mod web;
 
 pub use daemon::{Daemon, Outcome, Root};
 pub use recipes::Recipes;

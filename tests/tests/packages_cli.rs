@@ -4,77 +4,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use minos_tests::room::Room;
-use minos_tests::{Daemon, Recipes, Root};
+use minos_tests::site::{Site, column, words};
 use serde_json::Value;
-
-/// A room, a state that trusts its key, and the words that lead pkgctl to that state.
-struct Site {
-    room: Room,
-    root: Root,
-    daemon: Daemon,
-    _recipes: Recipes,
-    at: String,
-}
-
-impl Site {
-    /// With the repository `site`, the folder of that name.
-    fn new() -> Self {
-        let room = Room::new();
-        room.key("ann");
-        fs::create_dir(room.path("site")).expect("a folder");
-        let recipes = Recipes::new();
-        let root = Root::new(recipes.path());
-        let daemon = root.start();
-        let at = format!("--root {}", root.path().display());
-        let site = Self { room, root, daemon, _recipes: recipes, at };
-        site.json("key trust ann.pub");
-        site.json("repo add site ./site");
-        site
-    }
-
-    /// Packs into the repository, and has pkgd look again.
-    #[track_caller]
-    fn offer(&self, name: &str, version: &str, more: &str) -> Value {
-        self.room.pack("site", name, version, more);
-        self.json("repo sync")
-    }
-
-    #[track_caller]
-    fn json(&self, words: &str) -> Value {
-        self.room.json(&format!("{} {words}", self.at))
-    }
-
-    /// The last of the objects that a change answers with.
-    #[track_caller]
-    fn change(&self, words: &str) -> String {
-        let output = self.room.pkgctl(&format!("{} {words} --yes", self.at));
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{words}: {output:?}");
-        said.split_whitespace().collect::<Vec<_>>().join(" ")
-    }
-
-    #[track_caller]
-    fn refused(&self, words: &str, code: i32) -> String {
-        self.room.refused(&format!("{} {words}", self.at), code)
-    }
-}
-
-/// The values of a column.
-fn column(value: &Value, grid: &str, name: &str) -> Vec<String> {
-    let rows = value[grid].as_array().cloned().unwrap_or_default();
-    rows.iter().map(|row| words(&row[name])).collect()
-}
-
-/// A field as text; of a list its items.
-fn words(value: &Value) -> String {
-    match value {
-        Value::Array(list) => list.iter().map(words).collect::<Vec<_>>().join(", "),
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        other => other.to_string(),
-    }
-}
 
 fn notes(value: &Value) -> String {
     words(&value["notes"])

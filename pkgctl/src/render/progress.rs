@@ -14,7 +14,8 @@ pub fn line(progress: &Progress, columns: usize) -> String {
         let done = progress.done.min(progress.total);
         let full = (u128::from(done) * u128::from(CELLS) / u128::from(progress.total)) as usize;
         let bar = "#".repeat(full) + &"-".repeat(CELLS as usize - full);
-        out.push_str(&format!("[{bar}] {done}/{} ", progress.total));
+        let unit = if progress.stage == "fetching" { "KiB " } else { "" };
+        out.push_str(&format!("[{bar}] {done}/{} {unit}", progress.total));
     }
     out.push_str(&clean(&progress.stage));
     if let Some(subject) = &progress.subject {

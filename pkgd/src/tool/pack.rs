@@ -86,7 +86,12 @@ impl Pack {
         let text = open::text(&description)?;
         let from = passphrase::From::option(self.passphrase_file.clone());
         let key = self.key.as_deref().map(|path| key::secret(path, &from)).transpose()?;
-        shut_in(&Reach { read: &[&root], write: &[&self.output], any_owner: true })?;
+        shut_in(&Reach {
+            read: &[&root],
+            write: &[&self.output],
+            any_owner: true,
+            network: false,
+        })?;
         let manifest = tree::manifest(&root)?;
         let metadata = metadata(&text, manifest.digest())
             .map_err(|what| bad_file(&description, &what, "see docs/PKGCTL.md"))?;

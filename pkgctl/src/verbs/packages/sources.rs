@@ -28,7 +28,8 @@ static REPO_LIST: Spec = Spec {
 static REPO_ADD: Spec = Spec {
     words: &[
         one("name", "a name for it: small letters, digits, '-'"),
-        one("path", "the folder, on pkgd's machine"),
+        one("place", "the folder, on pkgd's machine, or http://HOST/FOLDER"),
+        several("address", "others that have the same, in case that one is down"),
     ],
     flags: &[option(
         "--priority",
@@ -36,7 +37,7 @@ static REPO_ADD: Spec = Spec {
         "the highest wins where several have a package (default 0)",
     )],
     run: Some(repo_add),
-    ..Spec::new("add", "Takes packages from a folder.")
+    ..Spec::new("add", "Takes packages from a folder, or from where one is published.")
 };
 
 static REPO_REMOVE: Spec = Spec {
@@ -53,7 +54,7 @@ static REPO_SYNC: Spec = Spec {
         let allow_expired = given.has("--allow-expired");
         repository(context, RepositoryChange::Sync { allow_expired })
     }),
-    ..Spec::new("sync", "Looks at all folders again.")
+    ..Spec::new("sync", "Looks at all repositories again.")
 };
 
 pub static KEY: Spec = Spec {
@@ -99,10 +100,17 @@ fn repository(context: &mut Context<'_>, change: RepositoryChange) -> Result<Exi
 
 fn repo_add(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {
     let priority = given.parsed("--priority")?.unwrap_or(0);
-    repository(
-        context,
-        RepositoryChange::Add { name: given.word(0), path: absolute(&given.word(1)), priority },
-    )
+    let (place, others) = (given.word(1), given.words.get(2..).unwrap_or_default());
+    let path = match place.contains("://") {
+        true => [&[place], others].concat().join(" "),
+        false if others.is_empty() => absolute(&place),
+        false => {
+            let what =
+                format!("'{place}' is a folder: only addresses that have the same can be several");
+            return Err(given.wrong(what));
+        }
+    };
+    repository(context, RepositoryChange::Add { name: given.word(0), path, priority })
 }
 
 fn key_list(given: &Given, context: &mut Context<'_>) -> Result<Exit, Error> {

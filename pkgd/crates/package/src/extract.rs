@@ -9,7 +9,7 @@ use crate::checked::read_part;
 use crate::content::Stream;
 use crate::error::{Error, Part};
 use crate::header::MAX_INDEX;
-use crate::index;
+use crate::index::{self, Frame};
 
 /// Where the index and the frames of a package lie, in bytes of its file; as its verified header tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,16 +38,9 @@ impl<R: Read + Seek> Extract<R> {
     /// # Errors
     /// I/O, an index of another hash, or one that is malformed.
     pub fn open(mut file: R, layout: &Layout) -> Result<Self, Error> {
-        if layout.index > MAX_INDEX {
-            return Err(Error::TooLong(Part::Index, layout.index));
-        }
         let at = SeekFrom::Start(layout.index_offset);
         file.seek(at).map_err(Error::io("read the index"))?;
-        let bytes = read_part(&mut file, layout.index, "read the index")?;
-        if Digest::of(&bytes) != layout.index_digest {
-            return Err(Error::Damaged(Part::Index));
-        }
-        let frames = index::parse(&bytes, layout.content, layout.raw)?;
+        let frames = frames(&mut file, layout)?;
         let offset = layout.index_offset.saturating_add(layout.index);
         Ok(Self { stream: Stream::new(file, offset, &frames)?, raw: layout.raw })
     }
@@ -59,4 +52,31 @@ impl<R: Read + Seek> Extract<R> {
     pub fn at(&mut self, offset: u64) -> Result<&[u8], Error> {
         if offset >= self.raw { Ok(&[]) } else { self.stream.at(offset) }
     }
+}
+
+/// Reads and checks the index that comes next.
+fn frames(file: &mut impl Read, layout: &Layout) -> Result<Vec<Frame>, Error> {
+    if layout.index > MAX_INDEX {
+        return Err(Error::TooLong(Part::Index, layout.index));
+    }
+    let bytes = read_part(file, layout.index, "read the index")?;
+    if Digest::of(&bytes) != layout.index_digest {
+        return Err(Error::Damaged(Part::Index));
+    }
+    index::parse(&bytes, layout.content, layout.raw)
+}
+
+/// Whether what comes next are index and frames as they were signed, to their last byte. Nothing is decompressed. For
+/// what was fetched apart from what stands in front of it.
+///
+/// # Errors
+/// I/O, an index of another hash, or a frame that is.
+pub fn check_rest(file: &mut impl Read, layout: &Layout) -> Result<(), Error> {
+    for (number, frame) in frames(file, layout)?.iter().enumerate() {
+        let bytes = read_part(file, frame.compressed.into(), "read a frame")?;
+        if Digest::of(&bytes) != frame.digest {
+            return Err(Error::Damaged(Part::Frame(number)));
+        }
+    }
+    Ok(())
 }

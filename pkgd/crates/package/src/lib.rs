@@ -30,7 +30,7 @@ pub mod writer;
 pub use checked::Checked;
 pub use content::Stats;
 pub use error::{Error, Part};
-pub use extract::{Extract, Layout};
+pub use extract::{Extract, Layout, check_rest};
 pub use header::Header;
 pub use keys::{KeyId, PublicKey, SecretKey, TrustStore};
 pub use loading::{Loading, debug_sections, loading};

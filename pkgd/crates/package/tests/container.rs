@@ -9,7 +9,7 @@ use common::{Tree, check, ids, key, open, open_signed, pack, sample, trust};
 use minos_model::Digest;
 use minos_model::package::PackageManifest;
 use minos_package::keys::trust::TrustError;
-use minos_package::{Error, Options, add_signatures, index, write};
+use minos_package::{Checked, Error, Options, Policy, add_signatures, check_rest, index, write};
 use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
 
 const SMALL: Options = Options { level: 3, frame: 4096 };
@@ -43,6 +43,24 @@ fn contents_come_out_as_they_went_in() {
         assert_eq!(package.id(), Digest::of(package.manifest_bytes()));
         assert_eq!(contents(&bytes), expected(&tree));
         check(&bytes).expect("verifies");
+    }
+}
+
+/// What was fetched apart from its head is checked as it is, byte by byte.
+#[test]
+fn index_and_frames_by_themselves_are_checked_to_their_last_byte() {
+    let bytes = sample().pack(&[], &SMALL);
+    let checked = Checked::open(&mut Cursor::new(&bytes), &Policy::Unverified).expect("opens");
+    let raw = checked.uniques().expect("a list").iter().map(|unique| unique.size).sum();
+    let layout = checked.layout(raw);
+    let rest = bytes.get(usize::try_from(layout.index_offset).expect("short")..).expect("a rest");
+    check_rest(&mut &rest[..], &layout).expect("as it was packed");
+    for at in 0..rest.len() {
+        let mut other = rest.to_vec();
+        other[at] ^= 1;
+        let error = check_rest(&mut &other[..], &layout).expect_err("a byte is another");
+        assert!(matches!(error, Error::Damaged(_)), "byte {at}: {error:?}");
+        check_rest(&mut &rest[..at], &layout).expect_err("cut off");
     }
 }
 

@@ -75,11 +75,11 @@ pub enum KeyChange {
 /// A change of the folders packages come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RepositoryChange {
-    /// Take packages from this folder of the machine that pkgd runs on.
+    /// Take packages from this folder of the machine that pkgd runs on, or from where one is published.
     Add {
         /// A name for it: small letters, digits, `-`.
         name: String,
-        /// The folder, an absolute path.
+        /// The folder, an absolute path; or addresses that have the same, with a space between them.
         path: String,
         /// Where several have a package, the highest priority wins.
         priority: i32,
@@ -89,7 +89,7 @@ pub enum RepositoryChange {
         /// Its name.
         name: String,
     },
-    /// Look at all folders again.
+    /// Fetch what is new and look at all folders again.
     Sync {
         /// Also offer what stands in lists that have expired.
         allow_expired: bool,
@@ -335,8 +335,8 @@ pub struct Proposal {
 /// nothing new is to be told: silence means that pkgd is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// What is done now: `checking`, `unpacking`, `staging`, `triggers`, `switching`, `packing`; `working` before
-    /// anything is known.
+    /// What is done now: `looking`, `fetching` (of which `done` and `total` are KiB), `checking`, `unpacking`,
+    /// `staging`, `triggers`, `switching`, `packing`; `working` before anything is known.
     pub stage: String,
     /// The package, step or program (of `triggers`) it is at, where it is at one.
     pub subject: Option<String>,

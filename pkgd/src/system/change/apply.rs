@@ -1,10 +1,13 @@
 //! Carrying a plan out.
 
+use std::cell::Cell;
+use std::path::Path;
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use minos_proto::{ErrorReport, Field, Sheet};
+use minos_package::TrustStore;
+use minos_proto::{ErrorKind, ErrorReport, Field, Sheet};
 use minos_sandbox::Strength;
 use minos_store::{Applied, ConfigOutcome, SystemError};
 
@@ -15,6 +18,7 @@ use super::stages::{Stages, Switching, Unpacking};
 use crate::config::Sandbox;
 use crate::system::Asked;
 use crate::system::errors::system_error;
+use crate::system::repositories::Known;
 use crate::system::triggers::{Limits, Runner};
 
 impl Asked<'_> {
@@ -26,16 +30,22 @@ impl Asked<'_> {
         let known = packages.repositories.known(|| self.look(false))?;
         let trust = packages.keys.load()?;
         let system = self.system()?;
+        let coming: Vec<&Path> = plan
+            .install
+            .iter()
+            .filter_map(|i| Some(known.files.get(&i.manifest)?.as_path()))
+            .collect();
+        self.fetch(&known, &coming, &trust)?;
         let total = plan.install.len() as u64;
         let (sender, told) = channel();
         // The store asks from threads of its own; what it asks for is told from this one.
         let applied: Result<Applied, SystemError> = thread::scope(|scope| {
-            let (plan, by) = (&plan, self.by());
+            let (plan, by, known) = (&plan, self.by(), &known);
             let service = self.service;
             let work = scope.spawn(move || {
                 let stages = Stages::new(sender, total);
                 let tell = |done: u64, name: &str| stages.unpacking(done, name);
-                let contents = Contents::new(&known, trust, &tell);
+                let contents = Contents::new(known, trust, &tell);
                 let strength = match service.args.sandbox {
                     Sandbox::Full => Strength::Full,
                     Sandbox::Weak => Strength::Weak,
@@ -62,9 +72,37 @@ impl Asked<'_> {
             })
         });
         let applied = applied.map_err(|e| system_error(&e))?;
+        known.fetched.release(coming.into_iter());
         packages.boot_current(applied.generation)?;
         let left = plans::left_behind(&applied.left, plan.base);
         Ok(left.into_iter().fold(sheet(&applied), Sheet::note))
+    }
+
+    /// Fetches what is missing of packages, before anything is changed.
+    fn fetch(
+        &self,
+        known: &Known,
+        packages: &[&Path],
+        trust: &TrustStore,
+    ) -> Result<(), ErrorReport> {
+        let total: u64 = packages.iter().map(|path| known.fetched.missing(path)).sum();
+        let come = Cell::new(0);
+        for path in packages {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            let tell = |more: u64| {
+                come.set(come.get() + more);
+                // In KiB: whoever looks wants no long numbers.
+                self.progress("fetching", Some(name.to_string()), come.get() >> 10, total >> 10);
+            };
+            known.fetched.complete(path, trust, &tell).map_err(|why| {
+                ErrorReport::new(
+                    ErrorKind::Machine,
+                    format!("{name} cannot be fetched: {why}"),
+                    "nothing was changed; the same command goes on with what has come, 'pkgctl repo sync' looks what there is now",
+                )
+            })?;
+        }
+        Ok(())
     }
 }
 

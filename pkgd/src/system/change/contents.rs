@@ -14,6 +14,8 @@ use crate::system::repositories::{Known, THRESHOLD};
 /// Package files, each checked when it is asked for and unpacked by a worker.
 pub struct Contents<'a> {
     unpacker: Unpacker,
+    known: &'a Known,
+    trust: TrustStore,
     /// Told the number of packages given out so far, and the one that comes.
     tell: &'a (dyn Fn(u64, &str) + Sync),
     given: AtomicU64,
@@ -21,9 +23,9 @@ pub struct Contents<'a> {
 
 impl<'a> Contents<'a> {
     /// The packages of an index.
-    pub fn new(known: &Known, trust: TrustStore, tell: &'a (dyn Fn(u64, &str) + Sync)) -> Self {
-        let unpacker = Unpacker::new(Arc::clone(&known.files), trust, THRESHOLD);
-        Self { unpacker, tell, given: AtomicU64::new(0) }
+    pub fn new(known: &'a Known, trust: TrustStore, tell: &'a (dyn Fn(u64, &str) + Sync)) -> Self {
+        let unpacker = Unpacker::new(Arc::clone(&known.files), trust.clone(), THRESHOLD);
+        Self { unpacker, known, trust, tell, given: AtomicU64::new(0) }
     }
 
     /// The manifest of a package.
@@ -47,6 +49,10 @@ impl ContentSource for Contents<'_> {
         wanted: &dyn Fn(&Digest) -> bool,
         sink: &mut Sink<'_>,
     ) -> io::Result<()> {
+        if let Some(path) = self.known.files.get(package) {
+            let on = |why: String| io::Error::other(format!("{}: {why}", path.display()));
+            self.known.fetched.complete(path, &self.trust, &|_| {}).map_err(on)?;
+        }
         let tell = |name: &str| (self.tell)(self.given.fetch_add(1, Ordering::Relaxed), name);
         self.unpacker.unpack(package, &tell, wanted, sink)
     }

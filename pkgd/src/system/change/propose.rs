@@ -41,8 +41,12 @@ impl Asked<'_> {
             return Ok(Proposal { plan: None, sheet });
         }
         let down = plan.install.iter().filter_map(|i| view.known.files.get(&i.manifest));
+        let fetch = down.clone().map(|path| view.known.fetched.missing(path)).sum();
         let size = down.filter_map(|path| path.metadata().ok()).map(|meta| meta.len()).sum();
         sheet = sheet.fact("packages_size", Field::Bytes(size));
+        if fetch > 0 {
+            sheet = sheet.fact("fetch", Field::Bytes(fetch));
+        }
         sheet = kept.fold(sheet, Sheet::note);
         for package in &answer.unneeded {
             let label = view.universe.label(*package);

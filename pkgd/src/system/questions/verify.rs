@@ -1,5 +1,7 @@
 //! Whether the installed files are as their packages say, and putting them back.
 
+use std::path::PathBuf;
+
 use minos_model::Name;
 use minos_proto::{ErrorKind, ErrorReport, Field, Sheet};
 use minos_store::{Depth, Fault, Finding, Verified};
@@ -80,6 +82,7 @@ impl Asked<'_> {
         let contents = Contents::new(&known, packages.keys.load()?, &tell);
         let done = self.system()?.repair_of(names, Some(&contents));
         let done = done.map_err(|e| system_error(&e))?;
+        known.fetched.release(known.files.values().map(PathBuf::as_path));
         let paths = |list: &[Vec<u8>]| list.iter().map(|path| shown(path)).collect::<Field>();
         let lost = done.lost.iter().map(|(path, package)| {
             vec![package.short().to_string().into(), Field::from(shown(path))]

@@ -10,8 +10,10 @@ use minos_package::{Checked, Policy};
 use minos_proto::ErrorReport;
 use minos_solve::index::Entry;
 
+use super::fetched::Online;
+use super::places::Place;
 use super::published::{Floors, Look};
-use super::{Held, LOCAL, Place, THRESHOLD};
+use super::{Held, LOCAL, THRESHOLD};
 use crate::system::files;
 
 /// Packages of a repository that are for another machine: neither faults nor offers.
@@ -56,7 +58,14 @@ impl Found {
         place: &Place,
         look: &Look,
         floors: &mut Floors,
+        mut online: Option<&mut Online<'_>>,
     ) -> Result<(), ErrorReport> {
+        if let Some(online) = online.as_mut().filter(|_| !place.urls.is_empty())
+            && let Err(why) = online.index(place)
+        {
+            let before = "what it had when it was fetched last is offered";
+            self.refuse(place.shown().into(), format!("{why}. {before}"));
+        }
         let names = match files::names(&place.path) {
             Err(report) if place.name == LOCAL => return Err(report),
             Err(report) => {
@@ -67,7 +76,8 @@ impl Found {
         };
         // One that is on another disk, or was fetched and swept away, is not one that has nothing any more.
         if place.name != LOCAL && !place.path.is_dir() {
-            self.refuse(place.path.clone(), gone(&place.name));
+            let why = if place.urls.is_empty() { gone(&place.name) } else { never(&place.name) };
+            self.refuse(place.shown().into(), why);
             return Ok(());
         }
         let names = names.iter().filter(|name| name.ends_with(".mpk")).map(String::as_str);
@@ -78,11 +88,18 @@ impl Found {
         };
         match published {
             Err(why) => self.refuse(place.path.join(repository::FILE), why),
+            Ok(None) if !place.urls.is_empty() => {
+                self.refuse(place.shown().into(), never(&place.name));
+            }
             Ok(None) => names.for_each(|name| self.take(number, place, name, None, look)),
             Ok(Some(published)) => {
                 let note = published.note.map(|note| format!("repository {}: {note}", place.name));
                 self.notes.extend(note);
-                self.take_listed(number, place, names, &published.repository.packages, look);
+                let packages = &published.repository.packages;
+                match online.filter(|_| !place.urls.is_empty()) {
+                    Some(online) => self.take_fetched(number, place, packages, look, online),
+                    None => self.take_listed(number, place, names, packages, look),
+                }
             }
         }
         Ok(())
@@ -107,6 +124,24 @@ impl Found {
         }
         for (name, listed) in listed {
             self.take(number, place, name, Some(listed), look);
+        }
+    }
+
+    /// Takes what the index names once it was fetched; each that was not is told with the reason.
+    fn take_fetched(
+        &mut self,
+        number: u32,
+        place: &Place,
+        packages: &[Listed],
+        look: &Look,
+        online: &mut Online<'_>,
+    ) {
+        let missing = online.heads(place, packages, &look.trust);
+        for listed in packages {
+            match missing.get(&listed.file) {
+                Some(why) => self.refuse(place.path.join(&listed.file), why.clone()),
+                None => self.take(number, place, &listed.file, Some(listed), look),
+            }
         }
     }
 
@@ -205,6 +240,13 @@ fn gone(repository: &str) -> String {
     format!(
         "the folder is not there: nothing of the repository {repository} is offered. Mount it or bring it back, or \
          'pkgctl repo remove {repository}'"
+    )
+}
+
+/// That nothing of a repository was ever fetched.
+fn never(repository: &str) -> String {
+    format!(
+        "it was not fetched yet: nothing of the repository {repository} is offered. 'pkgctl repo sync' fetches it"
     )
 }
 

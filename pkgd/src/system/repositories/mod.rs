@@ -1,18 +1,23 @@
-//! Repositories: folders with package files, and the index made of them.
+//! Repositories: folders with package files, or addresses that such a folder is fetched from, and the index made of
+//! them.
 //!
-//! `repositories/list` has a line for each: name, priority, path. `repositories/index` is the solver's index
+//! `repositories/list` has a line for each: name, priority, path or addresses. `repositories/fetched` has a folder for
+//! each that is fetched from ([`fetched`]). `repositories/index` is the solver's index
 //! of all packages found there at the last sync, `repositories/files` says which file each is. A package that
 //! is not signed by a trusted key is not in the index. `repositories/floors` is what is remembered of the indexes that
 //! publishers have signed ([`published`]).
 
+pub(super) mod fetched;
 pub(super) mod found;
 pub(super) mod keys;
 pub(super) mod pack;
 pub(super) mod packable;
+mod places;
 pub(super) mod published;
 pub(super) mod take;
 
 use std::collections::HashMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -24,7 +29,9 @@ use serde::{Deserialize, Serialize};
 use super::Asked;
 use super::errors::{invalid, not_found, on_file};
 use super::files;
+use fetched::{Fetched, Online, Shared};
 use found::Found;
+use places::Place;
 use published::{Floors, Look};
 
 /// The repository of what this machine packs.
@@ -34,17 +41,6 @@ pub const THRESHOLD: usize = 1;
 
 /// What is remembered of signed indexes.
 const FLOORS: &str = "floors";
-
-/// A folder of package files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// Its name on this machine.
-    pub name: String,
-    /// The highest wins where several have a package.
-    pub priority: i32,
-    /// The folder.
-    pub path: PathBuf,
-}
 
 /// Where a package of the index stands.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -62,6 +58,8 @@ pub struct Known {
     pub table: Arc<Table>,
     /// The file of each package, by the digest of its manifest.
     pub files: Arc<HashMap<Digest, PathBuf>>,
+    /// Where more than the heads of some packages is to be had.
+    pub fetched: Fetched,
     /// Digest of the index: it changes with each sync that found something else.
     pub version: Digest,
 }
@@ -83,13 +81,15 @@ pub struct Repositories {
     local: PathBuf,
     known: Mutex<Option<Arc<Known>>>,
     turn: Mutex<()>,
+    fetcher: Shared,
 }
 
 impl Repositories {
     /// The repositories below the state root.
     pub fn new(root: &Path) -> Self {
         let (folder, local) = (root.join("repositories"), root.join("packages"));
-        Self { folder, local, known: Mutex::new(None), turn: Mutex::new(()) }
+        let (known, turn, fetcher) = (Mutex::new(None), Mutex::new(()), Shared::default());
+        Self { folder, local, known, turn, fetcher }
     }
 
     /// Held from the reading of the files of this folder to the writing of what is made of them.
@@ -102,23 +102,6 @@ impl Repositories {
         &self.local
     }
 
-    fn list(&self) -> Result<Vec<Place>, ErrorReport> {
-        let path = self.folder.join("list");
-        let text = files::read(&path)?.unwrap_or_default();
-        let mut places =
-            vec![Place { name: LOCAL.to_owned(), priority: 0, path: self.local.clone() }];
-        for line in String::from_utf8_lossy(&text).lines() {
-            let mut words = line.splitn(3, ' ');
-            let (name, priority, at) = (words.next(), words.next(), words.next());
-            let priority = priority.and_then(|p| p.parse().ok());
-            let (Some(name), Some(priority), Some(at)) = (name, priority, at) else {
-                return Err(on_file("read", &path, &format!("'{line}' is no repository")));
-            };
-            places.push(Place { name: name.to_owned(), priority, path: at.into() });
-        }
-        Ok(places)
-    }
-
     /// Whether there is a repository of this name.
     ///
     /// # Errors
@@ -127,35 +110,23 @@ impl Repositories {
         Ok(self.list()?.iter().any(|place| place.name == name))
     }
 
-    fn save(&self, places: &[Place]) -> Result<(), ErrorReport> {
-        files::folder(&self.folder)?;
-        let others = places.iter().filter(|place| place.name != LOCAL);
-        let line = |p: &Place| format!("{} {} {}\n", p.name, p.priority, p.path.display());
-        files::replace(
-            &self.folder.join("list"),
-            others.map(line).collect::<String>().as_bytes(),
-            0o600,
-        )
-    }
-
     /// Adds a repository, or changes the one of this name, once all is well with what is asked and `before` has agreed.
     fn add(
         &self,
         (name, path, priority): (&str, &str, i32),
         before: impl FnOnce() -> Result<(), ErrorReport>,
     ) -> Result<(), ErrorReport> {
-        let hint = "a repository is a folder of the machine that pkgd runs on, named absolutely";
         if name.parse::<Name>().is_err() || name == LOCAL {
-            return Err(invalid(format!("'{name}' cannot be the name of a repository"), hint));
+            return Err(invalid(
+                format!("'{name}' cannot be the name of a repository"),
+                "a name has small letters, digits, '-', and is not 'local'",
+            ));
         }
-        let plain = path.starts_with('/') && !path.contains(|c: char| c.is_control());
-        if !plain || !Path::new(path).is_dir() {
-            return Err(invalid(format!("'{path}' is no folder that can be read"), hint));
-        }
+        let place = self.place(name, path, priority)?;
         let _turn = self.turn();
         let mut places = self.list()?;
         places.retain(|place| place.name != name);
-        places.push(Place { name: name.to_owned(), priority, path: path.into() });
+        places.push(place);
         before()?;
         self.save(&places)
     }
@@ -168,16 +139,19 @@ impl Repositories {
     ) -> Result<(), ErrorReport> {
         let _turn = self.turn();
         let mut places = self.list()?;
-        let all = places.len();
-        places.retain(|place| place.name != name || name == LOCAL);
-        if places.len() == all {
+        let found = places.iter().position(|place| place.name == name && name != LOCAL);
+        let Some(removed) = found.map(|at| places.remove(at)) else {
             return Err(not_found(
                 format!("there is no repository '{name}' that could be removed"),
                 "'pkgctl repo list' shows them",
             ));
-        }
+        };
         before()?;
         self.save(&places)?;
+        if !removed.urls.is_empty() {
+            // What is left of it is only room.
+            let _ = fs::remove_dir_all(&removed.path);
+        }
         // A person's word: whoever adds it again begins anew.
         let mut floors = self.floors()?;
         floors.forget(name);
@@ -189,19 +163,40 @@ impl Repositories {
         Floors::load(&self.folder.join(FLOORS))
     }
 
-    /// Looks at all folders and makes the index anew.
+    /// Fetches from all addresses, then looks at all folders as [`Repositories::sync`] does. `tell` hears what is fetched.
+    ///
+    /// # Errors
+    /// As for [`Repositories::sync`]. A server that cannot be reached is none: it is told.
+    fn fetch(
+        &self,
+        look: &Look,
+        tell: &dyn Fn(&str, u64, u64),
+    ) -> Result<(Arc<Known>, Found), ErrorReport> {
+        let _turn = self.turn();
+        self.look_at_all(look, Some(&mut Online::new(&self.fetcher, tell)))
+    }
+
+    /// Looks at all folders and makes the index anew. Nothing is fetched.
     ///
     /// # Errors
     /// A folder cannot be read, or the index cannot be written. A bad package or a bad index of a publisher is no
     /// error: it is told.
     pub fn sync(&self, look: &Look) -> Result<(Arc<Known>, Found), ErrorReport> {
         let _turn = self.turn();
+        self.look_at_all(look, None)
+    }
+
+    fn look_at_all(
+        &self,
+        look: &Look,
+        mut online: Option<&mut Online<'_>>,
+    ) -> Result<(Arc<Known>, Found), ErrorReport> {
         let places = self.list()?;
         let mut found = Found::default();
         let mut floors = self.floors()?;
         for (number, place) in (0u32..).zip(&places) {
             let before = found.held.len();
-            found.look_at(number, place, look, &mut floors)?;
+            found.look_at(number, place, look, &mut floors, online.as_deref_mut())?;
             found.counts.push(found.held.len() - before);
         }
         let named = |p: &Place| Repository { name: p.name.clone(), priority: p.priority };
@@ -258,7 +253,8 @@ impl Repositories {
         // The first one counts: the repositories' order is that of their list.
         let files: HashMap<_, _> =
             held.into_iter().rev().map(|held| (held.id, held.path)).collect();
-        Ok(Known { table: Arc::new(table), files: Arc::new(files), version })
+        let fetched = Fetched::new(self.list()?, Shared::clone(&self.fetcher));
+        Ok(Known { table: Arc::new(table), files: Arc::new(files), fetched, version })
     }
 }
 
@@ -302,7 +298,12 @@ impl Asked<'_> {
             RepositoryChange::Sync { .. } => {}
         }
         let allow_expired = matches!(change, RepositoryChange::Sync { allow_expired: true });
-        let (_, found) = repositories.sync(&self.look(allow_expired)?)?;
+        let tell = |what: &str, done, of| self.progress("looking", Some(what.to_owned()), done, of);
+        let look = self.look(allow_expired)?;
+        let (_, found) = match change {
+            RepositoryChange::Remove { .. } => repositories.sync(&look)?,
+            _ => repositories.fetch(&look, &tell)?,
+        };
         let floors = repositories.floors()?;
         let places = repositories.list()?;
         let counts = found.counts.iter().map(|count| Field::from(*count));
@@ -315,13 +316,12 @@ impl Asked<'_> {
     }
 }
 
-const COLUMNS: [&str; 5] = ["repository", ">priority", ">packages", "until", "folder"];
+const COLUMNS: [&str; 5] = ["repository", ">priority", ">packages", "until", "place"];
 
 fn row(place: &Place, count: Field, floors: &Floors) -> Vec<Field> {
     let priority = Field::Number(place.priority.into());
     let until = floors
         .get(&place.name)
         .map_or(Field::None, |floor| Field::Time(floor.expires.saturating_mul(1000)));
-    let path = place.path.display().to_string();
-    vec![place.name.clone().into(), priority, count, until, path.into()]
+    vec![place.name.clone().into(), priority, count, until, place.shown().into()]
 }

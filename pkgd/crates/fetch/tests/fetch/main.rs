@@ -5,6 +5,7 @@
 
 mod escape;
 mod hostile;
+#[path = "../../../../../tests/src/web.rs"]
 mod server;
 mod work;
 

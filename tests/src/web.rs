@@ -6,21 +6,30 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// A request: the path, and the first byte asked for.
+/// A request.
+#[derive(Debug)]
 pub struct Asked {
+    /// The path, without its first '/'.
     pub path: String,
+    /// The first byte asked for.
     pub from: usize,
+    /// The last one.
     pub last: usize,
 }
 
 /// A server of this machine. Its threads end with the program.
+#[derive(Debug)]
 pub struct Server {
+    /// Its port.
     pub port: u16,
     connections: Arc<AtomicUsize>,
 }
 
 impl Server {
     /// One that has `answer` write what it sends for each request; `false` closes the connection.
+    ///
+    /// # Panics
+    /// There is no port to be had.
     pub fn new(answer: impl Fn(&Asked, &mut TcpStream) -> bool + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
@@ -41,16 +50,18 @@ impl Server {
         Self::new(move |asked, stream| part(file, asked, stream))
     }
 
+    /// The address of a path.
     pub fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}/{path}", self.port)
     }
 
+    /// How many connections there were.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
 }
 
-/// Sends the part of `file` that was asked for.
+/// Sends the part of `file` that was asked for; whether that went well.
 pub fn part(file: &[u8], asked: &Asked, stream: &mut TcpStream) -> bool {
     let end = file.len().min(asked.last.saturating_add(1));
     let Some(bytes) = file.get(asked.from..end).filter(|bytes| !bytes.is_empty()) else {
@@ -60,6 +71,7 @@ pub fn part(file: &[u8], asked: &Asked, stream: &mut TcpStream) -> bool {
     head(stream, "206 Partial Content", bytes.len(), &range) && stream.write_all(bytes).is_ok()
 }
 
+/// Sends the head of an answer, with `more` lines in it; whether that went well.
 pub fn head(stream: &mut TcpStream, status: &str, length: usize, more: &str) -> bool {
     let text = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{more}\r\n");
     stream.write_all(text.as_bytes()).is_ok()
