@@ -21,13 +21,14 @@ const ALLOWED: &[(&str, &str)] = &[
     ("minos-store", "minos-model diffy postcard redb rustix serde zstd"),
     ("minos-sandbox", "caps landlock libc nix postcard serde"),
     ("minos-unpack", "minos-model minos-package minos-sandbox minos-store nix serde"),
+    ("minos-fetch", "minos-sandbox serde ureq"),
     ("minos-compare", "minos-model minos-sandbox elf serde"),
     ("minos-contain", "minos-model minos-package minos-sandbox memchr"),
     ("minos-exec", "minos-model minos-sandbox minos-suite nix"),
     ("minos-disk", "gpt libc nix sha2 uuid"),
     (
         "minos-pkgd",
-        "minos-compare minos-contain minos-disk minos-exec minos-model minos-package minos-plan minos-proto minos-recipe \
+        "minos-compare minos-contain minos-disk minos-exec minos-fetch minos-model minos-package minos-plan minos-proto minos-recipe \
          minos-sandbox minos-solve minos-store minos-suite minos-unpack argh nix postcard serde toml",
     ),
     ("minos-pkgctl", "minos-model minos-proto argh nix serde serde_json"),
@@ -55,6 +56,7 @@ const ALSO_IN_TESTS: &[(&str, &str)] = &[
     ("minos-qemu", "serde"),
     // Versions are compared with semver's own; nix is the clock of CPU time in the benchmarks.
     ("minos-model", "nix semver serde_json"),
+    ("minos-fetch", "nix"),
     ("minos-package", "curve25519-dalek nix"),
     ("minos-solve", "nix serde_json"),
 ];

@@ -16,8 +16,11 @@ pub const TESTS: &[Test] = &[
     ("what_a_server_answers_otherwise_is_told", what_a_server_answers_otherwise_is_told),
     ("a_cut_connection_goes_on_where_it_was", a_cut_connection_goes_on_where_it_was),
     ("pitfall_4_data_without_end_ends", pitfall_4_data_without_end_ends),
-    ("pitfall_4_a_server_that_says_nothing_is_given_up", a_server_that_says_nothing_is_given_up),
-    ("pitfall_4_a_byte_now_and_then_is_given_up", a_byte_now_and_then_is_given_up),
+    (
+        "pitfall_4_a_server_that_says_nothing_is_given_up",
+        pitfall_4_a_server_that_says_nothing_is_given_up,
+    ),
+    ("pitfall_4_a_byte_now_and_then_is_given_up", pitfall_4_a_byte_now_and_then_is_given_up),
     ("what_cannot_be_kept_is_told", what_cannot_be_kept_is_told),
     ("only_http_is_fetched_from", only_http_is_fetched_from),
 ];
@@ -141,7 +144,7 @@ fn pitfall_4_data_without_end_ends() {
     assert_eq!(good(&mut fetcher, &server.url("f"), 0, 1), b"x");
 }
 
-fn a_server_that_says_nothing_is_given_up() {
+fn pitfall_4_a_server_that_says_nothing_is_given_up() {
     let server = Server::new(|_, _| {
         thread::sleep(Duration::from_secs(3600));
         false
@@ -150,7 +153,7 @@ fn a_server_that_says_nothing_is_given_up() {
     assert!(matches!(done, Err(Error::Silent(_))), "{done:?}");
 }
 
-fn a_byte_now_and_then_is_given_up() {
+fn pitfall_4_a_byte_now_and_then_is_given_up() {
     let server = Server::new(|_, stream| {
         head(stream, "200 OK", 1 << 20, "")
             && (0..).all(|_| {
