@@ -90,9 +90,12 @@ impl Asked<'_> {
         for path in packages {
             let name = path.file_stem().unwrap_or_default().to_string_lossy();
             let tell = |more: u64| {
-                come.set(come.get() + more);
-                // In KiB: whoever looks wants no long numbers.
-                self.progress("fetching", Some(name.to_string()), come.get() >> 10, total >> 10);
+                let before = come.replace(come.get() + more);
+                // Each MiB is told, in KiB: whoever looks wants no long numbers, and a line may be slow.
+                if before == 0 || before >> 20 != come.get() >> 20 {
+                    let (done, of) = (come.get() >> 10, total >> 10);
+                    self.progress("fetching", Some(name.to_string()), done, of);
+                }
             };
             known.fetched.complete(path, trust, &tell).map_err(|why| {
                 ErrorReport::new(

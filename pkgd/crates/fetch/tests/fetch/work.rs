@@ -16,10 +16,7 @@ pub const TESTS: &[Test] = &[
     ("what_a_server_answers_otherwise_is_told", what_a_server_answers_otherwise_is_told),
     ("a_cut_connection_goes_on_where_it_was", a_cut_connection_goes_on_where_it_was),
     ("pitfall_4_data_without_end_ends", pitfall_4_data_without_end_ends),
-    (
-        "pitfall_4_a_server_that_says_nothing_is_given_up",
-        pitfall_4_a_server_that_says_nothing_is_given_up,
-    ),
+    ("pitfall_4_silence_is_given_up", pitfall_4_silence_is_given_up),
     ("pitfall_4_a_byte_now_and_then_is_given_up", pitfall_4_a_byte_now_and_then_is_given_up),
     ("what_cannot_be_kept_is_told", what_cannot_be_kept_is_told),
     ("only_http_is_fetched_from", only_http_is_fetched_from),
@@ -144,7 +141,7 @@ fn pitfall_4_data_without_end_ends() {
     assert_eq!(good(&mut fetcher, &server.url("f"), 0, 1), b"x");
 }
 
-fn pitfall_4_a_server_that_says_nothing_is_given_up() {
+fn pitfall_4_silence_is_given_up() {
     let server = Server::new(|_, _| {
         thread::sleep(Duration::from_secs(3600));
         false
