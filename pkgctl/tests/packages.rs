@@ -115,6 +115,8 @@ fn repositories_and_keys() {
         |priority| repo(RepositoryChange::Add { name: name.clone(), path: path.clone(), priority });
     let path = std::env::current_dir().unwrap().join("packages").display().to_string();
     let here = RepositoryChange::Add { name: name.clone(), path, priority: 0 };
+    let two = "http://a.example/x http://b.example/y".to_owned();
+    let fetched = RepositoryChange::Add { name: name.clone(), path: two, priority: 0 };
     each_asks(vec![
         ("repo", Ask::Repositories(None)),
         ("repo list", Ask::Repositories(None)),
@@ -122,6 +124,7 @@ fn repositories_and_keys() {
         ("repo add site /srv/site --priority -5", add(-5)),
         // pkgd knows nothing of where pkgctl was started.
         ("repo add site ./packages", repo(here)),
+        ("repo add site http://a.example/x http://b.example/y", repo(fetched)),
         ("repo remove site", repo(RepositoryChange::Remove { name: name.clone() })),
         ("repo sync --allow-expired", repo(RepositoryChange::Sync { allow_expired: true })),
         ("repo sync", repo(RepositoryChange::Sync { allow_expired: false })),
@@ -425,7 +428,9 @@ fn wrong_lines_are_exit_2_before_pkgd_is_asked() {
         ("instal zlib", "did you mean 'install'?"),
         ("install zlib --dryrun", "did you mean '--dry-run'?"),
         ("repo ad site /x", "did you mean 'add'?"),
-        ("repo add site", "Required positional arguments not provided: path"),
+        ("repo add site", "Required positional arguments not provided: place"),
+        ("repo add site /x /y", "only addresses that have the same can be several"),
+        ("repo add site /x http://a", "only addresses that have the same can be several"),
         ("repo add site /x --priority high", "option '--priority' does not take 'high'"),
         ("query", "One of these must follow 'query': search, info,"),
         ("db", "One of these must follow 'db': backup, restore, verify, rebuild"),
@@ -458,7 +463,8 @@ fn each_verb_has_its_help() {
     assert_eq!(run(&["install", "--help"]).ends(0).out, install);
     assert_eq!(run(&["install", "zlib", "-h"]).ends(0).out, install);
     let add = run(&["help", "repo", "add"]).ends(0).out;
-    assert!(add.starts_with("Usage: pkgctl repo add [--priority <n>] <name> <path>\n"), "{add}");
+    let usage = "Usage: pkgctl repo add [--priority <n>] <name> <place> [<address...>]\n";
+    assert!(add.starts_with(usage), "{add}");
     assert_eq!(run(&["repo", "add", "--help"]).ends(0).out, add);
     assert_eq!(run(&["help", "uninstall"]).ends(0).out, run(&["help", "remove"]).ends(0).out);
     assert!(run(&["help", "check-updates"]).ends(0).out.starts_with("Usage: pkgctl list"));

@@ -1,7 +1,9 @@
 //! A server that answers as it is told.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -48,6 +50,17 @@ impl Server {
     /// One that has a file, and knows parts.
     pub fn of(file: &'static [u8]) -> Self {
         Self::new(move |asked, stream| part(file, asked, stream))
+    }
+
+    /// One that has the files of a folder, below any path.
+    pub fn of_folder(folder: PathBuf) -> Self {
+        Self::new(move |asked, stream| {
+            let name = asked.path.rsplit('/').next().unwrap_or_default();
+            match fs::read(folder.join(name)) {
+                Ok(file) => part(&file, asked, stream),
+                Err(_) => head(stream, "404 Not Found", 0, ""),
+            }
+        })
     }
 
     /// The address of a path.

@@ -16,6 +16,8 @@ use minos_qemu::talk::Talk;
 use minos_qemu::watch::Order;
 use minos_tests::appliance::{Appliance, image};
 use minos_tests::packages::{ask, change, install};
+use minos_tests::room::Room;
+use minos_tests::web::Server;
 use minos_tests::{Recipes, Root, artefacts};
 
 const CMDLINE: &str = "console=ttyS0,115200 panic=-1 quiet";
@@ -136,8 +138,18 @@ fn make(dir: &Path, disk: &Path, efi: &Path) {
     ask(&mut daemon, PackageRequest::Image(wish)).expect("made");
 }
 
+/// A folder with a package, published, on a web server.
+fn publisher() -> (Room, Server) {
+    let room = Room::new();
+    room.key("ann");
+    room.pack("pub", "small", "1", "");
+    room.json("repo publish pub --key ann.key");
+    let server = Server::of_folder(room.path("pub"));
+    (room, server)
+}
+
 /// From packages to a prompt: somebody logs in at the serial console, without a password the first time, finds the
-/// network up, and asks the pkgd that the generation itself brings.
+/// network up, asks the pkgd that the generation itself brings, and has it install a package from a web server.
 #[test]
 fn a_system_boots_to_a_login_with_a_network() {
     let work = tempfile::tempdir().expect("a folder");
@@ -147,6 +159,10 @@ fn a_system_boots_to_a_login_with_a_network() {
     make(work.path(), &disk, &efi);
     let appliance = appliance.on_disk(&disk);
     let console = Paths::new(appliance.dir().join("vm")).console();
+    let (room, server) = publisher();
+    let key = room.read("ann.pub").replace('\n', "\\n");
+    // The machine that runs the emulator, as its guests see it.
+    let url = format!("http://10.0.2.2:{}/minos", server.port);
     let (run, said) = appliance.attend(|_| {
         let mut talk = Talk::connect(&console).expect("a console");
         talk.until("login: ", PATIENCE).expect("a login");
@@ -154,11 +170,15 @@ fn a_system_boots_to_a_login_with_a_network() {
         let greeting = talk.until("# ", PATIENCE).expect("a prompt");
         let mut said = vec![greeting];
         for command in [
+            format!("printf '{key}' > /run/ann.pub && pkgctl key trust /run/ann.pub").as_str(),
             "until grep -s '\\.2\\.3' /etc/resolv.conf && grep -s '\\.3\\.3' /etc/resolv.conf; do sleep 1; done",
             "/bin/busybox ip -4 -o addr",
             "pkgctl status",
             "cat /proc/[0-9]*/cmdline",
             "ls -l /run/utmp /dev/log",
+            format!("pkgctl repo add net {url}").as_str(),
+            "pkgctl install small --yes",
+            "pkgctl list",
         ] {
             let ran = talk.run(command, PATIENCE).expect(command);
             assert_eq!(ran.status, 0, "{command}: {}", ran.output);
@@ -168,7 +188,9 @@ fn a_system_boots_to_a_login_with_a_network() {
         talk.say("kill -s USR2 1").expect("typed");
         said
     });
-    let [greeting, dns, addresses, status, programs, made] = said.as_slice() else {
+    let [greeting, _, dns, addresses, status, programs, made, repositories, _, packages] =
+        said.as_slice()
+    else {
         panic!("{said:?}");
     };
     assert!(greeting.contains("root has no password yet"), "{greeting}\n{}", run.console);
@@ -179,6 +201,8 @@ fn a_system_boots_to_a_login_with_a_network() {
     assert!(status.contains("appliance"), "{status}");
     assert!(programs.contains("/usr/sbin/pkgd"), "the generation's own pkgd runs: {programs}");
     assert!(made.contains("utmp") && made.contains("/dev/log"), "{made}");
+    assert!(repositories.contains(&url), "{repositories}");
+    assert!(packages.contains("small"), "a package came over the network: {packages}");
     another_is_chosen(&appliance);
 }
 
