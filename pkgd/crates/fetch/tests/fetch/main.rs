@@ -6,6 +6,7 @@
 mod escape;
 mod hostile;
 #[path = "../../../../../tests/src/web.rs"]
+#[allow(dead_code)] // what the system tests use alone
 mod server;
 mod work;
 
