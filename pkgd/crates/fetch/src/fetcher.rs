@@ -1,15 +1,11 @@
 //! This side of a worker: start it, ask it, and wait no longer than is reasonable.
 
-use std::ffi::OsString;
 use std::io::{self, Read as _};
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use minos_sandbox::wire;
+use minos_sandbox::{Program, Started, plain_words, wire};
 
 use crate::error::Error;
 use crate::protocol::{ABSENT, DATA, DONE, FAILED, MAX_WORDS, MOST, Request};
@@ -34,29 +30,19 @@ impl Default for Patience {
     }
 }
 
-/// What is started as worker.
-#[derive(Debug, Clone)]
-pub struct Program {
-    /// The file.
-    pub path: PathBuf,
-    /// Its name, argument 0.
-    pub name: OsString,
-}
-
-impl Default for Program {
-    /// This very binary.
-    fn default() -> Self {
-        Self { path: "/proc/self/exe".into(), name: ARGV0.into() }
-    }
-}
-
 /// Fetches parts of files. Its worker is started with the first and keeps its connections; one that did anything wrong
 /// fetches nothing more.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Fetcher {
     program: Program,
     patience: Patience,
     worker: Option<Worker>,
+}
+
+impl Default for Fetcher {
+    fn default() -> Self {
+        Self::new(Program::itself(ARGV0), Patience::default())
+    }
 }
 
 impl Fetcher {
@@ -91,30 +77,18 @@ impl Fetcher {
     }
 }
 
-/// A running worker. Dropping it kills it.
+/// A running worker.
 #[derive(Debug)]
 struct Worker {
-    child: Child,
+    _started: Started,
     socket: UnixStream,
 }
 
 impl Worker {
     fn start(program: &Program) -> Result<Self, Error> {
-        if std::env::args_os().next().is_some_and(|name| name == ARGV0) {
-            return Err(Error::Machine(io::Error::other("the program forgot run_if_worker()")));
-        }
         let (socket, theirs) = UnixStream::pair().map_err(Error::Machine)?;
-        let child = Command::new(&program.path)
-            .arg0(&program.name)
-            .env_clear()
-            .current_dir("/")
-            .process_group(0)
-            .stdin(OwnedFd::from(theirs))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(Error::Machine)?;
-        Ok(Self { child, socket })
+        let started = program.start(theirs.into(), Stdio::null()).map_err(Error::Machine)?;
+        Ok(Self { _started: started, socket })
     }
 
     fn serve(
@@ -135,7 +109,10 @@ impl Worker {
                 DATA => {}
                 DONE => return Ok(fetched),
                 ABSENT => return Err(Error::Absent),
-                FAILED => return Err(Error::Told(words(bytes))),
+                FAILED => {
+                    let words = bytes.get(..MAX_WORDS).unwrap_or(bytes);
+                    return Err(Error::Told(plain_words(words)));
+                }
                 _ => return Err(Error::Worker("sent what is no answer")),
             }
             fetched += bytes.len() as u64;
@@ -180,20 +157,4 @@ impl Worker {
         }
         Ok(())
     }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        // It has nothing to lose. Both fail only if it is gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// It may be an attacker's text: nothing that moves a cursor or turns the direction of writing.
-fn words(bytes: &[u8]) -> String {
-    let bytes = bytes.get(..MAX_WORDS).unwrap_or(bytes);
-    let plain =
-        |byte: &u8| if byte.is_ascii_graphic() || *byte == b' ' { char::from(*byte) } else { '?' };
-    bytes.iter().map(plain).collect()
 }

@@ -16,7 +16,7 @@ mod protocol;
 mod worker;
 
 pub use error::Error;
-pub use fetcher::{Fetcher, Patience, Program};
+pub use fetcher::{Fetcher, Patience};
 pub use worker::{ARGV0, run_if_worker};
 
 /// How every address that can be fetched from begins.

@@ -30,14 +30,7 @@ const REDIRECTS: u32 = 5;
 /// Becomes a worker and does not return, if this process was started as one; otherwise does nothing.
 /// To be called before anything else in `main`.
 pub fn run_if_worker() {
-    if std::env::args_os().next().is_some_and(|name| name == ARGV0) {
-        leave(if run().is_ok() { 0 } else { 1 });
-    }
-}
-
-#[allow(clippy::exit)] // a worker has no caller to return to
-fn leave(code: i32) -> ! {
-    std::process::exit(code)
+    minos_sandbox::serve_if_named(ARGV0, run);
 }
 
 /// Serves until the daemon lets go. An error is one of the socket: nobody listens.

@@ -15,6 +15,6 @@ mod unpacker;
 mod worker;
 
 pub use error::Error;
-pub use process::{PATIENCE, Program};
+pub use process::PATIENCE;
 pub use unpacker::{Unpacker, open};
 pub use worker::{ARGV0, run_if_worker};

@@ -1,23 +1,19 @@
 //! This side of a worker: start it, ask it, read its answer and believe nothing of it.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::os::unix::process::ExitStatusExt as _;
 use std::time::{Duration, Instant};
 
-use minos_sandbox::wire;
+use minos_sandbox::{Program, Started, plain_words, wire};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::error::Error;
 use crate::protocol::{DATA, DONE, FAILED, LEAST, MAX_WORDS, MOST, Request};
-use crate::worker::ARGV0;
 
 /// How long a worker is waited for in all until a record is whole: mostly a frame of 256 KiB. What is done with the
 /// bytes meanwhile does not count.
@@ -29,26 +25,10 @@ const LAST_BREATH: Duration = Duration::from_millis(200);
 /// The size of the pipe in bytes: what an unprivileged user may have. Both sides then work at the same time.
 const PIPE: i32 = 1 << 20;
 
-/// What is started as worker.
-#[derive(Debug, Clone)]
-pub struct Program {
-    /// The file.
-    pub path: PathBuf,
-    /// Its name, argument 0.
-    pub name: OsString,
-}
-
-impl Default for Program {
-    /// This very binary.
-    fn default() -> Self {
-        Self { path: "/proc/self/exe".into(), name: ARGV0.into() }
-    }
-}
-
-/// A running worker. Dropping it kills it.
+/// A running worker.
 #[derive(Debug)]
 pub struct Worker {
-    child: Child,
+    started: Started,
     requests: UnixStream,
     answers: File,
     patience: Duration,
@@ -61,26 +41,14 @@ impl Worker {
     /// The machine refuses.
     pub fn start(program: &Program, patience: Duration) -> Result<Self, Error> {
         let failed = |source| Error::Worker { doing: "start", source };
-        if std::env::args_os().next().is_some_and(|name| name == ARGV0) {
-            return Err(failed(io::Error::other("the program forgot run_if_worker()")));
-        }
         let (requests, theirs) = UnixStream::pair().map_err(failed)?;
         let (answers, output) = io::pipe().map_err(failed)?;
         // A smaller pipe than wished only costs time.
         let _ = fcntl(&answers, FcntlArg::F_SETPIPE_SZ(PIPE));
         fcntl(&answers, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(|e| failed(e.into()))?;
-        let child = Command::new(&program.path)
-            .arg0(&program.name)
-            .env_clear()
-            .current_dir("/")
-            .process_group(0)
-            .stdin(OwnedFd::from(theirs))
-            .stdout(output)
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(failed)?;
+        let started = program.start(OwnedFd::from(theirs), output.into()).map_err(failed)?;
         let answers = File::from(OwnedFd::from(answers));
-        Ok(Self { child, requests, answers, patience })
+        Ok(Self { started, requests, answers, patience })
     }
 
     /// Asks for pieces of `file`. What a request before this one left unread must be nothing.
@@ -140,24 +108,16 @@ impl Worker {
     /// How the worker ended, in words; kills it if it has not.
     fn end(&mut self) -> String {
         let start = Instant::now();
-        while start.elapsed() < LAST_BREATH && matches!(self.child.try_wait(), Ok(None)) {
+        while start.elapsed() < LAST_BREATH && matches!(self.started.0.try_wait(), Ok(None)) {
             std::thread::sleep(Duration::from_millis(5));
         }
-        match self.child.try_wait() {
+        match self.started.0.try_wait() {
             Ok(Some(status)) => match (status.signal(), status.code()) {
                 (Some(signal), _) => format!("was killed by signal {signal}"),
                 (None, code) => format!("ended with status {}", code.unwrap_or_default()),
             },
             _ => "closed its output".to_owned(),
         }
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        // It has nothing to lose. Both fail only if it is gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -237,9 +197,7 @@ impl Answer<'_> {
         }
         let mut words = vec![0; length];
         self.exactly(&mut words)?;
-        // It may be an attacker's text: nothing that moves a cursor or turns the direction of writing.
-        let plain = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
-        Ok(Error::Told(String::from_utf8_lossy(&words).chars().map(plain).collect()))
+        Ok(Error::Told(plain_words(&words)))
     }
 
     fn exactly(&mut self, mut buffer: &mut [u8]) -> Result<(), Error> {

@@ -14,13 +14,15 @@ use minos_model::Digest;
 use minos_package::index::Unique;
 use minos_package::keys::TrustStore;
 use minos_package::{Checked, Policy};
+use minos_sandbox::Program;
 use minos_store::{ContentSource, Sink};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 use crate::error::Error;
-use crate::process::{Answer, PATIENCE, Program, Worker};
+use crate::process::{Answer, PATIENCE, Worker};
 use crate::protocol::Request;
+use crate::worker::ARGV0;
 
 /// Package files, each checked when it is asked for and unpacked by a worker.
 ///
@@ -69,7 +71,7 @@ impl Unpacker {
             files: files.into(),
             trust,
             threshold,
-            program: Program::default(),
+            program: Program::itself(ARGV0),
             patience: PATIENCE,
             idle: Mutex::default(),
         }

@@ -6,7 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use minos_fetch::{Error, Fetcher, Patience, Program};
+use minos_fetch::{Error, Fetcher, Patience};
+use minos_sandbox::Program;
 
 use crate::Test;
 
@@ -48,7 +49,7 @@ pub fn main(name: &str) -> ExitCode {
 
 fn a_worker_that_lies_is_found_out() {
     for (lie, said) in LIES {
-        let program = Program { name: format!("{ARGV0}{lie}").into(), ..Program::default() };
+        let program = Program::itself(&format!("{ARGV0}{lie}"));
         let patience = Patience { silence: Duration::from_millis(500), ..Patience::default() };
         let mut fetcher = Fetcher::new(program, patience);
         // Whether it serves a second time or not, it is never believed.
@@ -58,7 +59,7 @@ fn a_worker_that_lies_is_found_out() {
             assert!(why.contains(said), "{lie}: {why}");
         }
     }
-    let program = Program { path: "/nowhere".into(), ..Program::default() };
+    let program = Program { path: "/nowhere".into(), name: ARGV0.into() };
     let done =
         Fetcher::new(program, Patience::default()).fetch("http://a/f", 0, 1, &mut |_| Ok(()));
     assert!(matches!(done, Err(Error::Machine(_))), "{done:?}");

@@ -4,7 +4,8 @@ use std::io::{self, Write as _};
 use std::thread;
 use std::time::Duration;
 
-use minos_fetch::{Error, Fetcher, Patience, Program};
+use minos_fetch::{ARGV0, Error, Fetcher, Patience};
+use minos_sandbox::Program;
 
 use crate::Test;
 use crate::server::{Server, head, part};
@@ -50,7 +51,7 @@ fn told(done: Result<u64, Error>) -> String {
 
 fn impatient(silence_ms: u64, window_ms: u64) -> Fetcher {
     let (silence, window) = (Duration::from_millis(silence_ms), Duration::from_millis(window_ms));
-    Fetcher::new(Program::default(), Patience { silence, window, bytes: 1000 })
+    Fetcher::new(Program::itself(ARGV0), Patience { silence, window, bytes: 1000 })
 }
 
 fn parts_come_over_one_connection() {

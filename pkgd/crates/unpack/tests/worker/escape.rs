@@ -8,8 +8,9 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process::{Command, ExitCode};
 use std::thread;
 
+use minos_sandbox::Program;
 use minos_sandbox::wire;
-use minos_unpack::{PATIENCE, Program};
+use minos_unpack::PATIENCE;
 use nix::libc;
 use nix::unistd::getppid;
 
@@ -79,7 +80,7 @@ fn map(protection: i32, flags: i32, file: usize) -> io::Result<usize> {
 fn nothing_gets_out_of_a_worker() {
     let mut made = Made::new();
     let package = made.package("escape", &[b"content".to_vec()], 4096);
-    let program = Program { path: "/proc/self/exe".into(), name: ARGV0.into() };
+    let program = Program::itself(ARGV0);
     let unpacker = made.unpacker().with_worker(program, PATIENCE);
     let error = take(&unpacker, &package, &|_| true).unwrap_err().to_string();
     assert_eq!(error, format!("package escape: refused {} of {}:", ACTS.len(), ACTS.len()));

@@ -9,8 +9,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use minos_package::Layout;
+use minos_sandbox::Program;
 use minos_sandbox::wire;
-use minos_unpack::{PATIENCE, Program};
+use minos_unpack::PATIENCE;
 use serde::{Deserialize, Serialize};
 
 use crate::Test;
@@ -55,7 +56,7 @@ struct Request {
 }
 
 fn program(lie: &str) -> Program {
-    Program { path: "/proc/self/exe".into(), name: format!("{ARGV0}{lie}").into() }
+    Program::itself(&format!("{ARGV0}{lie}"))
 }
 
 /// What is said of a worker that lies so: the package by name, and `words`; and it does not take long.

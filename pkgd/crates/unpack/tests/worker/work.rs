@@ -9,9 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 use minos_model::Digest;
+use minos_sandbox::Program;
 use minos_sandbox::SEALED_ID;
 use minos_store::ContentSource as _;
-use minos_unpack::Program;
 
 use crate::Test;
 use crate::made::{Made, contents, pattern, take};
@@ -78,7 +78,7 @@ fn a_slow_sink_is_no_silence() {
     let mut made = Made::new();
     let package = made.package("slow", &[pattern(3, 8 << 20)], 16 << 20);
     let patience = Duration::from_secs(2);
-    let unpacker = made.unpacker().with_worker(Program::default(), patience);
+    let unpacker = made.unpacker().with_worker(Program::itself(minos_unpack::ARGV0), patience);
     let mut sink = |_: &Digest, content: &mut dyn Read| {
         content.read_exact(&mut [0])?;
         thread::sleep(patience + patience / 2);
